@@ -1,0 +1,121 @@
+package reply
+
+import "fmt"
+
+// Error is an error reply: a code in capitals, a space, and a sentence.
+// Clients match on these texts, so each stands here once.
+type Error string
+
+// Error makes a reply usable as a Go error.
+func (e Error) Error() string { return string(e) }
+
+// Code returns the first word of e, by which errors are counted.
+func (e Error) Code() string {
+	for i := range len(e) {
+		if e[i] == ' ' {
+			return string(e[:i])
+		}
+	}
+	return string(e)
+}
+
+// Texts of redis-server 7.0.
+const (
+	ErrWrongType       Error = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	ErrSyntax          Error = "ERR syntax error"
+	ErrNoSuchKey       Error = "ERR no such key"
+	ErrNotInteger      Error = "ERR value is not an integer or out of range"
+	ErrNotFloat        Error = "ERR value is not a valid float"
+	ErrOutOfRange      Error = "ERR value is out of range"
+	ErrIndexOutOfRange Error = "ERR index out of range"
+	ErrOverflow        Error = "ERR increment or decrement would overflow"
+	ErrNaN             Error = "ERR increment would produce NaN or Infinity"
+	ErrStringTooLong   Error = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	ErrMinMaxNotFloat  Error = "ERR min or max is not a float"
+	ErrMinMaxNotString Error = "ERR min or max not valid string range item"
+	ErrDBIndex         Error = "ERR DB index is out of range"
+	ErrInvalidDBIndex  Error = "ERR invalid DB index"
+	ErrSameObject      Error = "ERR source and destination objects are the same"
+	ErrNotPositive     Error = "ERR value is out of range, must be positive"
+	ErrTimeout         Error = "ERR timeout is not a float or out of range"
+	ErrNegativeTimeout Error = "ERR timeout is negative"
+	ErrInvalidCursor   Error = "ERR invalid cursor"
+	ErrNoScript        Error = "NOSCRIPT No matching script. Please use EVAL."
+	ErrNoAuth          Error = "NOAUTH Authentication required."
+	ErrWrongPass       Error = "WRONGPASS invalid username-password pair or user is disabled."
+	ErrNoProto         Error = "NOPROTO unsupported protocol version"
+	ErrExecAbort       Error = "EXECABORT Transaction discarded because of previous errors."
+	ErrNestedMulti     Error = "ERR MULTI calls can not be nested"
+	ErrExecNoMulti     Error = "ERR EXEC without MULTI"
+	ErrDiscardNoMulti  Error = "ERR DISCARD without MULTI"
+	ErrWatchInMulti    Error = "ERR WATCH inside MULTI is not allowed"
+	ErrOOM             Error = "OOM command not allowed when used memory > 'maxmemory'."
+	ErrMaxClients      Error = "ERR max number of clients reached"
+	ErrMisconf         Error = "MISCONF the disk of this node is nearly full: writes are refused until space is freed or another node leads"
+)
+
+// Errors that only a replicated store gives.
+const (
+	// ErrNoLeader is definite: the command was not submitted.
+	ErrNoLeader Error = "CLUSTERDOWN no leader is known: a majority of the nodes is needed; the command was not executed"
+	// ErrBusyQueue is definite: the queue of commands that wait for a leader is full.
+	ErrBusyQueue Error = "TRYAGAIN too many commands are waiting for the cluster; the command was not executed"
+	// ErrReadNotConfirmed is definite: no reading node could prove that it is fresh.
+	ErrReadNotConfirmed Error = "CLUSTERDOWN the read could not be confirmed with a majority; the command was not executed"
+	// ErrReadInDoubt answers a read that was queued behind a write in doubt.
+	ErrReadInDoubt Error = "TRYAGAIN the read waited behind a write in doubt; it was not executed"
+	// ErrTooLarge is definite.
+	ErrTooLarge Error = "ERR the command exceeds the largest log entry of 512 MB; it was not executed"
+	// ErrInternal answers a command whose execution panicked.
+	ErrInternal Error = "ERR internal error"
+)
+
+// InDoubt tells that a write was sent and its outcome can't be known.
+func InDoubt(why string) Error {
+	return Error("INDOUBT " + why + "; the write may or may not have been applied")
+}
+
+// Moved redirects a cluster client to the node at addr (host:port).
+func Moved(slot int, addr string) Error {
+	return Error(fmt.Sprintf("MOVED %d %s", slot, addr))
+}
+
+// Redirect redirects a client that announced CLIENT CAPA redirect.
+func Redirect(addr string) Error { return Error("REDIRECT " + addr) }
+
+// WrongArgs tells that a command got too few or too many arguments; name is
+// lower case, with subcommands as "config|get".
+func WrongArgs(name string) Error {
+	return Error("ERR wrong number of arguments for '" + name + "' command")
+}
+
+// UnknownCommand tells that there is no such command, quoting at most 128
+// bytes of its name and of its arguments as redis-server does.
+func UnknownCommand(args [][]byte) Error {
+	quoted := make([]byte, 0, 160)
+	for _, arg := range args[1:] {
+		if len(quoted) >= 128 {
+			break
+		}
+		quoted = append(quoted, '\'')
+		quoted = append(quoted, clip(arg, 128-len(quoted)+1)...)
+		quoted = append(quoted, "' "...)
+	}
+	return Error(fmt.Sprintf("ERR unknown command '%s', with args beginning with: %s", clip(args[0], 128), quoted))
+}
+
+// UnknownSubcommand tells that a container command has no such subcommand;
+// container is written as the client should, in capitals.
+func UnknownSubcommand(container string, sub []byte) Error {
+	return Error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", clip(sub, 128), container))
+}
+
+func clip(b []byte, n int) []byte {
+	if n < 0 {
+		n = 0
+	}
+	if len(b) > n {
+		return b[:n]
+	}
+	return b
+}
