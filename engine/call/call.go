@@ -1,0 +1,89 @@
+// Package call is all that a data command may see: its arguments, the
+// database, the time, a random generator and the place for its reply.
+//
+// There is no clock, network or logger here. What a command does follows from
+// the log alone, so that every node does the same.
+package call
+
+import (
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+// Row is a command: what describes it, and the function that carries it out.
+type Row struct {
+	command.Spec
+	Do func(*Call)
+}
+
+// Env is what all calls of one engine share.
+type Env struct {
+	Keyspace *keyspace.Keyspace
+	Settings *Settings
+	Effects  Effects
+	// Run carries out the command that nested.Args names on behalf of a
+	// script: it finds the row, checks the number of arguments and replies
+	// with an error if there is none.
+	Run func(nested *Call)
+}
+
+// Effects takes what commands cause outside the data. The engine hands it on
+// after the command, on every node alike. Slices are valid during the call
+// only.
+type Effects interface {
+	// Publish delivers a message to the subscribers of this node, and returns
+	// how many of the cluster will get it as far as this node knows.
+	Publish(channel, message []byte, sharded bool) int
+}
+
+// Call is one execution of one command.
+type Call struct {
+	*Env
+
+	// Args holds the command's name and its arguments. They are valid during
+	// the call only.
+	Args [][]byte
+	// DB is the selected database.
+	DB *keyspace.DB
+	// Now is the log clock in Unix milliseconds: what has expired by then is
+	// gone, and relative times count from it.
+	Now int64
+	// Wall is the time, in Unix milliseconds, that replies such as TTL count
+	// with. It is never less than Now. It must not decide any change.
+	Wall int64
+	// Rand is seeded by the log position of a write.
+	Rand *Rand
+	// Out takes the reply.
+	Out *reply.Writer
+	// InScript and InTx tell on whose behalf the command runs.
+	InScript bool
+	InTx     bool
+	// MayWrite is false on the read path, where nothing may be changed.
+	MayWrite bool
+}
+
+// Fail replies with an error.
+func (c *Call) Fail(e reply.Error) { c.Out.Error(e) }
+
+// Nested returns a call of args in the same place, for a script: same
+// database, time, generator and rights; its reply goes to out.
+func (c *Call) Nested(args [][]byte, out *reply.Writer) *Call {
+	nested := *c
+	nested.Args, nested.Out, nested.InScript = args, out, true
+	return &nested
+}
+
+// Get returns what key holds; false when there is nothing or it has expired.
+func (c *Call) Get(key []byte) (keyspace.Entry, bool) { return c.DB.Get(key, c.Now) }
+
+// GetType returns what key holds if it is of type t. It replies WRONGTYPE
+// itself and then returns failed.
+func (c *Call) GetType(key []byte, t keyspace.Type) (e keyspace.Entry, found, failed bool) {
+	e, found = c.DB.Get(key, c.Now)
+	if found && e.Type != t {
+		c.Fail(reply.ErrWrongType)
+		return e, false, true
+	}
+	return e, found, false
+}

@@ -1,0 +1,93 @@
+package call
+
+import "strconv"
+
+// Event is a set of classes of keyspace events (notify-keyspace-events).
+type Event uint16
+
+// The classes, with their letters.
+const (
+	EventKeyspace Event = 1 << iota // K
+	EventKeyevent                   // E
+	EventGeneric                    // g
+	EventString                     // $
+	EventList                       // l
+	EventSet                        // s
+	EventHash                       // h
+	EventZset                       // z
+	EventExpired                    // x
+	EventEvicted                    // e
+	EventStream                     // t
+	EventKeyMiss                    // m
+	EventModule                     // d
+	EventNew                        // n
+
+	EventAll = EventGeneric | EventString | EventList | EventSet | EventHash | EventZset |
+		EventExpired | EventEvicted | EventStream | EventModule // A
+)
+
+const eventLetters = "KEg$lshzxetmdn"
+
+// ParseEvents reads a value of notify-keyspace-events.
+func ParseEvents(s string) (Event, bool) {
+	var set Event
+	for i := range len(s) {
+		if s[i] == 'A' {
+			set |= EventAll
+			continue
+		}
+		bit := -1
+		for j := range len(eventLetters) {
+			if eventLetters[j] == s[i] {
+				bit = j
+			}
+		}
+		if bit < 0 {
+			return 0, false
+		}
+		set |= 1 << bit
+	}
+	return set, true
+}
+
+// String returns the value of notify-keyspace-events that means e.
+func (e Event) String() string {
+	const order = "g$lshzxetd"
+	var s []byte
+	if e&EventAll == EventAll {
+		s = append(s, 'A')
+	} else {
+		for i := range len(order) {
+			if bit, _ := ParseEvents(order[i : i+1]); e&bit != 0 {
+				s = append(s, order[i])
+			}
+		}
+	}
+	for _, letter := range []string{"K", "E", "m", "n"} {
+		if bit, _ := ParseEvents(letter); e&bit != 0 {
+			s = append(s, letter...)
+		}
+	}
+	return string(s)
+}
+
+// Notify tells subscribers of keyspace events that event happened to key of
+// the selected database. It costs a comparison while nobody asked for it.
+func (c *Call) Notify(class Event, event string, key []byte) {
+	c.NotifyDB(c.DB.Index(), class, event, key)
+}
+
+// NotifyDB is Notify for a key of database db.
+func (c *Call) NotifyDB(db int, class Event, event string, key []byte) {
+	on := c.Settings.NotifyKeyspaceEvents
+	if on&class == 0 || on&(EventKeyspace|EventKeyevent) == 0 || !c.MayWrite {
+		return
+	}
+	at := "@" + strconv.Itoa(db) + "__:"
+	if on&EventKeyspace != 0 {
+		c.Effects.Publish([]byte("__keyspace"+at+string(key)), []byte(event), false)
+	}
+	if on&EventKeyevent != 0 {
+		c.Effects.Publish([]byte("__keyevent"+at+event), key, false)
+	}
+}

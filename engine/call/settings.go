@@ -1,0 +1,40 @@
+package call
+
+// Settings are the configuration values that change results. They are cluster
+// state: set through the log, part of every snapshot, equal on all nodes.
+//
+// The names in the comments are redis.conf's.
+type Settings struct {
+	HashMaxListpackEntries int // hash-max-listpack-entries
+	HashMaxListpackValue   int // hash-max-listpack-value, bytes
+	ListMaxListpackSize    int // list-max-listpack-size: entries, or -1..-5 for 4..64 KiB
+	SetMaxIntsetEntries    int // set-max-intset-entries
+	ZsetMaxListpackEntries int // zset-max-listpack-entries
+	ZsetMaxListpackValue   int // zset-max-listpack-value, bytes
+	StreamNodeMaxBytes     int // stream-node-max-bytes
+	StreamNodeMaxEntries   int // stream-node-max-entries
+	HLLSparseMaxBytes      int // hll-sparse-max-bytes
+	ProtoMaxBulkLen        int // proto-max-bulk-len, bytes: the longest string
+	NotifyKeyspaceEvents   Event
+	LuaInstructionsMax     int // lua-instructions-max, a script's budget
+	LuaBytesMax            int // lua-bytes-max, what a script may allocate in all
+}
+
+// DefaultSettings returns the defaults of redis-server 7.0, and our own where
+// it has none.
+func DefaultSettings() Settings {
+	return Settings{
+		HashMaxListpackEntries: 128,
+		HashMaxListpackValue:   64,
+		ListMaxListpackSize:    -2,
+		SetMaxIntsetEntries:    512,
+		ZsetMaxListpackEntries: 128,
+		ZsetMaxListpackValue:   64,
+		StreamNodeMaxBytes:     4096,
+		StreamNodeMaxEntries:   100,
+		HLLSparseMaxBytes:      3000,
+		ProtoMaxBulkLen:        512 << 20,
+		LuaInstructionsMax:     20_000_000,
+		LuaBytesMax:            256 << 20,
+	}
+}

@@ -1,0 +1,17 @@
+// Package commands holds what each data command does: a row that describes
+// it, and the function that carries it out.
+package commands
+
+import (
+	"slices"
+
+	"github.com/quorate/quorate/engine/call"
+)
+
+// All returns the rows of all data commands but the scripting ones. Each
+// group's file opens with its rows.
+func All() []call.Row {
+	return slices.Concat(
+		[]call.Row{},
+	)
+}
