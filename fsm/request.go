@@ -1,0 +1,68 @@
+package fsm
+
+import "github.com/quorate/quorate/engine/reply"
+
+// OpKind tells how an Op is carried out.
+type OpKind uint8
+
+const (
+	// OpWrite goes into the log and is executed by every node.
+	OpWrite OpKind = iota
+	// OpRead is executed from the memory of this node. Among the Ops of a
+	// Request it takes effect at its place, and is no part of the log.
+	OpRead
+	// OpLocal calls a function of the session at its place.
+	OpLocal
+	// OpTx is a transaction: MULTI ... EXEC with at least one write.
+	OpTx
+	// OpSettings changes cluster-wide settings; Args alternate names and values.
+	OpSettings
+)
+
+// Op is one thing that a client wants done.
+type Op struct {
+	Kind  OpKind
+	DB    int
+	Args  [][]byte
+	Local func(out *reply.Writer) // of OpLocal
+	Tx    *Tx                     // of OpTx
+}
+
+// Watch is a key of which a transaction says that it has not changed.
+type Watch struct {
+	DB      int
+	Key     []byte
+	Version uint64
+}
+
+// Tx is a transaction. Its Ops are OpWrite, OpRead and OpLocal. The reply is
+// an array of theirs, or a null array if a watched key has changed.
+type Tx struct {
+	Watches []Watch
+	Ops     []Op
+	// Aborted is set at apply, before the reply is written, if a watched key
+	// had changed: no Op took effect.
+	Aborted bool
+}
+
+// Request is what one connection submits at once: Ops that take effect in
+// this order, one after the other, each with one reply.
+//
+// Whoever takes a Request keeps no slice of its Ops' Args after the call
+// returned: the session's read buffer lies beneath them.
+type Request struct {
+	Ops  []Op
+	Conn Conn
+}
+
+// Conn is the place for the replies of one connection. Its methods are called
+// by one goroutine at a time for one connection, and must not block on the
+// client.
+type Conn interface {
+	// BeginReplies locks the connection's output and returns where the next
+	// replies go.
+	BeginReplies() *reply.Writer
+	// EndReplies unlocks the output: n Ops have been answered, in order. The
+	// node flushes all connections so answered soon after, together.
+	EndReplies(n int)
+}
