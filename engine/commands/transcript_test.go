@@ -1,0 +1,124 @@
+package commands_test
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/commands"
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/transcript"
+	"github.com/quorate/quorate/engine/types/seed"
+)
+
+// databases is redis-server's default.
+const databases = 16
+
+var table = command.NewTable(commands.All(), func(row call.Row) *command.Spec { return &row.Spec })
+
+func TestTranscripts(t *testing.T) {
+	open := func(_ *testing.T, proto reply.Proto) transcript.Target { return newTarget(proto) }
+	transcript.Test(t, open, "testdata/*/*.txt")
+}
+
+// target carries out commands on a keyspace of its own, without an engine.
+type target struct {
+	env      call.Env
+	settings call.Settings
+	db       int
+	now      int64
+	calls    uint64
+	proto    reply.Proto
+	events   []transcript.Message
+}
+
+func newTarget(proto reply.Proto) *target {
+	t := &target{settings: call.DefaultSettings(), proto: proto, now: time.Now().UnixMilli()}
+	t.env = call.Env{
+		Keyspace: keyspace.New(keyspace.Options{Seed: seed.Seed{K0: 1, K1: 2}, Databases: databases}),
+		Settings: &t.settings,
+		Effects:  t,
+		Run:      run,
+	}
+	return t
+}
+
+// Do carries out one command as the engine would, and SELECT as the session
+// would.
+func (t *target) Do(args [][]byte) ([]byte, []transcript.Message) {
+	t.events = nil
+	t.calls++
+	out := reply.NewWriter(t.proto, nil)
+	if len(args) == 2 && call.EqualFold(args[0], "SELECT") {
+		t.db, _ = strconv.Atoi(string(args[1]))
+		out.OK()
+		return out.Bytes(), nil
+	}
+	run(&call.Call{
+		Env: &t.env, Args: args, DB: t.env.Keyspace.DB(t.db), Now: t.now, Wall: t.now,
+		Rand: call.NewRand(t.calls, 0), Out: out, MayWrite: true,
+	})
+	return out.Bytes(), t.events
+}
+
+// run finds the command that c names and carries it out.
+func run(c *call.Call) {
+	row, container, ok := table.Find(c.Args)
+	switch {
+	case !ok && container != "":
+		c.Fail(reply.UnknownSubcommand(container, c.Args[1]))
+	case !ok:
+		c.Fail(reply.UnknownCommand(c.Args))
+	case !row.TakesArgs(len(c.Args)):
+		c.Fail(reply.WrongArgs(row.Name))
+	default:
+		row.Do(c)
+	}
+}
+
+// Publish notes a keyspace event.
+func (t *target) Publish(channel, message []byte, _ bool) int {
+	t.events = append(t.events, transcript.Message{Channel: string(channel), Payload: string(message)})
+	return 0
+}
+
+// Advance moves the clock.
+func (t *target) Advance(d time.Duration) { t.now += d.Milliseconds() }
+
+// Config sets one of the parameters that change results.
+func (t *target) Config(name, value string) error {
+	if name == "notify-keyspace-events" {
+		events, ok := call.ParseEvents(value)
+		if !ok {
+			return fmt.Errorf("%s: no such events: %q", name, value)
+		}
+		t.settings.NotifyKeyspaceEvents = events
+		return nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	s := &t.settings
+	number := map[string]*int{
+		"hash-max-listpack-entries": &s.HashMaxListpackEntries,
+		"hash-max-listpack-value":   &s.HashMaxListpackValue,
+		"list-max-listpack-size":    &s.ListMaxListpackSize,
+		"set-max-intset-entries":    &s.SetMaxIntsetEntries,
+		"zset-max-listpack-entries": &s.ZsetMaxListpackEntries,
+		"zset-max-listpack-value":   &s.ZsetMaxListpackValue,
+		"stream-node-max-bytes":     &s.StreamNodeMaxBytes,
+		"stream-node-max-entries":   &s.StreamNodeMaxEntries,
+		"hll-sparse-max-bytes":      &s.HLLSparseMaxBytes,
+		"proto-max-bulk-len":        &s.ProtoMaxBulkLen,
+	}[name]
+	if number == nil {
+		return fmt.Errorf("%s: not a setting that changes results", name)
+	}
+	*number = n
+	return nil
+}

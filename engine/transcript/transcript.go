@@ -1,0 +1,255 @@
+// Package transcript tests behaviour written down as text: files of commands
+// and the replies they must get, compared with redis-server's on request.
+//
+// A file is a list of steps, set apart by blank lines. Lines that begin with #
+// are comments.
+//
+//	# NX leaves an existing member alone.
+//	run
+//	ZADD k 1 a
+//	ZADD k NX 2 a
+//	ZSCORE k a
+//	----
+//	(integer) 1
+//	(integer) 0
+//	"1"
+//	---- resp3
+//	(integer) 1
+//	(integer) 0
+//	(double) 1
+//
+// The steps:
+//
+//	run [unordered[=N]] [local REASON]
+//	    Commands, one a line, quoted as in redis-cli, then the replies. The
+//	    block after "---- resp3" is there when RESP3 replies read differently.
+//	    With unordered, the elements of a reply are sorted, in groups of N
+//	    (2 for flat pairs). With local, redis-server executes the commands
+//	    too, but replies are not compared: they hang on chance, or on
+//	    what we do otherwise; REASON says why.
+//	    "times 300 SADD k m$i" is 300 commands, i counting from 1; only the
+//	    last reply is shown.
+//	config NAME VALUE
+//	    Sets a parameter until the next reset. When notify-keyspace-events is
+//	    set, events stand behind the reply of the command that caused them.
+//	advance DURATION
+//	    Moves the clock. redis-server is given that time to pass; if it is
+//	    longer than a fifth of a second, nothing is compared up to the next reset.
+//	reset
+//	    Empties the keyspace and undoes config and advance.
+//
+// Each file is run from an empty keyspace once for each protocol. The flag
+// -rewrite puts the replies got into the files. The flag -oracle, or
+// the environment variable QUORATE_ORACLE with the path of a redis-server 7.0,
+// compares every reply byte for byte with that server's.
+package transcript
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/engine/reply"
+)
+
+var (
+	rewrite = flag.Bool("rewrite", false, "put the replies got into the test scripts")
+	oracle  = flag.Bool("oracle", os.Getenv("QUORATE_ORACLE") != "", "compare all replies with redis-server's")
+)
+
+// serverWaitMax is the longest advance that the oracle waits out.
+const serverWaitMax = 200 * time.Millisecond
+
+// A Target executes commands one after another, beginning with nothing.
+type Target interface {
+	// Do executes one command and returns its reply as sent, and the keyspace
+	// events it caused.
+	Do(args [][]byte) (raw []byte, events []Message)
+	// Config sets a configuration parameter.
+	Config(name, value string) error
+	// Advance moves the clock.
+	Advance(d time.Duration)
+}
+
+// Message is what a subscriber receives.
+type Message struct{ Channel, Payload string }
+
+// Test runs every file that matches one of the patterns, in both protocols.
+// open returns a new target whose keyspace is empty.
+func Test(t *testing.T, open func(t *testing.T, proto reply.Proto) Target, patterns ...string) {
+	var files []string
+	for _, pattern := range patterns {
+		matches, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, matches...)
+	}
+	if len(files) == 0 {
+		t.Fatalf("no file matches %q", patterns)
+	}
+	var srv *server
+	if *oracle {
+		srv = startServer(t)
+	}
+	for _, file := range files {
+		name := filepath.Join(filepath.Base(filepath.Dir(file)), strings.TrimSuffix(filepath.Base(file), ".txt"))
+		t.Run(name, func(t *testing.T) {
+			testFile(t, file, open, srv)
+		})
+	}
+}
+
+func testFile(t *testing.T, file string, open func(*testing.T, reply.Proto) Target, srv *server) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps, err := parse(string(text))
+	if err != nil {
+		t.Fatalf("%s:%v", file, err)
+	}
+	for _, proto := range []reply.Proto{reply.RESP2, reply.RESP3} {
+		r := runner{t: t, file: file, proto: proto, open: open, srv: srv}
+		r.reset()
+		for i := range steps {
+			r.step(&steps[i])
+		}
+	}
+	if !*rewrite {
+		return
+	}
+	if got := format(steps); got != string(text) {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// runner carries one file through one protocol.
+type runner struct {
+	t     *testing.T
+	file  string
+	proto reply.Proto
+	open  func(*testing.T, reply.Proto) Target
+	srv   *server // nil without the oracle
+
+	ours   Target
+	theirs Target // nil without the oracle, and while it cannot follow
+}
+
+func (r *runner) reset() {
+	r.ours = r.open(r.t, r.proto)
+	r.theirs = nil
+	if r.srv != nil {
+		r.theirs = r.srv.open(r.t, r.proto)
+	}
+}
+
+func (r *runner) step(s *step) {
+	r.t.Helper()
+	switch s.verb {
+	case "run":
+		r.run(s)
+	case "reset":
+		r.reset()
+	case "config":
+		for _, target := range []Target{r.ours, r.theirs} {
+			if target == nil {
+				continue
+			}
+			if err := target.Config(s.name, s.value); err != nil {
+				r.t.Fatalf("%s:%d: %v", r.file, s.line, err)
+			}
+		}
+	case "advance":
+		r.ours.Advance(s.duration)
+		if s.duration > serverWaitMax {
+			r.theirs = nil
+		}
+		if r.theirs != nil {
+			r.theirs.Advance(s.duration)
+		}
+	}
+}
+
+// run executes the commands of s and compares the replies with those written
+// in the file.
+func (r *runner) run(s *step) {
+	r.t.Helper()
+	var got []string
+	for _, c := range s.commands {
+		var shown []string
+		for i := range c.times {
+			shown = r.command(s, &c, i+1)
+		}
+		got = append(got, shown...)
+	}
+	if *rewrite {
+		s.put(r.proto, got)
+		return
+	}
+	if want := s.want(r.proto); !slices.Equal(got, want) {
+		r.t.Errorf("%s:%d: RESP%d replies\n%s\nwant\n%s", r.file, s.line, r.proto, indent(got), indent(want))
+	}
+}
+
+// command executes one command and returns its reply, taken down in lines.
+func (r *runner) command(s *step, c *line, i int) []string {
+	r.t.Helper()
+	args := c.args(i)
+	shown, err := takeDown(r.ours, args, s.sortBy)
+	if err != nil {
+		r.t.Fatalf("%s:%d: %q: %v", r.file, s.line, args, err)
+	}
+	if r.theirs == nil {
+		return shown.lines
+	}
+	server, err := takeDown(r.theirs, args, s.sortBy)
+	if err != nil {
+		r.t.Fatalf("%s:%d: redis-server: %q: %v", r.file, s.line, args, err)
+	}
+	same := slices.Equal(shown.lines, server.lines) && (s.sortBy > 0 || shown.raw == server.raw)
+	if !same && s.local == "" {
+		r.t.Errorf("%s:%d: RESP%d: %s\n%s%q\nredis-server says\n%s%q", r.file, s.line, r.proto, c.text,
+			indent(shown.lines), shown.raw, indent(server.lines), server.raw)
+	}
+	return shown.lines
+}
+
+// taken is a reply taken down.
+type taken struct {
+	raw   string
+	lines []string
+}
+
+func takeDown(target Target, args [][]byte, sortBy int) (taken, error) {
+	raw, events := target.Do(args)
+	v, rest, err := reply.Read(raw)
+	if err != nil {
+		return taken{}, err
+	}
+	if len(rest) > 0 {
+		v = reply.Value{Kind: reply.KindError, Text: []byte("more than one reply: " + string(raw))}
+	}
+	if sortBy > 0 {
+		sortReply(&v, sortBy)
+	}
+	lines := notation(v)
+	for _, m := range events {
+		lines = append(lines, "-> "+m.Channel+" "+quote([]byte(m.Payload)))
+	}
+	return taken{string(raw), lines}, nil
+}
+
+func indent(lines []string) string {
+	var b strings.Builder
+	for _, l := range lines {
+		b.WriteString("\t" + l + "\n")
+	}
+	return b.String()
+}
