@@ -1,0 +1,214 @@
+package entry
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+)
+
+// NodeID names a node for life: whoever loses its disk comes back under
+// another. As text it is 40 hexadecimal digits, and so it is raft's ServerID.
+type NodeID [20]byte
+
+// String returns the 40 digits.
+func (id NodeID) String() string { return hex.EncodeToString(id[:]) }
+
+// ParseNodeID reads what String wrote.
+func ParseNodeID(s string) (NodeID, error) {
+	var id NodeID
+	if b, err := hex.DecodeString(s); err != nil || copy(id[:], b) != len(id) || len(b) != len(id) {
+		return NodeID{}, fmt.Errorf("node id %q is not 40 hexadecimal digits", s)
+	}
+	return id, nil
+}
+
+// BatchHead says whose batch it is and which.
+type BatchHead struct {
+	Node        NodeID
+	Incarnation uint64 // the life of the node's sequencer, from 1
+	Seq         uint64 // 1, 2, 3 ... within the incarnation
+	// Inherit, in the first batch of an incarnation: the waiting commands of
+	// the one before pass over to it.
+	Inherit bool
+}
+
+const flagInherit = 1
+
+// AppendBatchHead appends the encoded head; the batch's items follow it.
+func AppendBatchHead(dst []byte, h BatchHead) []byte {
+	dst = append(dst, h.Node[:]...)
+	dst = binary.AppendUvarint(dst, h.Incarnation)
+	dst = binary.AppendUvarint(dst, h.Seq)
+	var flags byte
+	if h.Inherit {
+		flags |= flagInherit
+	}
+	return append(dst, flags)
+}
+
+// ItemKind tells what an item of a batch is.
+type ItemKind uint8
+
+const (
+	// ItemCommand is one command.
+	ItemCommand ItemKind = 1 + iota
+	// ItemTx is a transaction.
+	ItemTx
+	// ItemSettings changes cluster-wide settings: names and values alternate.
+	ItemSettings
+	// ItemFragment is a piece of an item that is too large for one entry. The
+	// batch after it goes on with it.
+	ItemFragment
+	// ItemLastFragment is its last piece: the pieces together are an item.
+	ItemLastFragment
+)
+
+// AppendCommand appends an ItemCommand.
+func AppendCommand(dst []byte, db int, args [][]byte) []byte {
+	return appendCommand(append(dst, byte(ItemCommand)), db, args)
+}
+
+// AppendSettings appends an ItemSettings.
+func AppendSettings(dst []byte, pairs [][]byte) []byte {
+	return appendCommand(append(dst, byte(ItemSettings)), 0, pairs)
+}
+
+// AppendTxHead begins an ItemTx: watches and commands watched follow, as many
+// as are announced.
+func AppendTxHead(dst []byte, watches, commands int) []byte {
+	dst = append(dst, byte(ItemTx))
+	dst = binary.AppendUvarint(dst, uint64(watches))
+	return binary.AppendUvarint(dst, uint64(commands))
+}
+
+// AppendTxWatch appends a watched key to a transaction.
+func AppendTxWatch(dst []byte, db int, key []byte, version uint64) []byte {
+	dst = binary.AppendUvarint(dst, uint64(db))
+	dst = appendBytes(dst, key)
+	return binary.AppendUvarint(dst, version)
+}
+
+// AppendTxCommand appends a command to a transaction.
+func AppendTxCommand(dst []byte, db int, args [][]byte) []byte { return appendCommand(dst, db, args) }
+
+// AppendFragment appends a piece of an item.
+func AppendFragment(dst, piece []byte, last bool) []byte {
+	kind := ItemFragment
+	if last {
+		kind = ItemLastFragment
+	}
+	return appendBytes(append(dst, byte(kind)), piece)
+}
+
+func appendCommand(dst []byte, db int, args [][]byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(db))
+	dst = binary.AppendUvarint(dst, uint64(len(args)))
+	for _, arg := range args {
+		dst = appendBytes(dst, arg)
+	}
+	return dst
+}
+
+func appendBytes(dst, b []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(b)))
+	return append(dst, b...)
+}
+
+// Batch is a decoded batch. Its items alias the bytes decoded.
+type Batch struct {
+	BatchHead
+	items decoder
+}
+
+// DecodeBatch reads the payload of a PartBatch.
+func DecodeBatch(payload []byte) (Batch, error) {
+	d := decoder{b: payload}
+	var b Batch
+	copy(b.Node[:], d.take(len(b.Node)))
+	b.Incarnation = d.uvarint()
+	b.Seq = d.uvarint()
+	b.Inherit = d.byte()&flagInherit != 0
+	if d.failed || b.Incarnation == 0 || b.Seq == 0 {
+		return Batch{}, fmt.Errorf("%w: head of a batch", ErrCorrupt)
+	}
+	b.items = d
+	return b, nil
+}
+
+// Command is a decoded command.
+type Command struct {
+	DB   int
+	Args [][]byte
+}
+
+// Watch is a decoded watched key.
+type Watch struct {
+	DB      int
+	Key     []byte
+	Version uint64
+}
+
+// Item is a decoded item. It is filled again and again by Next, which reuses
+// its slices.
+type Item struct {
+	Kind     ItemKind
+	Commands []Command // one of ItemCommand and ItemSettings, all of ItemTx
+	Watches  []Watch
+	Piece    []byte // of the fragments
+
+	args [][]byte // backs Commands' Args
+}
+
+// Next decodes the next item into it; ok is false after the last.
+func (b *Batch) Next(it *Item) (ok bool, err error) {
+	if len(b.items.b) == 0 {
+		return false, nil
+	}
+	return true, b.items.item(it)
+}
+
+// DecodeItem reads one item, as put together from fragments.
+func DecodeItem(b []byte, it *Item) error {
+	d := decoder{b: b}
+	err := d.item(it)
+	if err == nil && len(d.b) != 0 {
+		err = fmt.Errorf("%w: %d bytes after an item", ErrCorrupt, len(d.b))
+	}
+	return err
+}
+
+func (d *decoder) item(it *Item) error {
+	it.Commands, it.Watches, it.Piece, it.args = it.Commands[:0], it.Watches[:0], nil, it.args[:0]
+	it.Kind = ItemKind(d.byte())
+	switch it.Kind {
+	case ItemCommand, ItemSettings:
+		d.command(it)
+	case ItemTx:
+		watches, commands := d.uvarint(), d.uvarint()
+		for i := uint64(0); i < watches && !d.failed; i++ {
+			it.Watches = append(it.Watches, Watch{DB: int(d.uvarint()), Key: d.bytes(), Version: d.uvarint()})
+		}
+		for i := uint64(0); i < commands && !d.failed; i++ {
+			d.command(it)
+		}
+	case ItemFragment, ItemLastFragment:
+		it.Piece = d.bytes()
+	default:
+		d.fail()
+	}
+	if d.failed {
+		return fmt.Errorf("%w: item of kind %d", ErrCorrupt, it.Kind)
+	}
+	return nil
+}
+
+func (d *decoder) command(it *Item) {
+	db := int(d.uvarint())
+	first := len(it.args)
+	for n := d.count(); n > 0 && !d.failed; n-- {
+		it.args = append(it.args, d.bytes())
+	}
+	// Args of earlier commands stay valid when it.args moves: what they
+	// point to is in the old memory, unchanged.
+	it.Commands = append(it.Commands, Command{DB: db, Args: it.args[first:len(it.args):len(it.args)]})
+}

@@ -1,0 +1,178 @@
+// Package entry is the codec of what one Raft log entry holds.
+//
+// An entry is a version byte, the leader's clock stamp, a list of parts, and a
+// CRC-32C over all before it:
+//
+//	version  1 byte   Version
+//	stamp    8 bytes  little endian, Unix milliseconds
+//	parts             each: kind (1 byte), length (uvarint), payload
+//	crc      4 bytes  little endian, Castagnoli
+//
+// The checksum goes from the leader that packed the entry to every node that
+// applies it, whatever disks and wires lie between. An entry that does not
+// decode is a reason to stop the node: it would no longer know the state.
+package entry
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+)
+
+// Version is the format that this release writes, and the newest it reads.
+const Version = 1
+
+// PartKind tells what a part of an entry is.
+type PartKind uint8
+
+const (
+	// PartBatch is a Batch of one origin.
+	PartBatch PartKind = 1 + iota
+	// PartTick only moves the clock, so that due keys expire.
+	PartTick
+	// PartGenesis is the first part of a cluster's life.
+	PartGenesis
+	// PartRetire ends the waiting commands of a node that is out of contact.
+	PartRetire
+)
+
+const (
+	headLen = 1 + 8
+	crcLen  = 4
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// ErrCorrupt means that an entry is not what its leader packed.
+var ErrCorrupt = errors.New("entry: corrupt")
+
+// Builder packs parts into an entry. The zero Builder is ready to use.
+type Builder struct{ buf []byte }
+
+// Reset begins a new entry in the same memory.
+func (b *Builder) Reset() { b.buf = b.buf[:0] }
+
+// Empty reports whether no part was added.
+func (b *Builder) Empty() bool { return len(b.buf) <= headLen }
+
+// Len returns the size of the entry so far.
+func (b *Builder) Len() int { return len(b.buf) }
+
+// Add appends a part.
+func (b *Builder) Add(kind PartKind, payload []byte) {
+	if len(b.buf) == 0 {
+		b.buf = append(b.buf, make([]byte, headLen)...)
+	}
+	b.buf = append(b.buf, byte(kind))
+	b.buf = binary.AppendUvarint(b.buf, uint64(len(payload)))
+	b.buf = append(b.buf, payload...)
+}
+
+// Seal stamps the entry and returns it in memory of its own.
+func (b *Builder) Seal(stampMs int64) []byte {
+	if len(b.buf) == 0 {
+		b.buf = append(b.buf, make([]byte, headLen)...)
+	}
+	b.buf[0] = Version
+	binary.LittleEndian.PutUint64(b.buf[1:], uint64(stampMs))
+	sealed := make([]byte, len(b.buf), len(b.buf)+crcLen)
+	copy(sealed, b.buf)
+	return binary.LittleEndian.AppendUint32(sealed, crc32.Checksum(sealed, castagnoli))
+}
+
+// Entry is a decoded entry. Its parts alias the bytes decoded.
+type Entry struct {
+	StampMs int64
+	rest    []byte
+}
+
+// Decode checks the entry's version and checksum.
+func Decode(b []byte) (Entry, error) {
+	if len(b) < headLen+crcLen {
+		return Entry{}, fmt.Errorf("%w: %d bytes", ErrCorrupt, len(b))
+	}
+	body := b[:len(b)-crcLen]
+	if sum := crc32.Checksum(body, castagnoli); sum != binary.LittleEndian.Uint32(b[len(body):]) {
+		return Entry{}, fmt.Errorf("%w: checksum is %08x", ErrCorrupt, sum)
+	}
+	if body[0] != Version {
+		return Entry{}, fmt.Errorf("entry: format %d is unknown to this release, which reads %d: upgrade this node", body[0], Version)
+	}
+	return Entry{StampMs: int64(binary.LittleEndian.Uint64(body[1:])), rest: body[headLen:]}, nil
+}
+
+// Next returns the next part; ok is false after the last.
+func (e *Entry) Next() (kind PartKind, payload []byte, ok bool, err error) {
+	if len(e.rest) == 0 {
+		return 0, nil, false, nil
+	}
+	d := decoder{b: e.rest[1:]}
+	kind = PartKind(e.rest[0])
+	payload = d.bytes()
+	if d.failed {
+		return 0, nil, false, fmt.Errorf("%w: part of kind %d is cut short", ErrCorrupt, kind)
+	}
+	e.rest = d.b
+	return kind, payload, true, nil
+}
+
+// decoder takes values off the front of b. After a failure it gives zeros.
+type decoder struct {
+	b      []byte
+	failed bool
+}
+
+func (d *decoder) uvarint() uint64 {
+	n, size := binary.Uvarint(d.b)
+	if size <= 0 {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[size:]
+	return n
+}
+
+// count reads a number of things of at least one byte each.
+func (d *decoder) count() int {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail()
+		return 0
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c
+}
+
+func (d *decoder) take(n int) []byte {
+	if n > len(d.b) {
+		d.fail()
+		return nil
+	}
+	taken := d.b[:n:n]
+	d.b = d.b[n:]
+	return taken
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.fail()
+		return nil
+	}
+	return d.take(int(n))
+}
+
+func (d *decoder) fail() {
+	d.b = nil
+	d.failed = true
+}

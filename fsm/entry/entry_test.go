@@ -1,0 +1,222 @@
+package entry
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden entry of this format version anew")
+
+func args(words ...string) [][]byte {
+	var out [][]byte
+	for _, w := range words {
+		out = append(out, []byte(w))
+	}
+	return out
+}
+
+// sample is an entry with a part and an item of every kind.
+func sample() []byte {
+	id, _ := ParseNodeID("000102030405060708090a0b0c0d0e0f10111213")
+	batch := AppendBatchHead(nil, BatchHead{Node: id, Incarnation: 3, Seq: 300, Inherit: true})
+	batch = AppendCommand(batch, 15, args("set", "k", ""))
+	batch = AppendTxHead(batch, 1, 2)
+	batch = AppendTxWatch(batch, 2, []byte("w"), 1<<40)
+	batch = AppendTxCommand(batch, 0, args("incr", "a"))
+	batch = AppendTxCommand(batch, 1, args("del", "b", "c"))
+	batch = AppendSettings(batch, args("hash-max-listpack-entries", "64"))
+	batch = AppendFragment(batch, []byte("abc"), false)
+	batch = AppendFragment(batch, []byte("d"), true)
+	var b Builder
+	b.Add(PartGenesis, AppendGenesis(nil, Genesis{ClusterID: [20]byte{9}, Seed: [2]uint64{1, 2}}))
+	b.Add(PartBatch, batch)
+	b.Add(PartTick, nil)
+	b.Add(PartRetire, id[:])
+	return b.Seal(1_700_000_000_123)
+}
+
+// render writes out all that an entry says.
+func render(e Entry) (string, error) {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "stamp %d\n", e.StampMs)
+	for {
+		kind, payload, ok, err := e.Next()
+		if err != nil || !ok {
+			return out.String(), err
+		}
+		fmt.Fprintf(&out, "part %d\n", kind)
+		switch kind {
+		case PartGenesis:
+			g, err := DecodeGenesis(payload)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&out, "  %s %d\n", g.ID(), g.Seed)
+		case PartRetire:
+			id, err := DecodeRetire(payload)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&out, "  %s\n", id)
+		case PartBatch:
+			if err := renderBatch(&out, payload); err != nil {
+				return "", err
+			}
+		}
+	}
+}
+
+func renderBatch(out *bytes.Buffer, payload []byte) error {
+	b, err := DecodeBatch(payload)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "  batch %s %d %d %v\n", b.Node, b.Incarnation, b.Seq, b.Inherit)
+	var it Item
+	for {
+		ok, err := b.Next(&it)
+		if err != nil || !ok {
+			return err
+		}
+		fmt.Fprintf(out, "  item %d piece %q\n", it.Kind, it.Piece)
+		for _, w := range it.Watches {
+			fmt.Fprintf(out, "    watch %d %q %d\n", w.DB, w.Key, w.Version)
+		}
+		for _, c := range it.Commands {
+			fmt.Fprintf(out, "    command %d %q\n", c.DB, c.Args)
+		}
+	}
+}
+
+// Entries written by every release must be read by all later ones.
+func TestGoldenEntries(t *testing.T) {
+	path := filepath.Join("testdata", fmt.Sprintf("v%d.entry", Version))
+	if *rewrite {
+		if err := os.WriteFile(path, sample(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(golden, sample()) {
+		t.Errorf("the encoding has changed: raise Version and keep the old decoder")
+	}
+	e, err := Decode(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := render(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `stamp 1700000000123
+part 3
+  0900000000000000000000000000000000000000 [1 2]
+part 1
+  batch 000102030405060708090a0b0c0d0e0f10111213 3 300 true
+  item 1 piece ""
+    command 15 ["set" "k" ""]
+  item 2 piece ""
+    watch 2 "w" 1099511627776
+    command 0 ["incr" "a"]
+    command 1 ["del" "b" "c"]
+  item 3 piece ""
+    command 0 ["hash-max-listpack-entries" "64"]
+  item 4 piece "abc"
+  item 5 piece "d"
+part 2
+part 4
+  000102030405060708090a0b0c0d0e0f10111213
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestDecodeRefusesEveryCutAndFlip(t *testing.T) {
+	whole := sample()
+	for i := range whole {
+		if _, err := Decode(whole[:i]); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("cut at %d: %v", i, err)
+		}
+		for bit := range 8 {
+			flipped := bytes.Clone(whole)
+			flipped[i] ^= 1 << bit
+			if _, err := Decode(flipped); err == nil {
+				t.Fatalf("bit %d of byte %d flipped unseen", bit, i)
+			}
+		}
+	}
+}
+
+func TestBuilderIsReusable(t *testing.T) {
+	var b Builder
+	b.Add(PartTick, nil)
+	first := b.Seal(1)
+	kept := bytes.Clone(first)
+	b.Reset()
+	if !b.Empty() {
+		t.Error("not empty after Reset")
+	}
+	b.Add(PartBatch, bytes.Repeat([]byte{7}, 100))
+	b.Seal(2)
+	if !bytes.Equal(first, kept) {
+		t.Error("a sealed entry changed when the builder was used again")
+	}
+}
+
+func TestParseNodeIDRefusesOtherText(t *testing.T) {
+	for _, s := range []string{"", "00", "zz0102030405060708090a0b0c0d0e0f10111213", "000102030405060708090a0b0c0d0e0f1011121314"} {
+		if _, err := ParseNodeID(s); err == nil {
+			t.Errorf("%q was taken", s)
+		}
+	}
+}
+
+// FuzzParts feeds the decoders what a checksum would not have caught.
+func FuzzParts(f *testing.F) {
+	e, _ := Decode(sample())
+	f.Add(e.rest)
+	f.Add([]byte{1, 3, 0xff, 0xff, 0x7f})
+	f.Fuzz(func(t *testing.T, rest []byte) {
+		e := Entry{rest: rest}
+		if _, err := render(e); err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
+		var it Item
+		if err := DecodeItem(rest, &it); err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	var id NodeID
+	batch := AppendBatchHead(nil, BatchHead{Node: id, Incarnation: 1, Seq: 1})
+	for range 50 {
+		batch = AppendCommand(batch, 0, args("SET", "key:000000012345", "0123456789012345678901234567890123456789012345678901234567890123"))
+	}
+	var builder Builder
+	builder.Add(PartBatch, batch)
+	sealed := builder.Seal(1)
+	var it Item
+	b.ReportAllocs()
+	for b.Loop() {
+		e, _ := Decode(sealed)
+		_, payload, _, _ := e.Next()
+		decoded, _ := DecodeBatch(payload)
+		for {
+			ok, _ := decoded.Next(&it)
+			if !ok {
+				break
+			}
+		}
+	}
+}
