@@ -66,6 +66,8 @@ const (
 	ErrReadInDoubt Error = "TRYAGAIN the read waited behind a write in doubt; it was not executed"
 	// ErrTooLarge is definite.
 	ErrTooLarge Error = "ERR the command exceeds the largest log entry of 512 MB; it was not executed"
+	// ErrReadOnlyContext refuses a write where only reads are possible.
+	ErrReadOnlyContext Error = "ERR Write commands are not allowed from read-only scripts."
 	// ErrInternal answers a command whose execution panicked.
 	ErrInternal Error = "ERR internal error"
 )

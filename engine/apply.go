@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+// Apply calls f with the lock held for writing. The Step is valid during the
+// call only. It is called by package fsm alone.
+func (e *Engine) Apply(f func(*Step)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f(&Step{engine: e})
+}
+
+// Step changes the state, one log entry after the other.
+type Step struct {
+	engine *Engine
+	call   call.Call // reused by one command after the other
+	rand   call.Rand
+	index  uint64
+	writes uint64 // commands of this entry so far
+}
+
+// Entry begins log entry index, whose stamp is stampMs. The log clock goes on
+// to it, and never back.
+func (s *Step) Entry(index uint64, stampMs int64) {
+	s.index, s.writes = index, 0
+	s.engine.clock = max(s.engine.clock, stampMs)
+}
+
+// Now returns the log clock in Unix milliseconds.
+func (s *Step) Now() int64 { return s.engine.clock }
+
+// Do executes a command of the log.
+func (s *Step) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
+	s.rand.Seed(s.index, s.writes)
+	s.writes++
+	c := s.prepare(db, args, out)
+	if c == nil {
+		return
+	}
+	c.Rand, c.Wall, c.MayWrite, c.InTx = &s.rand, s.engine.clock, true, inTx
+	s.engine.execute(c)
+}
+
+// Read executes a command that changes nothing, at this place between the
+// commands of the log, on this node alone. wallMs is the time that replies
+// such as TTL's count with; random seeds what a reply takes by chance.
+func (s *Step) Read(db int, args [][]byte, wallMs int64, random uint64, inTx bool, out *reply.Writer) {
+	c := s.prepare(db, args, out)
+	if c == nil {
+		return
+	}
+	c.Rand, c.Wall, c.MayWrite, c.InTx = call.NewRand(random, 0), max(wallMs, s.engine.clock), false, inTx
+	s.engine.execute(c)
+}
+
+func (s *Step) prepare(db int, args [][]byte, out *reply.Writer) *call.Call {
+	if db < 0 || db >= Databases || len(args) == 0 {
+		out.Error(reply.ErrDBIndex)
+		return nil
+	}
+	e := s.engine
+	s.call = call.Call{Env: &e.env, Args: args, DB: e.env.Keyspace.DB(db), Now: e.clock, Out: out}
+	return &s.call
+}
+
+// Version returns the version of a key, for WATCH.
+func (s *Step) Version(db int, key []byte) uint64 {
+	if db < 0 || db >= Databases {
+		return 0
+	}
+	return s.engine.env.Keyspace.DB(db).Version(key, s.engine.clock)
+}
+
+// ExpireDue deletes at most limit keys that are due.
+func (s *Step) ExpireDue(limit int) {
+	e := s.engine
+	c := call.Call{Env: &e.env, MayWrite: true, Now: e.clock}
+	e.env.Keyspace.ExpireDue(e.clock, limit, func(db int, key []byte) {
+		c.NotifyDB(db, call.EventExpired, "expired", key)
+	})
+}
+
+// NextExpiry returns when the next key is due, in Unix milliseconds, or
+// keyspace.NoExpiry.
+func (e *Engine) NextExpiry() int64 {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.env.Keyspace.NextExpiry()
+}
+
+// Stats returns sizes and counters of the data.
+func (e *Engine) Stats() keyspace.Stats {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.env.Keyspace.Stats()
+}
+
+// Clock returns the log clock in Unix milliseconds.
+func (e *Engine) Clock() int64 {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.clock
+}

@@ -1,0 +1,155 @@
+// Package engine holds the state of a node and is the one place where it
+// changes: Apply. Reads go through View.
+//
+// # The map
+//
+//	engine            the lock, the table of commands, snapshots
+//	engine/commands   what each command does; engine/script: Lua
+//	engine/call       all that a command may see
+//	engine/keyspace   databases, keys, expiry, versions
+//	engine/types      the values: listpack, tree, list, hash, set, zset, stream
+//	engine/rdb        snapshots as Redis' RDB files
+//
+// # The lock
+//
+// There is one read-write lock, here, and none below. The FSM holds it for
+// writing while it applies what raft hands over at once; the reads of a
+// pipeline share one hold for reading.
+//
+// # Determinism
+//
+// The state is a function of the log. Nothing here or below reads a clock, a
+// random source, the order of a map, the network, or a configuration value
+// that may differ between nodes.
+package engine
+
+import (
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/commands"
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/types/seed"
+)
+
+// Databases is the number of databases of every cluster.
+const Databases = 16
+
+// Options say how an engine is tied to its node.
+type Options struct {
+	// Publish delivers to the subscribers of this node what commands publish,
+	// and returns how many subscribers the cluster has for it as far as this
+	// node knows. It is called with the lock held and must not block.
+	Publish func(channel, message []byte, sharded bool) int
+	// Log takes what an operator should know: a command that panicked.
+	Log *slog.Logger
+}
+
+// Engine is the state of one node.
+type Engine struct {
+	table   *command.Table[*call.Row]
+	publish func(channel, message []byte, sharded bool) int
+	log     *slog.Logger
+	panics  atomic.Uint64
+
+	mu       sync.RWMutex
+	env      call.Env      // guarded by mu, with all that it points to
+	settings call.Settings // guarded by mu
+	seed     seed.Seed     // guarded by mu
+	clock    int64         // guarded by mu; the log clock, Unix milliseconds
+}
+
+// New returns an empty engine. Its order of keys and members is not the
+// cluster's until Reset has given it the cluster's seed.
+func New(opts Options) *Engine {
+	e := &Engine{publish: opts.Publish, log: opts.Log, settings: call.DefaultSettings()}
+	if e.publish == nil {
+		e.publish = func([]byte, []byte, bool) int { return 0 }
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	e.table = command.NewTable(rows(), func(r *call.Row) *command.Spec { return &r.Spec })
+	e.env = call.Env{Settings: &e.settings, Effects: effects{e}, Lookup: e.table.Find}
+	e.Reset(seed.Seed{})
+	return e
+}
+
+func rows() []*call.Row {
+	var all []*call.Row
+	list := commands.All()
+	for i := range list {
+		all = append(all, &list[i])
+	}
+	return all
+}
+
+// Reset empties the engine and orders what comes by s.
+func (e *Engine) Reset(s seed.Seed) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.seed = s
+	e.settings = call.DefaultSettings()
+	e.clock = 0
+	e.env.Keyspace = keyspace.New(keyspace.Options{Seed: s, Databases: Databases})
+}
+
+// Table returns the data commands.
+func (e *Engine) Table() *command.Table[*call.Row] { return e.table }
+
+// Panics returns how many commands have panicked since the start.
+func (e *Engine) Panics() uint64 { return e.panics.Load() }
+
+// effects is the engine as commands see it.
+type effects struct{ e *Engine }
+
+func (f effects) Publish(channel, message []byte, sharded bool) int {
+	return f.e.publish(channel, message, sharded)
+}
+
+// execute finds the row that c.Args call and carries it out.
+func (e *Engine) execute(c *call.Call) {
+	row, container, ok := e.table.Find(c.Args)
+	switch {
+	case container != "":
+		c.Fail(reply.UnknownSubcommand(container, c.Args[1]))
+	case !ok:
+		c.Fail(reply.UnknownCommand(c.Args))
+	case !row.TakesArgs(len(c.Args)):
+		c.Fail(reply.WrongArgs(row.Name))
+	case !c.MayWrite && !row.Flags.Has(command.ReadOnly):
+		c.Fail(reply.ErrReadOnlyContext)
+	default:
+		e.run(row, c)
+	}
+}
+
+// run carries out one command. A panic ends the command, not the node: it has
+// been executed in the same way by all nodes, or their digests tell.
+func (e *Engine) run(row *call.Row, c *call.Call) {
+	mark := c.Out.Mark()
+	defer func() {
+		if reason := recover(); reason != nil {
+			e.panics.Add(1)
+			e.log.Error("command panicked", "command", row.Name, "args", clipArgs(c.Args), "reason", reason, "stack", string(debug.Stack()))
+			c.Out.Truncate(mark)
+			c.Fail(reply.ErrInternal)
+		}
+	}()
+	row.Do(c)
+}
+
+// clipArgs keeps what a log line can bear of a command's arguments.
+func clipArgs(args [][]byte) []string {
+	const argsMax, bytesMax = 8, 64
+	var out []string
+	for _, arg := range args[:min(len(args), argsMax)] {
+		out = append(out, string(arg[:min(len(arg), bytesMax)]))
+	}
+	return out
+}

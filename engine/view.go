@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+// View calls f with the lock held for reading: all reads in f see one state.
+// wallMs is the time, in Unix milliseconds, that replies such as TTL's count
+// with; random seeds what replies take by chance.
+func (e *Engine) View(wallMs int64, random uint64, f func(*View)) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	v := View{engine: e, wall: max(wallMs, e.clock)}
+	v.rand.Seed(random, 0)
+	f(&v)
+}
+
+// View reads the state.
+type View struct {
+	engine *Engine
+	wall   int64
+	rand   call.Rand
+	call   call.Call // reused by one command after the other
+}
+
+// Do executes a command that changes nothing. A command that might is refused.
+func (v *View) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
+	if db < 0 || db >= Databases || len(args) == 0 {
+		out.Error(reply.ErrDBIndex)
+		return
+	}
+	e := v.engine
+	v.call = call.Call{
+		Env: &e.env, Args: args, DB: e.env.Keyspace.DB(db), Now: e.clock, Wall: v.wall,
+		Rand: &v.rand, Out: out, InTx: inTx,
+	}
+	e.execute(&v.call)
+}
+
+// Version returns the version of a key, for WATCH.
+func (v *View) Version(db int, key []byte) uint64 {
+	return v.engine.env.Keyspace.DB(db).Version(key, v.engine.clock)
+}
+
+// DBStats are the figures of one database in INFO keyspace.
+type DBStats struct{ Keys, Expires int }
+
+// Database returns the figures of database db.
+func (v *View) Database(db int) DBStats {
+	d := v.engine.env.Keyspace.DB(db)
+	return DBStats{Keys: d.Len(), Expires: d.Expires()}
+}
+
+// Settings returns the cluster-wide settings.
+func (v *View) Settings() call.Settings { return v.engine.settings }
