@@ -1,61 +1,248 @@
 package keyspace
 
+import "fmt"
+
+// A DB is one numbered database of a Keyspace.
+type DB struct {
+	ks    *Keyspace
+	index int
+	store *store
+	floor uint64 // the counter at the last flush or swap; no version is lower
+}
+
 // Index returns the database's number.
-func (d *DB) Index() int { return 0 }
+func (d *DB) Index() int { return d.index }
 
 // Len returns the number of keys, due ones that are not deleted yet included.
-func (d *DB) Len() int { return 0 }
+func (d *DB) Len() int { return d.store.keys }
 
 // Expires returns the number of keys with an expiry time.
-func (d *DB) Expires() int { return 0 }
+func (d *DB) Expires() int { return d.store.expiry.len }
+
+func (d *DB) find(key []byte) (h uint64, p place, ok bool) {
+	h = d.ks.seed.Hash(key)
+	p, ok = d.store.find(h, key)
+	return h, p, ok
+}
 
 // Get returns the key's entry; a key that is due at now is absent. It is a read.
-func (d *DB) Get(key []byte, now int64) (Entry, bool) { return Entry{}, false }
+func (d *DB) Get(key []byte, now int64) (Entry, bool) {
+	_, p, ok := d.find(key)
+	if !ok {
+		return Entry{}, false
+	}
+	e := d.store.entry(p.rec)
+	if e.Expired(now) {
+		return Entry{}, false
+	}
+	return e, true
+}
 
 // Put creates or overwrites a key. expireAt may be NoExpiry.
-func (d *DB) Put(key []byte, v Value, expireAt int64) {}
+func (d *DB) Put(key []byte, v Value, expireAt int64) {
+	version := d.ks.mutate(change{op: opPut, db: d.index, key: key, value: &v, expireAt: expireAt})
+	d.store.put(d.ks.seed.Hash(key), key, &v, expireAt, version)
+	d.store.tidy()
+}
 
 // Replace gives an existing key another value and keeps its expiry time. It reports whether there was such a key;
 // a due one counts, so writers call Evict first.
-func (d *DB) Replace(key []byte, v Value) bool { return false }
+func (d *DB) Replace(key []byte, v Value) bool {
+	h, p, ok := d.find(key)
+	if !ok {
+		return false
+	}
+	version := d.ks.mutate(change{op: opReplace, db: d.index, key: key, value: &v})
+	c := content{typ: v.Type, enc: v.Enc, expireAt: p.rec.expireAt(), version: version, key: key}
+	c.value, c.object = d.store.body(&v)
+	d.store.overwrite(h, p, &c)
+	d.store.tidy()
+	return true
+}
 
 // Splice writes data at byte off of an existing key's packed value, with zero bytes before it where the value is
-// shorter, sets the encoding, and returns the new length. Appending costs what data costs, whatever the length.
-func (d *DB) Splice(key []byte, off int, data []byte, enc Encoding) int { return 0 }
+// shorter, sets the encoding, and returns the new length. Data must not alias the keyspace. Appending to a long
+// value costs what data costs.
+func (d *DB) Splice(key []byte, off int, data []byte, enc Encoding) int {
+	h, p, ok := d.find(key)
+	if !ok || d.store.entry(p.rec).Object != nil {
+		panic(fmt.Sprintf("keyspace: splice of %.64q, which holds no packed value", key))
+	}
+	version := d.ks.mutate(change{op: opSplice, db: d.index, key: key, value: &Value{Enc: enc, Packed: data}, other: off})
+	n := d.store.splice(h, p, off, data, enc, version)
+	d.store.tidy()
+	return n
+}
 
-// Edit returns the entry for a change of its Object in place, which must follow at once: it saves the old content
-// for an open snapshot and raises the version. A key that is due at now is absent.
-func (d *DB) Edit(key []byte, now int64) (Entry, bool) { return Entry{}, false }
+// Edit returns the entry for a change of its Object in place, which must follow before anything else is changed: it
+// saves the old content for an open snapshot and raises the version. A key that is due at now is absent.
+func (d *DB) Edit(key []byte, now int64) (Entry, bool) {
+	h, p, ok := d.find(key)
+	if !ok {
+		return Entry{}, false
+	}
+	if e := d.store.entry(p.rec); e.Expired(now) {
+		return Entry{}, false
+	}
+	version := d.ks.mutate(change{op: opEdit, db: d.index, key: key})
+	d.store.preserve(h, p)
+	p.rec.setVersion(version)
+	if held := p.rec.handle(); held != 0 {
+		d.store.handles.changing(held)
+	}
+	return d.store.entry(p.rec), true
+}
 
 // Move gives the value and expiry time of key to newKey in database to, over what was there, and deletes key. It
-// does not copy large values. It reports whether there was such a key; source and target must differ.
-func (d *DB) Move(key []byte, to *DB, newKey []byte) bool { return false }
+// does not copy long values: it is how an Object changes its key. It reports whether there was such a key; source and
+// target must differ.
+func (d *DB) Move(key []byte, to *DB, newKey []byte) bool {
+	h, p, ok := d.find(key)
+	if !ok {
+		return false
+	}
+	s := d.store
+	version := d.ks.mutate(change{op: opMove, db: d.index, key: key, value: &Value{Packed: newKey}, other: to.index})
+	c := p.rec.content()
+	v := Value{Type: c.typ, Enc: c.enc, Packed: c.value}
+	if c.object {
+		s.preserve(h, p)
+		p.rec.setVersion(version) // saved: nothing more to save when it goes
+		v.Packed, v.Object = nil, s.handles.object(p.rec.handle())
+	}
+	to.store.put(d.ks.seed.Hash(newKey), newKey, &v, c.expireAt, version)
+	p, _ = s.find(h, key) // put may have moved it in the table
+	s.remove(h, p)
+	d.ks.buckets[h%Buckets] = version
+	s.tidy()
+	return true
+}
 
 // Delete deletes a key and reports whether it was there, due or not.
-func (d *DB) Delete(key []byte) bool { return false }
+func (d *DB) Delete(key []byte) bool {
+	h, p, ok := d.find(key)
+	if !ok {
+		return false
+	}
+	d.ks.buckets[h%Buckets] = d.ks.mutate(change{op: opDelete, db: d.index, key: key})
+	d.store.remove(h, p)
+	d.store.tidy()
+	return true
+}
 
 // Evict deletes the key if it is due at now and reports whether it did.
-func (d *DB) Evict(key []byte, now int64) bool { return false }
+func (d *DB) Evict(key []byte, now int64) bool {
+	h, p, ok := d.find(key)
+	if !ok {
+		return false
+	}
+	if at := p.rec.expireAt(); at == NoExpiry || at > now {
+		return false
+	}
+	d.evict(h, key, p)
+	return true
+}
+
+// evict deletes the due key at p.
+func (d *DB) evict(h uint64, key []byte, p place) {
+	d.ks.buckets[h%Buckets] = d.ks.mutate(change{op: opEvict, db: d.index, key: key})
+	d.ks.expired++
+	d.store.remove(h, p)
+	d.store.tidy()
+}
 
 // SetExpire sets a key's expiry time, or takes it away with NoExpiry, and reports whether there was such a key.
-func (d *DB) SetExpire(key []byte, at int64) bool { return false }
+func (d *DB) SetExpire(key []byte, at int64) bool {
+	h, p, ok := d.find(key)
+	if !ok {
+		return false
+	}
+	c := p.rec.content()
+	c.expireAt = at
+	c.version = d.ks.mutate(change{op: opExpire, db: d.index, key: key, expireAt: at})
+	d.store.overwrite(h, p, &c)
+	d.store.tidy()
+	return true
+}
 
 // Scan calls visit for at least count keys (if so many are left) from the cursor on, in hash order, due ones
 // included, and returns the cursor to go on with; 0 begins, and 0 returned is the end. Every key that is there from
 // the first call to the last is visited, whatever happens between the calls and on whatever node they run. Cursors
-// are below 2^53. visit must not change the keyspace.
-func (d *DB) Scan(cursor uint64, count int, visit func(Entry)) uint64 { return 0 }
+// are below 2^53, which every client can hold. visit must not change the keyspace.
+func (d *DB) Scan(cursor uint64, count int, visit func(Entry)) uint64 {
+	if cursor > 1<<53-1 {
+		return 0
+	}
+	const unseen = 64 - 53 // hash bits that a cursor leaves out: keys that differ only there go together
+	var next, last uint64
+	n := 0
+	d.store.ascend(cursor<<unseen, func(h uint64, rec record) bool {
+		position := h >> unseen
+		if n >= max(1, count) && position != last {
+			next = position
+			return false
+		}
+		visit(d.store.entry(rec))
+		n++
+		last = position
+		return true
+	})
+	return next
+}
+
+// randomLooks is how many due keys Random passes over before it gives up.
+const randomLooks = 1024
 
 // Random returns the first key at or after point in hash order, around the end, that is not due at now. It gives
 // up after a fixed number of due keys.
-func (d *DB) Random(point uint64, now int64) (Entry, bool) { return Entry{}, false }
+func (d *DB) Random(point uint64, now int64) (e Entry, found bool) {
+	looks := 0
+	visit := func(_ uint64, rec record) bool {
+		e = d.store.entry(rec)
+		found = !e.Expired(now)
+		looks++
+		return !found && looks < randomLooks
+	}
+	if d.store.ascend(point, visit) {
+		d.store.ascend(0, visit)
+	}
+	if !found {
+		return Entry{}, false
+	}
+	return e, true
+}
 
-// Version returns the number that changes with every change of the key, also of an absent key (WATCH). It may
+// dueVersion marks the version of a key that is due but not deleted yet: it differs from the versions before and
+// after, which is what WATCH needs.
+const dueVersion = 1 << 63
+
+// Version returns the number that changes with every change of the key, also of an absent one (WATCH). It may
 // change without one.
-func (d *DB) Version(key []byte, now int64) uint64 { return 0 }
+func (d *DB) Version(key []byte, now int64) uint64 {
+	h, p, ok := d.find(key)
+	if !ok {
+		return max(d.ks.buckets[h%Buckets], d.floor)
+	}
+	if at := p.rec.expireAt(); at != NoExpiry && at <= now {
+		return max(p.rec.version(), d.floor) | dueVersion
+	}
+	return max(p.rec.version(), d.floor)
+}
 
 // Flush deletes all keys and returns how many there were.
-func (d *DB) Flush() int { return 0 }
+func (d *DB) Flush() int {
+	n := d.store.keys
+	d.floor = d.ks.mutate(change{op: opFlush, db: d.index})
+	d.store = newStore(d.ks.seed)
+	return n
+}
 
 // Load adds a key that is not there yet with a known version: how snapshots are loaded.
-func (d *DB) Load(key []byte, v Value, expireAt int64, version uint64) error { return nil }
+func (d *DB) Load(key []byte, v Value, expireAt int64, version uint64) error {
+	h, _, ok := d.find(key)
+	if ok {
+		return fmt.Errorf("keyspace: key %.64q is there twice", key)
+	}
+	d.store.put(h, key, &v, expireAt, version)
+	return nil
+}

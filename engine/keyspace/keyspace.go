@@ -2,6 +2,8 @@ package keyspace
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/quorate/quorate/engine/types/seed"
 )
@@ -19,85 +21,153 @@ type Options struct {
 }
 
 // A Keyspace is a fixed number of databases with one mutation counter.
-type Keyspace struct{}
+type Keyspace struct {
+	seed      seed.Seed
+	dbs       []*DB
+	mutations uint64
+	expired   uint64
+	buckets   []uint64 // the counter at the last deletion of a key, by its hash
+	frozen    *Frozen  // the open view
+}
 
-// A DB is one numbered database of a Keyspace.
-type DB struct{}
+// New returns an empty keyspace.
+func New(o Options) *Keyspace {
+	k := &Keyspace{seed: o.Seed, buckets: make([]uint64, Buckets)}
+	for i := range max(1, o.Databases) {
+		k.dbs = append(k.dbs, &DB{ks: k, index: i, store: newStore(o.Seed)})
+	}
+	return k
+}
 
-// A Frozen is a view of the keyspace as it was at one moment.
-type Frozen struct{}
+// Databases returns the number of databases.
+func (k *Keyspace) Databases() int { return len(k.dbs) }
+
+// DB returns the i-th database; i must be in [0, Databases()).
+func (k *Keyspace) DB(i int) *DB { return k.dbs[i] }
+
+// FlushAll deletes all keys of all databases and returns how many there were.
+func (k *Keyspace) FlushAll() int {
+	n := 0
+	for _, d := range k.dbs {
+		n += d.Flush()
+	}
+	return n
+}
+
+// Swap exchanges the contents of two databases. All versions of both rise, those of absent keys too.
+func (k *Keyspace) Swap(i, j int) {
+	if i == j {
+		return
+	}
+	a, b := k.dbs[i], k.dbs[j]
+	a.floor = k.mutate(change{op: opSwap, db: i, other: j})
+	b.floor = a.floor
+	a.store, b.store = b.store, a.store
+}
+
+// ExpireDue deletes at most limit keys that are due at now, in the order of expiry time, database, hash and key, and
+// tells deleted of each; the key is valid during the call. It returns how many it deleted.
+func (k *Keyspace) ExpireDue(now int64, limit int, deleted func(db int, key []byte)) int {
+	var key []byte
+	for n := range limit {
+		d, at := k.nextDue()
+		if d == nil || at.at > now {
+			return n
+		}
+		p, ok := d.store.withHash(at.hash, at.at)
+		if !ok {
+			panic(fmt.Sprintf("keyspace: no key with hash %x and expiry time %d of the expiry index", at.hash, at.at))
+		}
+		key = append(key[:0], p.rec.key()...)
+		d.evict(at.hash, key, p)
+		if deleted != nil {
+			deleted(d.index, key)
+		}
+	}
+	return limit
+}
+
+// nextDue returns the earliest due of all databases and its database; nil if there is none.
+func (k *Keyspace) nextDue() (first *DB, earliest due) {
+	for _, d := range k.dbs {
+		if m, ok := d.store.expiry.min(); ok && (first == nil || m.at < earliest.at) {
+			first, earliest = d, m
+		}
+	}
+	return first, earliest
+}
+
+// NextExpiry returns the earliest expiry time of all keys, or NoExpiry.
+func (k *Keyspace) NextExpiry() int64 {
+	d, earliest := k.nextDue()
+	if d == nil {
+		return NoExpiry
+	}
+	return earliest.at
+}
+
+// State is what a snapshot holds beside the keys, so that versions go on.
+type State struct {
+	Mutations uint64   // the mutation counter
+	Expired   uint64   // keys deleted because they were due
+	Buckets   []uint64 // versions of absent keys, Buckets of them
+	Floors    []uint64 // by database: no key, absent or not, has a lower version
+}
+
+// State returns the present state of versions. It is a read.
+func (k *Keyspace) State() State {
+	s := State{Mutations: k.mutations, Expired: k.expired, Buckets: slices.Clone(k.buckets)}
+	for _, d := range k.dbs {
+		s.Floors = append(s.Floors, d.floor)
+	}
+	return s
+}
+
+// SetState sets the state of versions: the last step of loading a snapshot. A state with fewer floors than there
+// are databases leaves the others at 0.
+func (k *Keyspace) SetState(s State) error {
+	if len(s.Buckets) != Buckets || len(s.Floors) > len(k.dbs) {
+		return fmt.Errorf("keyspace: state of %d buckets and %d databases does not fit %d and %d",
+			len(s.Buckets), len(s.Floors), Buckets, len(k.dbs))
+	}
+	k.mutations, k.expired = s.Mutations, s.Expired
+	copy(k.buckets, s.Buckets)
+	for i, floor := range s.Floors {
+		k.dbs[i].floor = floor
+	}
+	return nil
+}
 
 // Stats are sizes and counters of a keyspace.
 type Stats struct {
-	Keys       int   // keys, due ones that are not deleted yet included
-	Expires    int   // keys with an expiry time
-	ArenaLive  int64 // bytes of records in use
-	ArenaFree  int64 // bytes of slabs that wait for new records
-	ArenaTotal int64 // bytes of all slabs
-	Objects    int64 // bytes of values outside the slabs
-	Table      int64 // bytes of directories and segments
-	Expiry     int64 // bytes of the expiry indexes
+	Keys       int    // keys, due ones that are not deleted yet included
+	Expires    int    // keys with an expiry time
+	ArenaLive  int64  // bytes of cells in use
+	ArenaFree  int64  // bytes of slabs beside
+	ArenaTotal int64  // bytes of slabs: ArenaLive + ArenaFree
+	Objects    int64  // bytes of values outside the slabs
+	Table      int64  // bytes of directories and segments
+	Expiry     int64  // bytes of the expiry indexes
 	Expired    uint64 // keys deleted because they were due
 	Mutations  uint64 // the mutation counter
 }
 
-// New returns an empty keyspace.
-func New(o Options) *Keyspace { return nil }
-
-// Databases returns the number of databases.
-func (k *Keyspace) Databases() int { return 0 }
-
-// DB returns the i-th database; i must be in [0, Databases()).
-func (k *Keyspace) DB(i int) *DB { return nil }
-
-// FlushAll deletes all keys of all databases and returns how many there were.
-func (k *Keyspace) FlushAll() int { return 0 }
-
-// Swap exchanges the contents of two databases. Every key of both gets a new version.
-func (k *Keyspace) Swap(i, j int) {}
-
-// ExpireDue deletes at most limit keys that are due at now, in the order of expiry time, database and hash, and
-// tells deleted for each. It returns how many it deleted.
-func (k *Keyspace) ExpireDue(now int64, limit int, deleted func(db int, key []byte)) int { return 0 }
-
-// NextExpiry returns the earliest expiry time of all keys, or NoExpiry.
-func (k *Keyspace) NextExpiry() int64 { return NoExpiry }
+// Bytes returns what the data occupies in all.
+func (s Stats) Bytes() int64 { return s.ArenaTotal + s.Objects + s.Table + s.Expiry }
 
 // Stats returns sizes and counters. It is a read.
-func (k *Keyspace) Stats() Stats { return Stats{} }
-
-// State is what a snapshot holds beside the keys for versions to go on.
-type State struct {
-	Mutations uint64   // the mutation counter
-	Expired   uint64   // keys deleted because they were due
-	Buckets   []uint64 // version of absent keys by bucket; len is Buckets
-	Floors    []uint64 // by database: no key or absent key has a lower version
-}
-
-// State returns the present state of versions. It is a read.
-func (k *Keyspace) State() State { return State{} }
-
-// SetState sets it, as the last step of loading a snapshot.
-func (k *Keyspace) SetState(s State) error { return nil }
-
-// Freeze opens a point-in-time view in time independent of the number of keys. It needs the write lock.
-func (k *Keyspace) Freeze() (*Frozen, error) { return nil, ErrFrozen }
-
-// State returns the state of versions at the view's moment.
-func (f *Frozen) State() State { return State{} }
-
-// Keys returns how many keys, and how many with an expiry time, database db had at the view's moment.
-func (f *Frozen) Keys(db int) (keys, expires int) { return 0, 0 }
-
-// Next fills b with the next keys of the view and reports whether there were any. It needs the read lock, and
-// holds it for a bounded time; b is then used without a lock, until the next call.
-func (f *Frozen) Next(b *Batch) bool { return false }
-
-// Close ends the view. It needs the write lock.
-func (f *Frozen) Close() {}
-
-// A Batch is a run of keys of one database, copied out of a Frozen.
-type Batch struct {
-	DB      int
-	Entries []Entry
+func (k *Keyspace) Stats() Stats {
+	st := Stats{Expired: k.expired, Mutations: k.mutations}
+	for _, d := range k.dbs {
+		s := d.store
+		st.Keys += s.keys
+		st.Expires += s.expiry.len
+		st.ArenaLive += s.arena.live
+		st.ArenaTotal += s.arena.total
+		st.Objects += s.handles.bytes()
+		st.Table += s.table.bytes()
+		st.Expiry += s.expiry.bytes()
+	}
+	st.ArenaFree = st.ArenaTotal - st.ArenaLive
+	return st
 }
