@@ -194,7 +194,11 @@ func (l *Chunked) edit(c *chunk, ni, room, added int, f func(lp []byte) []byte) 
 	l.bytes -= cap(n.data)
 	need := len(n.data) + room
 	if n.gen != l.gen || cap(n.data) < need {
-		grown := make([]byte, len(n.data), max(need, min(2*need, l.maxSize)))
+		size := need
+		if room > 0 {
+			size = max(need, min(2*need, l.maxSize))
+		}
+		grown := make([]byte, len(n.data), size)
 		copy(grown, n.data)
 		n.data, n.gen = grown, l.gen
 	}
@@ -205,13 +209,14 @@ func (l *Chunked) edit(c *chunk, ni, room, added int, f func(lp []byte) []byte) 
 	l.bytes += cap(n.data)
 }
 
-// insertNode puts n before node ni of chunk ci, splitting a full chunk.
-func (l *Chunked) insertNode(ci, ni int, n node) {
+// insertNode puts n before node ni of chunk ci, splitting a full chunk, and
+// returns where it is now.
+func (l *Chunked) insertNode(ci, ni int, n node) (atChunk, atNode int) {
 	n.gen = l.gen
 	if ci < len(l.chunks) && len(l.chunks[ci].nodes) >= chunkNodesMax {
 		ci, ni = l.splitChunk(ci, ni)
 	}
-	if ci == len(l.chunks) || len(l.chunks) == 0 {
+	if ci == len(l.chunks) {
 		l.ownDirectory()
 		l.chunks = append(l.chunks, &chunk{gen: l.gen})
 	}
@@ -220,6 +225,7 @@ func (l *Chunked) insertNode(ci, ni int, n node) {
 	c.count += int(n.count)
 	l.count += int(n.count)
 	l.bytes += cap(n.data)
+	return ci, ni
 }
 
 // splitChunk makes room in the full chunk ci for a node before ni, and returns
@@ -251,20 +257,17 @@ func (l *Chunked) splitChunk(ci, ni int) (newChunk, newNode int) {
 	return ci, ni
 }
 
-// removeNodes takes the nodes [from, to) out of an own chunk, and the chunk out
-// of the list if nothing is left. It reports whether the chunk is gone.
-func (l *Chunked) removeNodes(ci, from, to int) bool {
+// removeNode takes a node out of a chunk, and the chunk out of the list if it was
+// the last one.
+func (l *Chunked) removeNode(ci, ni int) {
 	c := l.ownChunk(ci)
-	for i := from; i < to; i++ {
-		c.count -= int(c.nodes[i].count)
-		l.count -= int(c.nodes[i].count)
-		l.bytes -= cap(c.nodes[i].data)
+	n := &c.nodes[ni]
+	c.count -= int(n.count)
+	l.count -= int(n.count)
+	l.bytes -= cap(n.data)
+	c.nodes = slices.Delete(c.nodes, ni, ni+1)
+	if len(c.nodes) == 0 {
+		l.ownDirectory()
+		l.chunks = slices.Delete(l.chunks, ci, ci+1)
 	}
-	c.nodes = slices.Delete(c.nodes, from, to)
-	if len(c.nodes) > 0 {
-		return false
-	}
-	l.ownDirectory()
-	l.chunks = slices.Delete(l.chunks, ci, ci+1)
-	return true
 }

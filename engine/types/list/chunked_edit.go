@@ -2,6 +2,7 @@ package list
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/quorate/quorate/engine/types/listpack"
 )
@@ -63,20 +64,29 @@ func (l *Chunked) Set(index int, val []byte) bool {
 	if !at.Valid() {
 		return false
 	}
-	c := l.ownChunk(at.chunk)
-	n := &c.nodes[at.node]
-	if n.plain || l.tooLarge(val) || len(n.data)+overhead+len(val) > l.maxSize {
-		l.insert(at, val, false)
-		if index < 0 {
-			index += l.count - 1
-		}
-		l.Delete(index+1, 1)
+	if l.fitsInPlace(at, val) {
+		l.edit(l.ownChunk(at.chunk), at.node, overhead+len(val), 0, func(lp []byte) []byte {
+			return listpack.Replace(lp, at.pos, val)
+		})
 		return true
 	}
-	l.edit(c, at.node, overhead+len(val), 0, func(lp []byte) []byte {
-		return listpack.Replace(lp, at.pos, val)
-	})
+	if index < 0 {
+		index += l.count
+	}
+	l.insert(at, val, false)
+	l.Delete(index+1, 1)
 	return true
+}
+
+// fitsInPlace reports whether val may take the place of the element under the
+// cursor in its node.
+func (l *Chunked) fitsInPlace(at Cursor, val []byte) bool {
+	if at.plain {
+		return false
+	}
+	var buf [20]byte
+	freed := listpack.Size(at.Text(buf[:]))
+	return len(at.data)-freed+listpack.Size(val) <= l.maxSize
 }
 
 // insert adds val before or after the element under the cursor.
@@ -118,26 +128,24 @@ func (l *Chunked) insertBetween(at Cursor, val []byte, after bool) {
 	}
 	c := l.ownChunk(at.chunk)
 	var tail node
-	moved := 0
 	l.edit(c, at.node, 0, 0, func(lp []byte) []byte {
-		head, rest := listpack.Split(lp, split)
-		tail.data, moved = rest, listpack.Len(rest)
-		return head
+		lp, tail.data = listpack.Split(lp, split)
+		return lp
 	})
-	c.nodes[at.node].count -= int32(moved)
-	c.count -= moved
-	l.count -= moved
-	tail.count = int32(moved)
-	if l.fits(&c.nodes[at.node], val) {
+	tail.count = int32(listpack.Len(tail.data))
+	n = &c.nodes[at.node]
+	n.count -= tail.count
+	c.count -= int(tail.count)
+	l.count -= int(tail.count)
+	if l.fits(n, val) {
 		l.edit(c, at.node, overhead+len(val), 1, func(lp []byte) []byte {
 			return listpack.Append(lp, val)
 		})
-	} else {
 		l.insertNode(at.chunk, at.node+1, tail)
-		l.insertNode(at.chunk, at.node+1, l.newNode(val))
 		return
 	}
-	l.insertNode(at.chunk, at.node+1, tail)
+	ci, ni := l.insertNode(at.chunk, at.node+1, tail)
+	l.insertNode(ci, ni, l.newNode(val))
 }
 
 // Delete removes n elements from index on. They must exist.
@@ -148,7 +156,7 @@ func (l *Chunked) Delete(index, n int) {
 		count := int(l.chunks[ci].nodes[ni].count)
 		k := min(n, count-inNode)
 		if k == count {
-			l.removeNodes(ci, ni, ni+1)
+			l.removeNode(ci, ni)
 		} else {
 			l.edit(l.ownChunk(ci), ni, 0, -k, func(lp []byte) []byte {
 				return listpack.DeleteRange(lp, inNode, k)
@@ -162,23 +170,11 @@ func (l *Chunked) Delete(index, n int) {
 // Remove deletes elements that are val and returns how many: the first count, or
 // the last -count, or all if count is 0.
 func (l *Chunked) Remove(val []byte, count int) int {
-	removed := 0
 	if count < 0 {
-		for index, at := l.count-1, l.At(-1); at.Valid() && removed < -count; index-- {
-			if !at.Equal(val) {
-				at.Prev()
-				continue
-			}
-			l.Delete(index, 1)
-			removed++
-			at = l.At(index - 1)
-			if index == 0 {
-				break
-			}
-		}
-		return removed
+		return l.removeLast(val, -count)
 	}
-	for index, at := 0, l.At(0); at.Valid() && (removed < count || count == 0); {
+	removed, index := 0, 0
+	for at := l.At(0); at.Valid() && (removed < count || count == 0); {
 		if !at.Equal(val) {
 			at.Next()
 			index++
@@ -187,6 +183,23 @@ func (l *Chunked) Remove(val []byte, count int) int {
 		l.Delete(index, 1)
 		removed++
 		at = l.At(index)
+	}
+	return removed
+}
+
+func (l *Chunked) removeLast(val []byte, count int) int {
+	removed, index := 0, l.count-1
+	for at := l.At(-1); at.Valid() && removed < count; index-- {
+		if !at.Equal(val) {
+			at.Prev()
+			continue
+		}
+		l.Delete(index, 1)
+		removed++
+		if index == 0 {
+			break
+		}
+		at = l.At(index - 1)
 	}
 	return removed
 }
@@ -207,7 +220,7 @@ func (l *Chunked) mergeNode(ci, ni int) {
 	}
 	c = l.ownChunk(ci)
 	second := c.nodes[first+1]
-	l.removeNodes(ci, first+1, first+2)
+	l.removeNode(ci, first+1)
 	l.edit(c, first, len(second.data), int(second.count), func(lp []byte) []byte {
 		return listpack.Concat(lp, second.data)
 	})
@@ -226,5 +239,5 @@ func (l *Chunked) mergeChunk(ci int) {
 	c.nodes = append(c.nodes, next.nodes...)
 	c.count += next.count
 	l.ownDirectory()
-	l.chunks = append(l.chunks[:ci+1], l.chunks[ci+2:]...)
+	l.chunks = slices.Delete(l.chunks, ci+1, ci+2)
 }
