@@ -4,14 +4,24 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/types/seed"
 )
 
 // Apply calls f with the lock held for writing. The Step is valid during the
-// call only. It is called by package fsm alone.
+// call only. It is called by package fsm alone, by one goroutine.
 func (e *Engine) Apply(f func(*Step)) {
+	for _, m := range e.apply(f) {
+		e.opts.Publish(m)
+	}
+}
+
+func (e *Engine) apply(f func(*Step)) []Message {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f(&Step{engine: e})
+	published := e.outbox
+	e.outbox = nil
+	return published
 }
 
 // Step changes the state, one log entry after the other.
@@ -28,6 +38,12 @@ type Step struct {
 func (s *Step) Entry(index uint64, stampMs int64) {
 	s.index, s.writes = index, 0
 	s.engine.clock = max(s.engine.clock, stampMs)
+}
+
+// Reset empties the databases and orders what comes by s. The log clock goes
+// on.
+func (s *Step) Reset(order seed.Seed) {
+	s.engine.reset(order)
 }
 
 // Now returns the log clock in Unix milliseconds.

@@ -24,6 +24,7 @@
 package engine
 
 import (
+	"bytes"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -42,41 +43,55 @@ const Databases = 16
 
 // Options say how an engine is tied to its node.
 type Options struct {
-	// Publish delivers to the subscribers of this node what commands publish,
-	// and returns how many subscribers the cluster has for it as far as this
-	// node knows. It is called with the lock held and must not block.
-	Publish func(channel, message []byte, sharded bool) int
+	// Receivers returns how many subscribers of the cluster would get a
+	// message, as far as this node knows. It is called with the lock held and
+	// must not block.
+	Receivers func(channel []byte, sharded bool) int
+	// Publish delivers to the subscribers of this node what commands have
+	// published. It is called after Apply, in the log's order, without the
+	// lock, and must not block.
+	Publish func(Message)
 	// Log takes what an operator should know: a command that panicked.
 	Log *slog.Logger
 }
 
+// Message is what a command published from within a transaction or a script,
+// or an event of a key.
+type Message struct {
+	Channel, Text []byte
+	Sharded       bool
+}
+
 // Engine is the state of one node.
 type Engine struct {
-	table   *command.Table[*call.Row]
-	publish func(channel, message []byte, sharded bool) int
-	log     *slog.Logger
-	panics  atomic.Uint64
+	table  *command.Table[*call.Row]
+	opts   Options
+	panics atomic.Uint64
 
 	mu       sync.RWMutex
 	env      call.Env      // guarded by mu, with all that it points to
 	settings call.Settings // guarded by mu
 	seed     seed.Seed     // guarded by mu
 	clock    int64         // guarded by mu; the log clock, Unix milliseconds
+	outbox   []Message     // guarded by mu; published by the Apply under way
 }
 
 // New returns an empty engine. Its order of keys and members is not the
-// cluster's until Reset has given it the cluster's seed.
+// cluster's until Step.Reset has given it the cluster's seed.
 func New(opts Options) *Engine {
-	e := &Engine{publish: opts.Publish, log: opts.Log, settings: call.DefaultSettings()}
-	if e.publish == nil {
-		e.publish = func([]byte, []byte, bool) int { return 0 }
+	e := &Engine{opts: opts, settings: call.DefaultSettings()}
+	if e.opts.Receivers == nil {
+		e.opts.Receivers = func([]byte, bool) int { return 0 }
 	}
-	if e.log == nil {
-		e.log = slog.New(slog.DiscardHandler)
+	if e.opts.Publish == nil {
+		e.opts.Publish = func(Message) {}
+	}
+	if e.opts.Log == nil {
+		e.opts.Log = slog.New(slog.DiscardHandler)
 	}
 	e.table = command.NewTable(rows(), func(r *call.Row) *command.Spec { return &r.Spec })
 	e.env = call.Env{Settings: &e.settings, Effects: effects{e}, Lookup: e.table.Find}
-	e.Reset(seed.Seed{})
+	e.reset(seed.Seed{})
 	return e
 }
 
@@ -89,13 +104,10 @@ func rows() []*call.Row {
 	return all
 }
 
-// Reset empties the engine and orders what comes by s.
-func (e *Engine) Reset(s seed.Seed) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// reset empties the databases and orders what comes by s. It needs the lock,
+// or an engine that nobody else knows yet.
+func (e *Engine) reset(s seed.Seed) {
 	e.seed = s
-	e.settings = call.DefaultSettings()
-	e.clock = 0
 	e.env.Keyspace = keyspace.New(keyspace.Options{Seed: s, Databases: Databases})
 }
 
@@ -109,7 +121,8 @@ func (e *Engine) Panics() uint64 { return e.panics.Load() }
 type effects struct{ e *Engine }
 
 func (f effects) Publish(channel, message []byte, sharded bool) int {
-	return f.e.publish(channel, message, sharded)
+	f.e.outbox = append(f.e.outbox, Message{Channel: bytes.Clone(channel), Text: bytes.Clone(message), Sharded: sharded})
+	return f.e.opts.Receivers(channel, sharded)
 }
 
 // execute finds the row that c.Args call and carries it out.
@@ -136,7 +149,7 @@ func (e *Engine) run(row *call.Row, c *call.Call) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			e.panics.Add(1)
-			e.log.Error("command panicked", "command", row.Name, "args", clipArgs(c.Args), "reason", reason, "stack", string(debug.Stack()))
+			e.opts.Log.Error("command panicked", "command", row.Name, "args", clipArgs(c.Args), "reason", reason, "stack", string(debug.Stack()))
 			c.Out.Truncate(mark)
 			c.Fail(reply.ErrInternal)
 		}

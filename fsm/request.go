@@ -66,3 +66,14 @@ type Conn interface {
 	// node flushes all connections so answered soon after, together.
 	EndReplies(n int)
 }
+
+// Pending is a batch of this node that has not been applied yet: the Ops as
+// their connections want them answered. Writes among them are executed as the
+// log says, which has them in the same order.
+type Pending struct{ Parts []Part }
+
+// Part is what one connection has in a batch.
+type Part struct {
+	Conn Conn
+	Ops  []Op
+}

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+// setting is a cluster-wide configuration value.
+type setting struct {
+	get func(*call.Settings) string
+	set func(*call.Settings, string) error
+}
+
+// number is a setting between low and high.
+func number(low, high int, field func(*call.Settings) *int) setting {
+	return setting{
+		get: func(s *call.Settings) string { return strconv.Itoa(*field(s)) },
+		set: func(s *call.Settings, text string) error {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < low || n > high {
+				return fmt.Errorf("argument must be between %d and %d inclusive", low, high)
+			}
+			*field(s) = n
+			return nil
+		},
+	}
+}
+
+const settingMax = 1<<31 - 1
+
+var settings = map[string]setting{
+	"hash-max-listpack-entries": number(0, settingMax, func(s *call.Settings) *int { return &s.HashMaxListpackEntries }),
+	"hash-max-listpack-value":   number(0, settingMax, func(s *call.Settings) *int { return &s.HashMaxListpackValue }),
+	"list-max-listpack-size":    number(-5, settingMax, func(s *call.Settings) *int { return &s.ListMaxListpackSize }),
+	"set-max-intset-entries":    number(0, settingMax, func(s *call.Settings) *int { return &s.SetMaxIntsetEntries }),
+	"zset-max-listpack-entries": number(0, settingMax, func(s *call.Settings) *int { return &s.ZsetMaxListpackEntries }),
+	"zset-max-listpack-value":   number(0, settingMax, func(s *call.Settings) *int { return &s.ZsetMaxListpackValue }),
+	"stream-node-max-bytes":     number(0, settingMax, func(s *call.Settings) *int { return &s.StreamNodeMaxBytes }),
+	"stream-node-max-entries":   number(0, settingMax, func(s *call.Settings) *int { return &s.StreamNodeMaxEntries }),
+	"hll-sparse-max-bytes":      number(0, settingMax, func(s *call.Settings) *int { return &s.HLLSparseMaxBytes }),
+	"proto-max-bulk-len":        number(1<<20, 512<<20, func(s *call.Settings) *int { return &s.ProtoMaxBulkLen }),
+	"lua-instructions-max":      number(1000, settingMax, func(s *call.Settings) *int { return &s.LuaInstructionsMax }),
+	"lua-bytes-max":             number(1<<20, settingMax, func(s *call.Settings) *int { return &s.LuaBytesMax }),
+	"notify-keyspace-events": {
+		get: func(s *call.Settings) string { return s.NotifyKeyspaceEvents.String() },
+		set: func(s *call.Settings, text string) error {
+			events, ok := call.ParseEvents(text)
+			if !ok {
+				return reply.Error("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+			}
+			s.NotifyKeyspaceEvents = events
+			return nil
+		},
+	},
+}
+
+// IsSetting reports whether name is a cluster-wide setting.
+func IsSetting(name string) bool {
+	_, ok := settings[name]
+	return ok
+}
+
+// Setting returns the value of a cluster-wide setting as CONFIG GET shows it.
+func (e *Engine) Setting(name string) (value string, ok bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	s, ok := settings[name]
+	if !ok {
+		return "", false
+	}
+	return s.get(&e.settings), true
+}
+
+// AllSettings returns all cluster-wide settings by name.
+func (e *Engine) AllSettings() map[string]string {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	all := make(map[string]string, len(settings))
+	for name, s := range settings {
+		all[name] = s.get(&e.settings)
+	}
+	return all
+}
+
+// Set changes settings: names and values alternate in pairs. Either all are
+// set or, with an error that names the first bad one, none.
+func (s *Step) Set(pairs [][]byte) error {
+	changed := s.engine.settings
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name := string(pairs[i])
+		known, ok := settings[name]
+		if !ok {
+			return fmt.Errorf("%s is not a cluster-wide setting", name)
+		}
+		if err := known.set(&changed, string(pairs[i+1])); err != nil {
+			return fmt.Errorf("CONFIG SET failed (possibly related to argument '%s') - %w", name, err)
+		}
+	}
+	s.engine.settings = changed
+	return nil
+}

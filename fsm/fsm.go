@@ -1,0 +1,382 @@
+// Package fsm is the state machine that raft drives: it takes log entries to
+// the engine and the replies to the connections of this node.
+//
+// # Origins
+//
+// Every life of a node's sequencer is an origin: a node id and an incarnation.
+// An origin numbers its batches 1, 2, 3 ... and sends each as often as it must.
+// The state holds for each node the incarnation in force and the last batch
+// applied, so that a batch takes effect once and in order whatever is resent.
+//
+// # Who is answered
+//
+// All nodes execute every batch; the node whose origin it is owes the replies,
+// and gives them from this very execution.
+package fsm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/types/seed"
+	"github.com/quorate/quorate/fsm/entry"
+)
+
+// expirePerEntry bounds the due keys that one log entry deletes. It is the
+// same on all nodes and must not change without a new semantic version.
+const expirePerEntry = 256
+
+// Origin is this node's sequencer. Its methods are called while an entry is
+// applied; they must not block.
+type Origin interface {
+	// Take hands over the batch that is being applied. It returns nil when
+	// nobody waits for it: it was sent by an earlier life, or given up.
+	Take(incarnation, seq uint64) *Pending
+	// Gap tells that a batch of the incarnation in force came out of order
+	// and was skipped: all after last must be sent again.
+	Gap(incarnation, last uint64)
+	// Registered tells which incarnation of this node is in force from now on.
+	Registered(incarnation uint64)
+	// Restored tells that a snapshot has replaced the state: batches up to
+	// last of that incarnation have been applied, and their replies are lost.
+	Restored(incarnation, last uint64)
+}
+
+// Options say how an FSM is tied to its node.
+type Options struct {
+	Engine *engine.Engine
+	// Node is this node's id.
+	Node entry.NodeID
+	// Origin is this node's sequencer.
+	Origin Origin
+	// Flush makes the node write out the replies of all connections that
+	// have been answered. It is called after each round of entries.
+	Flush func()
+	// Applied is told up to which index of the log entries have been applied.
+	Applied func(index uint64)
+	// Genesis is told the cluster's identity when it becomes known.
+	Genesis func(entry.Genesis)
+	// Fatal ends the process: the state can't be trusted any more. It does
+	// not return.
+	Fatal func(error)
+	// Wall returns the time for replies that count with it. Default: the
+	// system's clock.
+	Wall func() time.Time
+}
+
+// FSM applies log entries. It implements raft.BatchingFSM and
+// raft.ConfigurationStore.
+type FSM struct {
+	opts    Options
+	applied atomic.Uint64
+
+	// mu guards state against Restore and the snapshot's begin; raft itself
+	// calls the FSM from one goroutine.
+	mu    sync.Mutex
+	state state
+	item  entry.Item // reused
+
+	duplicates atomic.Uint64
+	gaps       atomic.Uint64
+	refused    atomic.Uint64
+}
+
+var (
+	_ raft.BatchingFSM        = (*FSM)(nil)
+	_ raft.ConfigurationStore = (*FSM)(nil)
+)
+
+// New returns the FSM of an empty node.
+func New(opts Options) *FSM {
+	if opts.Wall == nil {
+		opts.Wall = time.Now
+	}
+	return &FSM{opts: opts, state: newState()}
+}
+
+// Counters are what became of batches that were not applied.
+type Counters struct {
+	Duplicates uint64 // had been applied before
+	Gaps       uint64 // came before an earlier one
+	Refused    uint64 // of a retired origin, or of no member
+}
+
+// Counters returns the counters since the start.
+func (f *FSM) Counters() Counters {
+	return Counters{Duplicates: f.duplicates.Load(), Gaps: f.gaps.Load(), Refused: f.refused.Load()}
+}
+
+// AppliedIndex returns the index of the newest entry whose effects reads see.
+func (f *FSM) AppliedIndex() uint64 { return f.applied.Load() }
+
+// Apply implements raft.FSM.
+func (f *FSM) Apply(log *raft.Log) any { return f.ApplyBatch([]*raft.Log{log})[0] }
+
+// ApplyBatch implements raft.BatchingFSM.
+func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
+	f.mu.Lock()
+	for _, log := range logs {
+		f.applyLog(log)
+	}
+	f.mu.Unlock()
+	last := logs[len(logs)-1].Index
+	f.applied.Store(last)
+	if f.opts.Flush != nil {
+		f.opts.Flush()
+	}
+	if f.opts.Applied != nil {
+		f.opts.Applied(last)
+	}
+	return make([]any, len(logs))
+}
+
+// StoreConfiguration implements raft.ConfigurationStore: the members decide
+// whose batches are taken.
+func (f *FSM) StoreConfiguration(_ uint64, conf raft.Configuration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.state.setMembers(conf)
+}
+
+func (f *FSM) applyLog(log *raft.Log) {
+	switch log.Type {
+	case raft.LogConfiguration:
+		f.state.setMembers(raft.DecodeConfiguration(log.Data))
+		return
+	case raft.LogCommand:
+	default:
+		return
+	}
+	e, err := entry.Decode(log.Data)
+	if err != nil {
+		f.opts.Fatal(fmt.Errorf("log entry %d: %w", log.Index, err))
+		return
+	}
+	f.opts.Engine.Apply(func(step *engine.Step) {
+		step.Entry(log.Index, e.StampMs)
+		step.ExpireDue(expirePerEntry)
+		err = f.applyParts(step, &e)
+	})
+	if err != nil {
+		f.opts.Fatal(fmt.Errorf("log entry %d: %w", log.Index, err))
+	}
+}
+
+func (f *FSM) applyParts(step *engine.Step, e *entry.Entry) error {
+	for {
+		kind, payload, ok, err := e.Next()
+		if err != nil || !ok {
+			return err
+		}
+		switch kind {
+		case entry.PartBatch:
+			err = f.applyBatch(step, payload)
+		case entry.PartTick:
+		case entry.PartGenesis:
+			err = f.begin(step, payload)
+		case entry.PartRetire:
+			_, err = entry.DecodeRetire(payload)
+		default:
+			err = fmt.Errorf("part of kind %d is unknown to this release: upgrade this node", kind)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// begin gives the cluster its identity. Only the first one counts: a leader
+// that was elected before it saw the first may have logged another.
+func (f *FSM) begin(step *engine.Step, payload []byte) error {
+	g, err := entry.DecodeGenesis(payload)
+	if err != nil || f.state.genesis != (entry.Genesis{}) {
+		return err
+	}
+	f.state.genesis = g
+	step.Reset(seed.Seed{K0: g.Seed[0], K1: g.Seed[1]})
+	if f.opts.Genesis != nil {
+		f.opts.Genesis(g)
+	}
+	return nil
+}
+
+func (f *FSM) applyBatch(step *engine.Step, payload []byte) error {
+	b, err := entry.DecodeBatch(payload)
+	if err != nil {
+		return err
+	}
+	own := b.Node == f.opts.Node
+	o, verdict := f.state.admit(b.BatchHead)
+	switch verdict {
+	case duplicate:
+		f.duplicates.Add(1)
+		return nil
+	case gap:
+		f.gaps.Add(1)
+		if own {
+			f.opts.Origin.Gap(b.Incarnation, o.last)
+		}
+		return nil
+	case refused:
+		f.refused.Add(1)
+		return nil
+	case registered:
+		if own {
+			f.opts.Origin.Registered(b.Incarnation)
+		}
+	}
+	run := runner{fsm: f, step: step, origin: o, batch: &b}
+	if !own {
+		return run.all()
+	}
+	pending := f.opts.Origin.Take(b.Incarnation, b.Seq)
+	if pending == nil {
+		return run.all()
+	}
+	return run.answering(pending)
+}
+
+// runner executes the items of one batch.
+type runner struct {
+	fsm     *FSM
+	step    *engine.Step
+	origin  *origin
+	batch   *entry.Batch
+	discard reply.Writer
+}
+
+// all executes the items for nobody here.
+func (r *runner) all() error {
+	for {
+		ok, err := r.next()
+		if err != nil || !ok {
+			return err
+		}
+		r.execute(nil, &r.discard)
+	}
+}
+
+// answering executes the items, with the reads of this node between them, and
+// replies to its connections.
+func (r *runner) answering(p *Pending) error {
+	for i := range p.Parts {
+		part := &p.Parts[i]
+		out := part.Conn.BeginReplies()
+		for j := range part.Ops {
+			if err := r.op(&part.Ops[j], out); err != nil {
+				part.Conn.EndReplies(j)
+				return err
+			}
+		}
+		part.Conn.EndReplies(len(part.Ops))
+	}
+	// Only pieces of a large command have no connection to answer.
+	for {
+		ok, err := r.next()
+		if err != nil || !ok {
+			return err
+		}
+		if r.fsm.item.Kind != entry.ItemFragment {
+			return fmt.Errorf("batch %d of this node holds more than its connections sent", r.batch.Seq)
+		}
+	}
+}
+
+func (r *runner) op(op *Op, out *reply.Writer) error {
+	switch op.Kind {
+	case OpRead:
+		r.read(op, false, out)
+		return nil
+	case OpLocal:
+		op.Local(out)
+		return nil
+	}
+	ok, err := r.next()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("batch %d of this node holds less than its connections sent", r.batch.Seq)
+	}
+	r.execute(op.Tx, out)
+	return nil
+}
+
+func (r *runner) read(op *Op, inTx bool, out *reply.Writer) {
+	r.step.Read(op.DB, op.Args, r.fsm.opts.Wall().UnixMilli(), rand.Uint64(), inTx, out)
+}
+
+// next decodes the next item into fsm.item. The last of several fragments
+// turns into the item that they are.
+func (r *runner) next() (ok bool, err error) {
+	it := &r.fsm.item
+	if ok, err = r.batch.Next(it); err != nil || !ok {
+		return ok, err
+	}
+	switch it.Kind {
+	case entry.ItemFragment:
+		r.origin.fragments = append(r.origin.fragments, it.Piece...)
+	case entry.ItemLastFragment:
+		whole := append(r.origin.fragments, it.Piece...)
+		r.origin.fragments = nil
+		err = entry.DecodeItem(whole, it)
+	}
+	return true, err
+}
+
+// execute carries out fsm.item. tx is what the connection sent of it, if it
+// waits here and if it is a transaction.
+func (r *runner) execute(tx *Tx, out *reply.Writer) {
+	it := &r.fsm.item
+	switch it.Kind {
+	case entry.ItemCommand:
+		r.step.Do(it.Commands[0].DB, it.Commands[0].Args, false, out)
+	case entry.ItemSettings:
+		if err := r.step.Set(it.Commands[0].Args); err != nil {
+			out.Error(reply.Error("ERR " + err.Error()))
+			return
+		}
+		out.OK()
+	case entry.ItemTx:
+		r.transaction(tx, out)
+	}
+}
+
+func (r *runner) transaction(tx *Tx, out *reply.Writer) {
+	it := &r.fsm.item
+	for _, w := range it.Watches {
+		if r.step.Version(w.DB, w.Key) != w.Version {
+			if tx != nil {
+				tx.Aborted = true
+			}
+			out.NullArray()
+			return
+		}
+	}
+	if tx == nil {
+		for _, c := range it.Commands {
+			r.step.Do(c.DB, c.Args, true, out)
+		}
+		return
+	}
+	out.Array(len(tx.Ops))
+	logged := it.Commands
+	for i := range tx.Ops {
+		switch op := &tx.Ops[i]; op.Kind {
+		case OpRead:
+			r.read(op, true, out)
+		case OpLocal:
+			op.Local(out)
+		default:
+			r.step.Do(logged[0].DB, logged[0].Args, true, out)
+			logged = logged[1:]
+		}
+	}
+}
