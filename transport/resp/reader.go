@@ -1,0 +1,474 @@
+package resp
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"sync"
+
+	"github.com/quorate/quorate/transport/config"
+)
+
+const (
+	// bufferLen is the size of a read buffer in bytes. A connection that is
+	// idle has none.
+	bufferLen = 16 << 10
+	// bigBulk is the length from which a bulk that has not arrived as a whole
+	// is read into memory of its own instead of the buffer.
+	bigBulk = 32 << 10
+	// bigStep is how much memory the first bytes of a big bulk get; later the
+	// memory is at most bigGrowth times what has arrived.
+	bigStep   = 64 << 10
+	bigGrowth = 4
+	// lineMax is the longest inline command, and the longest line with a
+	// number, in bytes.
+	lineMax = 64 << 10
+	// untrustedArgsMax and untrustedBulkMax bound what a client may send
+	// before it has authenticated.
+	untrustedArgsMax = 10
+	untrustedBulkMax = 16 << 10
+	// keptArgs is how much room for arguments a reader keeps between batches.
+	keptArgs = 1024
+	// batchArgsMax bounds how many arguments Next returns at once, beyond the
+	// first command: what is behind them stays in the buffer.
+	batchArgsMax = 16 << 10
+)
+
+// ProtocolError is a violation of the protocol: the client gets its text as
+// an error reply and the connection ends.
+type ProtocolError string
+
+func (e ProtocolError) Error() string { return "Protocol error: " + string(e) }
+
+// ErrQueryTooLarge tells that a command outgrew client-query-buffer-limit:
+// the connection ends without a reply.
+var ErrQueryTooLarge = errors.New("command exceeds client-query-buffer-limit")
+
+// Limits bound what a Reader accepts.
+type Limits struct {
+	// Bulk is the longest argument in bytes (proto-max-bulk-len).
+	Bulk int64
+	// Query is the most that one command may take in bytes
+	// (client-query-buffer-limit).
+	Query int64
+}
+
+// Reader takes commands from a stream of bytes: arrays of bulk strings, and
+// inline commands.
+//
+// Commands are slices of one buffer that is used again and again: nothing is
+// copied but what is moved to the front when a command was cut by the end of
+// the buffer. A big argument gets memory of its own, which grows as its bytes
+// arrive: what is only announced costs nothing.
+//
+// Invariant: buf[start:used] are the bytes that belong to no command returned
+// so far, and pos, within them, is where parsing goes on. refs[done:] are the
+// arguments of the command that begins at start.
+type Reader struct {
+	src    Source
+	limits func() Limits
+
+	buf              []byte
+	start, pos, used int
+
+	refs []ref    // arguments of the commands of this batch, then of the partial one
+	ends []int    // for each whole command, the end of its arguments in refs
+	own  [][]byte // arguments that lie outside buf
+	done int      // == last of ends, or 0
+
+	missing int64  // arguments that the partial command still lacks; 0: none has begun
+	bulkLen int64  // length of the argument that comes next; -1: not known
+	big     []byte // what has arrived of an argument outside buf; nil: none
+	taken   int64  // bytes of the partial command outside buf
+
+	args     [][]byte   // what Next returned
+	commands [][][]byte // what Next returned
+	err      error      // found behind whole commands: returned by the next Next
+}
+
+// ref is an argument: buf[start:start+n], or own[start] when n is negative.
+type ref struct{ start, n int }
+
+// Source is where bytes come from.
+type Source interface {
+	io.Reader
+	// ReadIdle is Read for when nothing is buffered: it blocks without a
+	// buffer, and takes one from get when there is something to read. What it
+	// does not need it gives back to put.
+	ReadIdle(get func() []byte, put func([]byte)) (buf []byte, n int, err error)
+}
+
+// NewReader returns a Reader of src. It asks for its limits at each command.
+func NewReader(src Source, limits func() Limits) *Reader {
+	return &Reader{src: src, limits: limits, bulkLen: -1}
+}
+
+var buffers = sync.Pool{New: func() any { return new([bufferLen]byte) }}
+
+func takeBuffer() []byte { return buffers.Get().(*[bufferLen]byte)[:] }
+
+func giveBuffer(b []byte) {
+	if cap(b) == bufferLen {
+		buffers.Put((*[bufferLen]byte)(b[:bufferLen]))
+	}
+}
+
+// Next waits for a command and returns it, with those that came along whole.
+// They are valid until the following call. Trusted tells that the client is
+// authenticated; of one that is not, one short command is taken at a time.
+//
+// The error is a [ProtocolError], [ErrQueryTooLarge], or the source's. It is
+// returned after the commands that came before it.
+func (r *Reader) Next(trusted bool) ([][][]byte, error) {
+	r.forget()
+	if r.err != nil {
+		return nil, r.err
+	}
+	limits := r.limits()
+	for {
+		err := r.parse(limits, trusted)
+		if len(r.ends) > 0 {
+			r.err = err
+			return r.batch(), nil
+		}
+		if err == nil {
+			err = r.fill(limits)
+		}
+		if err != nil {
+			r.err = err
+			return nil, err
+		}
+	}
+}
+
+// Buffered returns the size of what the reader holds, in bytes.
+func (r *Reader) Buffered() int { return cap(r.buf) + cap(r.big) + 16*cap(r.refs) + 24*cap(r.args) }
+
+// Pending returns the number of bytes received that are no command yet.
+func (r *Reader) Pending() int { return r.used - r.start + int(r.taken) + len(r.big) }
+
+// Close gives the buffer back. The reader, and what it returned, must not be
+// used any more.
+func (r *Reader) Close() {
+	giveBuffer(r.buf)
+	r.buf = nil
+}
+
+// forget drops the commands that the last Next returned, and shrinks what
+// large ones have made large.
+func (r *Reader) forget() {
+	if r.done > 0 {
+		partial := r.refs[r.done:]
+		if cap(r.refs) > keptArgs && len(partial) == 0 {
+			r.refs = nil
+		} else {
+			r.refs = r.refs[:copy(r.refs, partial)]
+		}
+		ownKept := 0
+		for i := range r.refs {
+			if r.refs[i].n < 0 {
+				r.own[ownKept] = r.own[r.refs[i].start]
+				r.refs[i].start = ownKept
+				ownKept++
+			}
+		}
+		clear(r.own[ownKept:])
+		r.own = r.own[:ownKept]
+		r.done = 0
+	}
+	if cap(r.args) > keptArgs {
+		r.args, r.commands = nil, nil
+	}
+	if cap(r.own) > keptArgs && len(r.own) == 0 {
+		r.own = nil
+	}
+	r.ends = r.ends[:0]
+}
+
+// batch turns the whole commands into slices.
+func (r *Reader) batch() [][][]byte {
+	clear(r.args) // so that big arguments of the last batch are let go
+	if cap(r.args) < r.done {
+		r.args = make([][]byte, 0, max(r.done, 16))
+	}
+	r.args, r.commands = r.args[:0], r.commands[:0]
+	for _, ref := range r.refs[:r.done] {
+		if ref.n < 0 {
+			r.args = append(r.args, r.own[ref.start])
+			continue
+		}
+		r.args = append(r.args, r.buf[ref.start:ref.start+ref.n:ref.start+ref.n])
+	}
+	first := 0
+	for _, end := range r.ends {
+		r.commands = append(r.commands, r.args[first:end:end])
+		first = end
+	}
+	return r.commands
+}
+
+// parse takes all whole commands that are in the buffer.
+func (r *Reader) parse(limits Limits, trusted bool) error {
+	for {
+		if r.missing == 0 {
+			more, err := r.begin(trusted)
+			if err != nil || !more {
+				return err
+			}
+		}
+		if r.missing > 0 {
+			whole, err := r.arguments(limits, trusted)
+			if err != nil || !whole {
+				return err
+			}
+		}
+		if len(r.refs) > r.done {
+			r.done = len(r.refs)
+			r.ends = append(r.ends, r.done)
+			r.taken = 0
+		}
+		r.start = r.pos
+		if len(r.ends) > 0 && (!trusted || len(r.refs) >= batchArgsMax) {
+			return nil
+		}
+	}
+}
+
+// begin reads the head of a command: of an array, how many arguments it has;
+// an inline command as a whole. It returns false when more bytes are needed.
+func (r *Reader) begin(trusted bool) (bool, error) {
+	if r.pos == r.used {
+		return false, nil
+	}
+	if r.buf[r.pos] != '*' {
+		return r.inline()
+	}
+	n, ok, err := r.number("too big mbulk count string", "invalid multibulk length")
+	if err != nil || !ok {
+		return false, err
+	}
+	if n > math.MaxInt32 {
+		return false, ProtocolError("invalid multibulk length")
+	}
+	if n > untrustedArgsMax && !trusted {
+		return false, ProtocolError("unauthenticated multibulk length")
+	}
+	r.missing = max(n, 0) // an array of none or fewer is no command
+	return true, nil
+}
+
+// inline takes a line of words. An empty one is no command.
+func (r *Reader) inline() (bool, error) {
+	line := r.buf[r.pos:r.used]
+	end := bytes.IndexByte(line, '\n')
+	if end < 0 {
+		if len(line) > lineMax {
+			return false, ProtocolError("too big inline request")
+		}
+		return false, nil
+	}
+	if end > lineMax {
+		return false, ProtocolError("too big inline request")
+	}
+	line = bytes.TrimSuffix(line[:end], []byte{'\r'})
+	words, ok := config.SplitArgs(line)
+	if !ok {
+		return false, ProtocolError("unbalanced quotes in request")
+	}
+	for _, word := range words {
+		r.refs = append(r.refs, ref{len(r.own), -1})
+		r.own = append(r.own, word)
+	}
+	r.pos += end + 1
+	return true, nil
+}
+
+// arguments takes those that the command still lacks. It returns false when
+// more bytes are needed.
+func (r *Reader) arguments(limits Limits, trusted bool) (bool, error) {
+	for r.missing > 0 {
+		if r.bulkLen < 0 {
+			ok, err := r.bulkHead(limits, trusted)
+			if err != nil || !ok {
+				return false, err
+			}
+		}
+		switch n := int(r.bulkLen); {
+		case r.big != nil:
+			if len(r.big) < n+2 {
+				return false, nil
+			}
+			r.refs = append(r.refs, ref{len(r.own), -1})
+			r.own = append(r.own, r.big[:n:n])
+			r.taken += int64(n)
+			r.big = nil
+		case r.used-r.pos >= n+2:
+			r.refs = append(r.refs, ref{r.pos, n})
+			r.pos += n + 2
+		case n >= bigBulk:
+			r.beginBig(n)
+			return false, nil
+		default:
+			return false, nil
+		}
+		r.bulkLen = -1
+		r.missing--
+	}
+	return true, nil
+}
+
+// beginBig moves what has arrived of an argument into memory of its own.
+func (r *Reader) beginBig(n int) {
+	have := r.buf[r.pos:r.used]
+	r.big = make([]byte, len(have), min(n+2, max(bigStep, len(have))))
+	copy(r.big, have)
+	r.used = r.pos
+}
+
+func (r *Reader) bulkHead(limits Limits, trusted bool) (bool, error) {
+	if r.pos == r.used {
+		return false, nil
+	}
+	if c := r.buf[r.pos]; c != '$' {
+		if bytes.IndexByte(r.buf[r.pos:r.used], '\r') < 0 {
+			return false, r.lineTooLong("too big bulk count string")
+		}
+		return false, ProtocolError("expected '$', got '" + string([]byte{c}) + "'")
+	}
+	n, ok, err := r.number("too big bulk count string", "invalid bulk length")
+	if err != nil || !ok {
+		return false, err
+	}
+	if n < 0 || n > limits.Bulk {
+		return false, ProtocolError("invalid bulk length")
+	}
+	if n > untrustedBulkMax && !trusted {
+		return false, ProtocolError("unauthenticated bulk length")
+	}
+	r.bulkLen = n
+	return true, nil
+}
+
+// number reads the line at pos: a type byte and a decimal number. It returns
+// false when more bytes are needed.
+func (r *Reader) number(tooLong, invalid ProtocolError) (int64, bool, error) {
+	line := r.buf[r.pos:r.used]
+	end := bytes.IndexByte(line, '\r')
+	if end < 0 {
+		return 0, false, r.lineTooLong(tooLong)
+	}
+	if end+1 == len(line) {
+		return 0, false, nil
+	}
+	n, ok := parseNumber(line[1:end])
+	if !ok {
+		return 0, false, invalid
+	}
+	r.pos += end + 2
+	return n, true, nil
+}
+
+func (r *Reader) lineTooLong(e ProtocolError) error {
+	if r.used-r.pos > lineMax {
+		return e
+	}
+	return nil
+}
+
+// parseNumber reads a decimal number with no sign but '-', no leading zeros
+// and no spaces.
+func parseNumber(b []byte) (int64, bool) {
+	digits := b
+	negative := len(b) > 0 && b[0] == '-'
+	if negative {
+		digits = b[1:]
+	}
+	if len(digits) == 0 || len(digits) > 19 || digits[0] == '0' && len(b) > 1 {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	if n > math.MaxInt64 {
+		return 0, false
+	}
+	if negative {
+		return -int64(n), true
+	}
+	return int64(n), true
+}
+
+// fill reads once, into the buffer or the big argument.
+func (r *Reader) fill(limits Limits) error {
+	if int64(r.Pending()) > limits.Query {
+		return ErrQueryTooLarge
+	}
+	if r.big != nil {
+		return r.fillBig()
+	}
+	if r.used == r.start && r.missing == 0 {
+		giveBuffer(r.buf)
+		var err error
+		r.buf, r.used, err = r.src.ReadIdle(takeBuffer, giveBuffer)
+		r.start, r.pos = 0, 0
+		return err
+	}
+	r.makeRoom()
+	n, err := r.src.Read(r.buf[r.used:])
+	r.used += n
+	if n > 0 {
+		return nil // an error comes again
+	}
+	return err
+}
+
+func (r *Reader) fillBig() error {
+	if len(r.big) == cap(r.big) {
+		grown := make([]byte, len(r.big), min(int(r.bulkLen)+2, bigGrowth*len(r.big)))
+		copy(grown, r.big)
+		r.big = grown
+	}
+	n, err := r.src.Read(r.big[len(r.big):cap(r.big)])
+	r.big = r.big[:len(r.big)+n]
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// makeRoom moves the partial command to the front of the buffer, and changes
+// the buffer for one of the size that is needed.
+func (r *Reader) makeRoom() {
+	partial := r.used - r.start
+	size := bufferLen
+	for size < partial+1 || r.bulkLen > 0 && size < r.pos-r.start+int(r.bulkLen)+2 {
+		size *= 2
+	}
+	if size == len(r.buf) && r.start == 0 && r.used < size {
+		return
+	}
+	from := r.buf
+	if size != len(r.buf) {
+		if size == bufferLen {
+			r.buf = takeBuffer()
+		} else {
+			r.buf = make([]byte, size)
+		}
+	}
+	copy(r.buf, from[r.start:r.used])
+	if size != len(from) {
+		giveBuffer(from)
+	}
+	for i := range r.refs {
+		if r.refs[i].n >= 0 {
+			r.refs[i].start -= r.start
+		}
+	}
+	r.pos -= r.start
+	r.start, r.used = 0, partial
+}
