@@ -26,6 +26,9 @@ const (
 	CatConnection
 	CatTransaction
 	CatScripting
+
+	// NoGroup says that the command's group implies no category.
+	NoGroup Category = 1 << 31
 )
 
 var categoryNames = []string{
@@ -63,7 +66,10 @@ var groupCategories = map[Group]Category{
 // AllCategories returns the command's categories: its own, and those that
 // flags and group imply, by the rules of redis-server 7.0.
 func (s *Spec) AllCategories() Category {
-	c := s.Categories | groupCategories[s.Group]
+	c := s.Categories &^ NoGroup
+	if s.Categories&NoGroup == 0 {
+		c |= groupCategories[s.Group]
+	}
 	if s.Flags.Has(Write) {
 		c |= CatWrite
 	}

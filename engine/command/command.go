@@ -97,6 +97,11 @@ type Spec struct {
 	Tips []string
 }
 
+// NewContainer describes a command that is nothing without a subcommand.
+func NewContainer(name string, group Group) Spec {
+	return Spec{Name: name, Arity: -2, Group: group, Categories: NoGroup}
+}
+
 // TakesArgs reports whether n arguments, the name included, are as many as
 // the command takes.
 func (s *Spec) TakesArgs(n int) bool {

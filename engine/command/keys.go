@@ -46,9 +46,13 @@ type KeySpec struct {
 
 	// Index is the argument at which the keys begin. With a Keyword it is
 	// where the search for it begins (negative: from the end, backwards), and
-	// the keys begin after it. Zero with no Keyword: unknown.
+	// the keys begin after it. Zero: no rule says where, but Find may.
 	Index   int
 	Keyword string
+
+	// Find, if it is set, returns the first key's position by code of its own,
+	// or 0 if there is none.
+	Find func(args [][]byte) int
 
 	// Last is the last key's position counted from the first, negative from
 	// the last argument; Step is the distance between keys; Limit n > 1 means
@@ -60,11 +64,15 @@ type KeySpec struct {
 	NumKeys  bool
 	FirstKey int
 
+	// Narrow, if it is set, returns what this very call does to the keys; Flags
+	// then say what any call may do.
+	Narrow func(args [][]byte) KeyFlags
+
 	// Notes is shown by COMMAND INFO.
 	Notes string
 }
 
-// One, All and the like are the common places of keys.
+// One says that the first argument is a key.
 func One(flags KeyFlags) []KeySpec { return []KeySpec{Range(flags, 1, 0, 1)} }
 
 // All says that every argument is a key.
@@ -130,8 +138,12 @@ func (k *KeySpec) appendKeys(dst []KeyPos, args [][]byte) ([]KeyPos, error) {
 	if last >= len(args) {
 		return dst, ErrKeys
 	}
+	flags := k.Flags
+	if k.Narrow != nil {
+		flags = k.Narrow(args)
+	}
 	for i := first; i <= last; i += step {
-		dst = append(dst, KeyPos{Index: i, Flags: k.Flags})
+		dst = append(dst, KeyPos{Index: i, Flags: flags})
 	}
 	return dst, nil
 }
@@ -139,6 +151,10 @@ func (k *KeySpec) appendKeys(dst []KeyPos, args [][]byte) ([]KeyPos, error) {
 // begin returns where the search for keys begins, and false when there are
 // none of this kind in args or no rule says where.
 func (k *KeySpec) begin(args [][]byte) (int, bool) {
+	if k.Find != nil {
+		first := k.Find(args)
+		return first, first > 0
+	}
 	if k.Keyword == "" {
 		return k.Index, k.Index > 0
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"fmt"
 	"sort"
 	"strings"
@@ -15,12 +16,13 @@ type Table[T any] struct {
 	byName     map[string]T
 	containers map[string][]string // "config" -> its subcommands' full names
 	names      []string            // sorted
+	specOf     func(T) *Spec
 }
 
 // NewTable joins rows under the names that specOf gives. Two rows of one name
 // are a mistake of the program: NewTable panics.
 func NewTable[T any](rows []T, specOf func(T) *Spec) *Table[T] {
-	t := &Table[T]{byName: make(map[string]T, len(rows)), containers: make(map[string][]string)}
+	t := &Table[T]{byName: make(map[string]T, len(rows)), containers: make(map[string][]string), specOf: specOf}
 	for _, row := range rows {
 		spec := specOf(row)
 		if _, dup := t.byName[spec.Name]; dup || len(spec.Name) > nameLenMax {
@@ -51,7 +53,7 @@ func (t *Table[T]) Lookup(name string) (T, bool) {
 func (t *Table[T]) Find(args [][]byte) (row T, container string, ok bool) {
 	var space [2*nameLenMax + 1]byte
 	name, fits := appendLower(space[:0], args[0])
-	if !fits {
+	if !fits || bytes.IndexByte(name, '|') >= 0 {
 		return row, "", false
 	}
 	subs, isContainer := t.containers[string(name)]
@@ -87,3 +89,17 @@ func (t *Table[T]) Names() []string { return t.names }
 
 // Subcommands returns the full names of a container's subcommands, sorted.
 func (t *Table[T]) Subcommands(container string) []string { return t.containers[container] }
+
+// Spec returns the specification of the command of that name, which is in the
+// table.
+func (t *Table[T]) Spec(name string) *Spec { return t.specOf(t.byName[name]) }
+
+// WriteInfo writes what COMMAND INFO says of the command of that name, which
+// is in the table.
+func (t *Table[T]) WriteInfo(out Out, name string) {
+	subs := make([]*Spec, len(t.containers[name]))
+	for i, sub := range t.containers[name] {
+		subs[i] = t.Spec(sub)
+	}
+	WriteInfo(out, t.Spec(name), subs)
+}

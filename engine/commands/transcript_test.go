@@ -18,7 +18,15 @@ import (
 // databases is redis-server's default.
 const databases = 16
 
-var table = command.NewTable(commands.All(), func(row call.Row) *command.Spec { return &row.Spec })
+var table = newTable(commands.All())
+
+func newTable(rows []call.Row) *command.Table[*call.Row] {
+	pointers := make([]*call.Row, len(rows))
+	for i := range rows {
+		pointers[i] = &rows[i]
+	}
+	return command.NewTable(pointers, func(row *call.Row) *command.Spec { return &row.Spec })
+}
 
 func TestTranscripts(t *testing.T) {
 	open := func(_ *testing.T, proto reply.Proto) transcript.Target { return newTarget(proto) }
@@ -42,7 +50,7 @@ func newTarget(proto reply.Proto) *target {
 		Keyspace: keyspace.New(keyspace.Options{Seed: seed.Seed{K0: 1, K1: 2}, Databases: databases}),
 		Settings: &t.settings,
 		Effects:  t,
-		Run:      run,
+		Lookup:   table.Find,
 	}
 	return t
 }
@@ -76,6 +84,7 @@ func run(c *call.Call) {
 	case !row.TakesArgs(len(c.Args)):
 		c.Fail(reply.WrongArgs(row.Name))
 	default:
+		c.MayWrite = !row.Flags.Has(command.ReadOnly) // as on the read path
 		row.Do(c)
 	}
 }

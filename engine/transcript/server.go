@@ -54,8 +54,13 @@ func startServer(t *testing.T) *server {
 	return nil
 }
 
+// Ask returns the RESP3 reply of a redis-server that has just been started.
+func Ask(t *testing.T, args ...string) reply.Value {
+	return startServer(t).open(t, reply.RESP3).must(args...)
+}
+
 // open brings the server back to its beginning and returns it as a target.
-func (s *server) open(t *testing.T, proto reply.Proto) Target {
+func (s *server) open(t *testing.T, proto reply.Proto) *client {
 	c := &client{t: t, server: s, commands: s.dial(t), events: s.dial(t)}
 	c.must("HELLO", strconv.Itoa(int(proto)))
 	c.must("FLUSHALL")

@@ -61,6 +61,12 @@ var (
 	oracle  = flag.Bool("oracle", os.Getenv("QUORATE_ORACLE") != "", "compare all replies with redis-server's")
 )
 
+// Oracle reports whether redis-server is to be asked.
+func Oracle() bool { return *oracle }
+
+// Rewrite reports whether expectations are to be replaced by what was got.
+func Rewrite() bool { return *rewrite }
+
 // serverWaitMax is the longest advance that the oracle waits out.
 const serverWaitMax = 200 * time.Millisecond
 

@@ -20,6 +20,7 @@ var floors = []struct {
 	floor  int
 }{
 	{"engine/command", 0},
+	{"engine/command/commandtest", 1},
 	{"engine/reply", 0},
 	{"engine/glob", -1}, // so small and so settled that the ground floor may use it
 	{"engine/lua", 0},

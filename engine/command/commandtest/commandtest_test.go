@@ -1,0 +1,62 @@
+package commandtest
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/transcript"
+)
+
+// With -oracle the golden file is compared with redis-server, and with
+// -rewrite made anew.
+func TestGoldenIsWhatTheServerSays(t *testing.T) {
+	if !transcript.Oracle() {
+		t.Skip("needs redis-server: run with -oracle")
+	}
+	var lines []string
+	for _, v := range transcript.Ask(t, "COMMAND").Elems {
+		lines = append(lines, describe(v))
+		for _, sub := range v.Elems[9].Elems {
+			lines = append(lines, describe(sub))
+		}
+	}
+	slices.Sort(lines)
+	text := strings.Join(lines, "\n") + "\n"
+	if transcript.Rewrite() {
+		if err := os.WriteFile("testdata/command_info.golden", []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if text != golden {
+		t.Error("testdata/command_info.golden differs from the server; see the change with -rewrite")
+	}
+}
+
+func TestDescribeTellsAllButNotes(t *testing.T) {
+	spec := &command.Spec{
+		Name: "sort", Arity: -2, Group: command.Generic, Flags: command.Write | command.DenyOOM,
+		Categories: command.NoGroup | command.CatList, Tips: []string{"tip"},
+		Keys: []command.KeySpec{
+			command.Range(command.RO|command.Access, 1, 0, 1),
+			{Flags: command.OW | command.Update, Notes: "anywhere"},
+			command.Counted(command.RO, 2),
+			{Flags: command.RO, Keyword: "STREAMS", Index: 4, Last: -1, Step: 1, Limit: 2},
+		},
+	}
+	table := command.NewTable([]*command.Spec{spec}, func(s *command.Spec) *command.Spec { return s })
+	out := reply.NewWriter(reply.RESP3, nil)
+	table.WriteInfo(out, "sort")
+	v, rest, err := reply.Read(out.Bytes())
+	if err != nil || len(rest) > 0 {
+		t.Fatalf("%q: %v", out.Bytes(), err)
+	}
+	want := "sort arity=-2 flags=write,denyoom,movablekeys keys=1,1,1 acl=@write,@list,@slow tips=tip " +
+		"spec=(RO,access;(index;(1));(range;(0;1;0))) spec=(OW,update;(unknown;());(unknown;())) " +
+		"spec=(RO;(index;(2));(keynum;(0;1;1))) spec=(RO;(keyword;(streams;4));(range;(-1;1;2)))"
+	if got := describe(v); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
