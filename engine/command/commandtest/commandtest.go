@@ -20,13 +20,17 @@ import (
 //go:embed testdata/command_info.golden
 var golden string
 
-// Check fails t for every command in the table that COMMAND INFO would show
-// otherwise than redis-server does; notes on keys are not compared.
-// ours names the commands that redis-server does not know.
+// Check fails t for every command in the table that has no documentation, and
+// for every one that COMMAND INFO would show otherwise than redis-server does;
+// notes on keys are not compared. ours names the commands that redis-server
+// does not know.
 func Check[T any](t *testing.T, table *command.Table[T], ours ...string) {
 	t.Helper()
 	known := parse()
 	for _, name := range table.Names() {
+		if _, ok := command.DocOf(name); !ok {
+			t.Errorf("%s: not in docs.json", name)
+		}
 		if slices.Contains(ours, name) {
 			continue
 		}

@@ -2,6 +2,7 @@ package commandtest
 
 import (
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -59,4 +60,60 @@ func TestDescribeTellsAllButNotes(t *testing.T) {
 	if got := describe(v); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+}
+
+// With -oracle the facts in docs.json are compared with redis-server's.
+func TestDocsAreTrue(t *testing.T) {
+	if !transcript.Oracle() {
+		t.Skip("needs redis-server: run with -oracle")
+	}
+	documented := 0
+	var compare func(name string, theirs reply.Value)
+	compare = func(name string, theirs reply.Value) {
+		if subs, ok := field(theirs, "subcommands"); ok {
+			for i := 0; i < len(subs.Elems); i += 2 {
+				compare(string(subs.Elems[i].Text), subs.Elems[i+1])
+			}
+		}
+		if _, ok := command.DocOf(name); !ok {
+			return
+		}
+		documented++
+		spec := &command.Spec{Name: name}
+		table := command.NewTable([]*command.Spec{spec}, func(s *command.Spec) *command.Spec { return s })
+		out := reply.NewWriter(reply.RESP3, nil)
+		table.WriteDocs(out, name)
+		_, rest, err := reply.Read(out.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, _, err := reply.Read(rest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fact := range []string{"since", "deprecated_since", "arguments"} {
+			got, _ := field(ours, fact)
+			want, _ := field(theirs, fact)
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %s differ: got %v, want %v", name, fact, got, want)
+			}
+		}
+	}
+	all := transcript.Ask(t, "COMMAND", "DOCS").Elems
+	for i := 0; i < len(all); i += 2 {
+		compare(string(all[i].Text), all[i+1])
+	}
+	if documented < 300 {
+		t.Errorf("only %d commands are documented", documented)
+	}
+}
+
+// field returns a value of a map.
+func field(v reply.Value, name string) (reply.Value, bool) {
+	for i := 0; i < len(v.Elems); i += 2 {
+		if string(v.Elems[i].Text) == name {
+			return v.Elems[i+1], true
+		}
+	}
+	return reply.Value{}, false
 }

@@ -1,0 +1,133 @@
+package command
+
+import (
+	_ "embed" // for the documentation
+	"encoding/json"
+	"fmt"
+	"sync"
+)
+
+//go:embed docs.json
+var docsJSON []byte
+
+// Doc is what COMMAND DOCS says of a command beside its group.
+type Doc struct {
+	Summary    string     `json:"summary"`
+	Since      string     `json:"since"`
+	Complexity string     `json:"complexity"`
+	Deprecated string     `json:"deprecated"` // the version that deprecated it, or empty
+	ReplacedBy string     `json:"replaced_by"`
+	Arguments  []Argument `json:"arguments"`
+}
+
+// Argument is an argument of a command, or a group of them.
+type Argument struct {
+	Name       string     `json:"name"`
+	Type       string     `json:"type"` // "key", "string", "oneof", "block" ...
+	Token      string     `json:"token"`
+	KeySpec    *int       `json:"key_spec"` // which of the key specifications finds it
+	Since      string     `json:"since"`
+	Deprecated string     `json:"deprecated"`
+	Flags      []string   `json:"flags"` // "optional", "multiple", "multiple_token"
+	Arguments  []Argument `json:"arguments"`
+}
+
+var docs = sync.OnceValue(func() map[string]*Doc {
+	var all map[string]*Doc
+	if err := json.Unmarshal(docsJSON, &all); err != nil {
+		panic(fmt.Sprintf("command: docs.json: %v", err))
+	}
+	return all
+})
+
+// DocOf returns the documentation of the command of that name.
+func DocOf(name string) (*Doc, bool) {
+	d, ok := docs()[name]
+	return d, ok
+}
+
+// WriteDocs writes what COMMAND DOCS says of the command of that name, which
+// is in the table: its name, then a map.
+func (t *Table[T]) WriteDocs(out Out, name string) {
+	out.BulkString(name)
+	doc, ok := DocOf(name)
+	if !ok {
+		doc = new(Doc)
+	}
+	spec, subs := t.Spec(name), t.containers[name]
+	m := mapping{out: out}
+	m.text("summary", doc.Summary)
+	m.text("since", doc.Since)
+	m.text("group", string(spec.Group))
+	m.text("complexity", doc.Complexity)
+	if doc.Deprecated != "" {
+		m.part("doc_flags", func() { writeStatuses(out, []string{"deprecated"}, "") })
+	}
+	m.text("deprecated_since", doc.Deprecated)
+	m.text("replaced_by", doc.ReplacedBy)
+	if len(doc.Arguments) > 0 {
+		m.part("arguments", func() { writeArguments(out, doc.Arguments) })
+	}
+	if len(subs) > 0 {
+		m.part("subcommands", func() {
+			out.Map(len(subs))
+			for _, sub := range subs {
+				t.WriteDocs(out, sub)
+			}
+		})
+	}
+	m.write()
+}
+
+func writeArguments(out Out, args []Argument) {
+	out.Array(len(args))
+	for i := range args {
+		args[i].write(out)
+	}
+}
+
+func (a *Argument) write(out Out) {
+	m := mapping{out: out}
+	m.text("name", a.Name)
+	m.text("type", a.Type)
+	if a.KeySpec != nil {
+		m.part("key_spec_index", func() { out.Int(int64(*a.KeySpec)) })
+	}
+	m.text("token", a.Token)
+	m.text("since", a.Since)
+	m.text("deprecated_since", a.Deprecated)
+	if len(a.Flags) > 0 {
+		m.part("flags", func() { writeStatuses(out, a.Flags, "") })
+	}
+	if len(a.Arguments) > 0 {
+		m.part("arguments", func() { writeArguments(out, a.Arguments) })
+	}
+	m.write()
+}
+
+// mapping collects the parts of a map, whose number is written first.
+type mapping struct {
+	out   Out
+	names []string
+	parts []func()
+}
+
+func (m *mapping) part(name string, write func()) {
+	m.names = append(m.names, name)
+	m.parts = append(m.parts, write)
+}
+
+// text adds a string, if there is one.
+func (m *mapping) text(name, s string) {
+	if s != "" {
+		m.part(name, func() { m.out.BulkString(s) })
+	}
+}
+
+func (m *mapping) write() {
+	m.out.Map(len(m.names))
+	for i, name := range m.names {
+		m.out.BulkString(name)
+		m.parts[i]()
+	}
+}
