@@ -115,8 +115,8 @@ func (s *Stream) Nodes(yield func(id ID, lp []byte) bool) {
 }
 
 // AppendNode adds a node after all others and takes lp over: how streams are
-// loaded. It checks everything, also listpacks from untrusted sources. Meta is
-// the caller's to set, but FirstID is right after the last node.
+// loaded. It checks everything, also listpacks from untrusted sources. LastID and
+// FirstID follow; the rest of Meta is the caller's to set.
 func (s *Stream) AppendNode(id ID, lp []byte) error {
 	entries, first, last, err := validateNode(id, lp)
 	if err != nil {
@@ -125,10 +125,12 @@ func (s *Stream) AppendNode(id ID, lp []byte) error {
 	if n := s.lastNode(); n != nil && first.Compare(n.lastID()) <= 0 {
 		return errOrder
 	}
-	_ = last
 	s.append(node{id: id, lp: lp})
 	s.length += entries
-	s.FirstID = s.Edge(false)
+	s.LastID = last
+	if s.FirstID.IsZero() && entries > 0 {
+		s.FirstID = s.Edge(false)
+	}
 	return nil
 }
 
