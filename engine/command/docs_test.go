@@ -10,8 +10,10 @@ import (
 
 func TestWriteDocs(t *testing.T) {
 	table := command.NewTable([]*command.Spec{
-		{Name: "object", Group: command.Generic}, {Name: "object|help", Group: command.Generic},
-		{Name: "getset", Group: command.String}, {Name: "nosuch", Group: command.Server},
+		{Name: "object", Group: command.Generic},
+		{Name: "object|help", Group: command.Generic},
+		{Name: "getset", Group: command.String},
+		{Name: "nosuch", Group: command.Server},
 	}, func(s *command.Spec) *command.Spec { return s })
 	for name, want := range map[string]string{
 		"object": "$6|object|%5|$7|summary|$35|Commands about how values are held.|$5|since|$5|2.2.3|" +
