@@ -1,0 +1,468 @@
+package lua
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Limits bound one run of a script.
+type Limits struct {
+	Steps int64 // nodes of the syntax tree executed, and their equivalents in libraries
+	Bytes int64 // allocated in sum
+}
+
+// What ends a script that used up its budget. No pcall catches them.
+var (
+	ErrSteps  = errors.New("script exceeded its instruction budget")
+	ErrMemory = errors.New("script exceeded its memory budget")
+)
+
+const (
+	maxCalls  = 20000   // nested calls of Lua functions
+	maxNative = 200     // nested calls from native code back into Lua
+	maxHeight = 400_000 // nested closures of all running functions: at most about 100 MB of Go stack
+	maxSlots  = 1 << 20 // values on the stack
+
+	maxUnpacked = 8000 // values that one call may return or take
+)
+
+// Native is a function written in Go. args is valid during the call; what it returns is copied at once.
+type Native func(vm *VM, args []Value) []Value
+
+// Function is a Lua closure or a native function.
+type Function struct {
+	proto  *proto // nil for a native function
+	up     []*cell
+	native Native
+	id     uint32
+}
+
+// cell holds a captured local variable.
+type cell struct{ v Value }
+
+func (*cell) kind() Kind { return Nil } // never seen as a value
+
+// proto is the compiled form of a function. It never changes.
+type proto struct {
+	body     func(fr *frame) ctl
+	chunk    string
+	params   int
+	vararg   bool
+	arg      int   // slot of the table arg plus one, or 0
+	boxed    []int // slots of captured parameters
+	slots    int
+	captures []capture
+	height   int // closures nested in it at most
+}
+
+// callSite is what a call looks like in the source, for messages.
+type callSite struct {
+	line   int
+	name   string
+	method bool
+}
+
+// frame is a running function.
+type frame struct {
+	vm    *VM
+	fn    *Function
+	s     []Value   // slots of local variables
+	va    []Value   // arguments beyond the parameters
+	ret   []Value   // set by a return statement
+	site  *callSite // where it was called from, nil if not from Lua code
+	line  int       // being executed
+	tails int       // functions that it replaced by tail calls
+
+	prev, next *frame
+}
+
+// thread is what a coroutine has of its own.
+type thread struct {
+	cur    *frame
+	stack  []Value
+	top    int
+	calls  int
+	native int
+	height int
+}
+
+// VM runs chunks, one at a time. It is not safe for concurrent use.
+type VM struct {
+	steps int64
+	bytes int64
+	thread
+
+	globals    *Table
+	stringMeta *Table
+	ret        []Value  // results of the last call
+	tail       struct { // what a return statement asked to be called
+		fn   *Function
+		args []Value // a copy, as the stack of the caller is given up
+		site *callSite
+	}
+
+	limits  Limits
+	lastID  uint32 // of an object whose address was asked for
+	running *coroutine
+	threads []*coroutine // not finished
+	matcher matcher
+
+	libraryIDs uint32 // lastID when the libraries were complete
+	random     random
+	json       jsonConfig
+
+	// Host is for the functions of the program around the VM.
+	Host any
+}
+
+// New returns a VM with the pure libraries: base, string, table, math, coroutine, bit, struct, cjson and
+// cmsgpack.
+func New() *VM {
+	vm := &VM{steps: 1 << 40, bytes: 1 << 40}
+	vm.stack = make([]Value, 256)
+	vm.ret = make([]Value, 0, 16)
+	vm.cur = &frame{vm: vm}
+	vm.globals = vm.NewTable(0, 64)
+	openBase(vm)
+	openString(vm)
+	openTable(vm)
+	openMath(vm)
+	openCoroutine(vm)
+	openBit(vm)
+	openStruct(vm)
+	openJSON(vm)
+	openMsgpack(vm)
+	return vm
+}
+
+// Globals returns the table of globals.
+func (vm *VM) Globals() *Table { return vm.globals }
+
+// Seal ends the set-up: all that the globals lead to becomes read-only, and the objects that exist now
+// keep their identities over all runs.
+func (vm *VM) Seal() {
+	seen := map[*Table]bool{}
+	vm.protect(vm.globals, seen)
+	vm.protect(vm.stringMeta, seen)
+	vm.libraryIDs = vm.lastID
+}
+
+func (vm *VM) protect(t *Table, seen map[*Table]bool) {
+	if t == nil || seen[t] {
+		return
+	}
+	seen[t] = true
+	vm.identity(&t.id)
+	t.readonly = true
+	vm.protect(t.meta, seen)
+	for k, v, _ := t.Next(Value{}); k.o != nil; k, v, _ = t.Next(k) {
+		switch o := v.o.(type) {
+		case *Table:
+			vm.protect(o, seen)
+		case *Function:
+			vm.identity(&o.id)
+		}
+	}
+}
+
+// Begin makes the VM forget the run before and sets the budget of the next.
+func (vm *VM) Begin(l Limits) {
+	vm.limits = l
+	vm.steps, vm.bytes = l.Steps, l.Bytes
+	vm.lastID = vm.libraryIDs
+	vm.random.seed(0)
+	vm.json = defaultJSON
+}
+
+// End drops what the run left on the stack and ends its coroutines.
+func (vm *VM) End() {
+	vm.endCoroutines()
+	for vm.cur.prev != nil {
+		vm.cur = vm.cur.prev
+	}
+	for fr := vm.cur.next; fr != nil && fr.fn != nil; fr = fr.next {
+		fr.fn, fr.s, fr.va, fr.ret, fr.site = nil, nil, nil, nil, nil
+	}
+	if len(vm.stack) > 4096 {
+		vm.stack = make([]Value, 256)
+	} else {
+		clear(vm.stack)
+	}
+	if cap(vm.ret) > 256 {
+		vm.ret = make([]Value, 0, 16)
+	}
+	clear(vm.ret[:cap(vm.ret)])
+	vm.top, vm.calls, vm.native, vm.height = 0, 0, 0, 0
+	clear(vm.tail.args[:cap(vm.tail.args)])
+	vm.tail.fn, vm.tail.site = nil, nil
+	vm.matcher = matcher{}
+}
+
+// Used returns how much of its budget the run has used.
+func (vm *VM) Used() Limits { return Limits{vm.limits.Steps - vm.steps, vm.limits.Bytes - vm.bytes} }
+
+// Charge takes n steps off the budget. It ends the script when none are left.
+func (vm *VM) Charge(n int) {
+	vm.steps -= int64(n)
+	if vm.steps < 0 {
+		vm.exhausted()
+	}
+}
+
+func (vm *VM) exhausted() { panic(&Error{Fatal: ErrSteps, At: vm.location()}) }
+
+// chargeBytes takes n bytes off the budget; n bytes are about to be allocated.
+func (vm *VM) chargeBytes(n int) {
+	vm.bytes -= int64(n)
+	if vm.bytes < 0 || n < 0 {
+		panic(&Error{Fatal: ErrMemory, At: vm.location()})
+	}
+}
+
+const stringBytes = 48 // of a string, beside its text
+
+// ChargeText pays for a string of n bytes that is about to be built: its memory and the copying.
+func (vm *VM) ChargeText(n int) {
+	vm.chargeBytes(n + stringBytes)
+	vm.Charge(n >> 6)
+}
+
+// NewString returns s as a value and pays for it.
+func (vm *VM) NewString(s string) Value {
+	vm.ChargeText(len(s))
+	return Text(s)
+}
+
+// NewFunction returns a native function.
+func (vm *VM) NewFunction(f Native) Value { return Value{o: &Function{native: f}} }
+
+// Register stores native functions in a table, in the order given.
+func (vm *VM) Register(t *Table, names []string, fns map[string]Native) {
+	for _, name := range names {
+		fn, ok := fns[name]
+		if !ok {
+			panic(fmt.Sprintf("lua: no function %s", name))
+		}
+		t.Set(Value{o: constant(name)}, vm.NewFunction(fn))
+	}
+}
+
+// Ret returns values from a native function without allocating.
+func (vm *VM) Ret(v Value) []Value {
+	vm.ret = append(vm.ret[:0], v)
+	return vm.ret
+}
+
+func (vm *VM) ret2(a, b Value) []Value {
+	vm.ret = append(vm.ret[:0], a, b)
+	return vm.ret
+}
+
+// alloc takes n nil values off the stack. They are given back by resetting vm.top.
+func (vm *VM) alloc(n int) []Value {
+	top := vm.top + n
+	if top > len(vm.stack) {
+		vm.grow(top)
+	}
+	s := vm.stack[vm.top:top:top]
+	vm.top = top
+	clear(s)
+	return s
+}
+
+// grow replaces the stack. Frames keep the old one for the slots that they have.
+func (vm *VM) grow(top int) {
+	if top > maxSlots {
+		vm.Fail("stack overflow")
+	}
+	n := max(2*len(vm.stack), top)
+	vm.chargeBytes(n * valueBytes)
+	vm.stack = make([]Value, n)
+}
+
+// push makes a frame for fn the current one.
+func (vm *VM) push(fn *Function, site *callSite) *frame {
+	fr := vm.cur.next
+	if fr == nil {
+		vm.chargeBytes(160)
+		fr = &frame{vm: vm, prev: vm.cur}
+		vm.cur.next = fr
+	}
+	fr.fn, fr.site, fr.tails = fn, site, 0
+	vm.cur = fr
+	return fr
+}
+
+// enter runs a Lua function whose parameters are in s, and frees the stack down to base. The results
+// are valid until the next call.
+func (vm *VM) enter(fn *Function, s, va []Value, base int, site *callSite) []Value {
+	p := fn.proto
+	if vm.calls >= maxCalls || vm.height+p.height > maxHeight {
+		vm.Fail("stack overflow")
+	}
+	caller, height := vm.cur, vm.height
+	vm.calls++
+	vm.height += p.height
+	fr := vm.push(fn, site)
+	fr.s, fr.va = s, va
+	if p.boxed != nil || p.arg != 0 {
+		vm.prologue(fr, p)
+	}
+	end := p.body(fr)
+	if end == ctlTail {
+		vm.tailCalls(fr, base, height)
+	} else if end != ctlReturn {
+		fr.ret = nil
+	}
+	vm.cur = caller
+	vm.calls--
+	vm.height = height
+	vm.top = base
+	return fr.ret
+}
+
+// prologue boxes captured parameters and makes the table arg.
+func (vm *VM) prologue(fr *frame, p *proto) {
+	if p.arg != 0 {
+		t := vm.NewTable(len(fr.va), 1)
+		for i, v := range fr.va {
+			t.SetInt(i+1, v)
+		}
+		t.SetText("n", Num(float64(len(fr.va))))
+		fr.s[p.arg-1] = Value{o: t}
+	}
+	for _, i := range p.boxed {
+		fr.s[i] = Value{o: &cell{fr.s[i]}}
+	}
+}
+
+// tailCalls runs the function that a return statement named, and those it names in turn, in the frame
+// of the one that returned.
+func (vm *VM) tailCalls(fr *frame, base, height int) {
+	for {
+		fn := vm.tail.fn
+		if fn.proto == nil {
+			args := vm.alloc(len(vm.tail.args))
+			copy(args, vm.tail.args)
+			fr.ret = vm.invoke(fn, args, base, vm.tail.site)
+			return
+		}
+		p := fn.proto
+		if vm.height = height + p.height; vm.height > maxHeight {
+			vm.Fail("stack overflow")
+		}
+		vm.top = base
+		fr.s, fr.va = vm.arrange(p, vm.tail.args)
+		fr.fn, fr.site = fn, nil
+		fr.tails++
+		if p.boxed != nil || p.arg != 0 {
+			vm.prologue(fr, p)
+		}
+		vm.Charge(1)
+		switch p.body(fr) {
+		case ctlTail:
+		case ctlReturn:
+			return
+		default:
+			fr.ret = nil
+			return
+		}
+	}
+}
+
+// arrange copies arguments to the slots of a function about to run.
+func (vm *VM) arrange(p *proto, args []Value) (s, va []Value) {
+	if p.vararg && len(args) > p.params {
+		va = vm.alloc(len(args) - p.params)
+		copy(va, args[p.params:])
+	}
+	s = vm.alloc(p.slots)
+	copy(s[:p.params], args)
+	return s, va
+}
+
+// invoke calls a function with arguments that lie above base.
+func (vm *VM) invoke(fn *Function, args []Value, base int, site *callSite) []Value {
+	if fn.proto != nil {
+		s, va := vm.arrange(fn.proto, args)
+		return vm.enter(fn, s, va, base, site)
+	}
+	caller := vm.cur
+	vm.push(fn, site)
+	ret := fn.native(vm, args)
+	vm.ret = append(vm.ret[:0], ret...)
+	vm.cur = caller
+	vm.top = base
+	return vm.ret
+}
+
+// Call calls a value from native code. The results are valid until the next call.
+func (vm *VM) Call(f Value, args ...Value) []Value {
+	base := vm.top
+	held := vm.alloc(len(args))
+	copy(held, args)
+	fn, ok := f.o.(*Function)
+	if !ok {
+		fn, held = vm.callable(f, held, "", nil)
+	}
+	vm.Charge(1)
+	if vm.native >= maxNative {
+		vm.Fail("C stack overflow")
+	}
+	vm.native++
+	ret := vm.invoke(fn, held, base, nil)
+	vm.native--
+	return ret
+}
+
+// callable finds the function that stands for a value that is none, and puts the value before the
+// arguments. name is what the source calls it.
+func (vm *VM) callable(f Value, args []Value, name string, site *callSite) (*Function, []Value) {
+	if h := vm.metamethod(f, eventCall); h.o != nil {
+		if fn, ok := h.o.(*Function); ok {
+			with := vm.alloc(len(args) + 1)
+			with[0] = f
+			copy(with[1:], args)
+			return fn, with
+		}
+	}
+	if site != nil {
+		vm.cur.line = site.line
+	}
+	vm.typeError("call", name, f)
+	return nil, nil
+}
+
+// PCall calls a value and returns what it raised, if it did.
+func (vm *VM) PCall(f Value, args ...Value) (ret []Value, raised *Error) {
+	saved := vm.thread
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		e, ok := r.(*Error)
+		if !ok || e.Fatal != nil {
+			panic(r)
+		}
+		stack := vm.stack
+		vm.thread = saved
+		vm.stack = stack
+		raised = e
+	}()
+	return vm.Call(f, args...), nil
+}
+
+// Run runs a chunk and returns its values, which are valid until the next call.
+func (vm *VM) Run(c *Chunk, args ...Value) (ret []Value, err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case *Error:
+			err = r
+		default:
+			panic(r)
+		}
+	}()
+	return vm.Call(Value{o: &Function{proto: c.main}}, args...), nil
+}
