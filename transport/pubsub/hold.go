@@ -78,6 +78,9 @@ func NewHold(index uint64) *Hold {
 func (h *Hold) Take(from Stream, m Remote, deliver func(Remote)) {
 	s := h.senders[from.Node]
 	switch {
+	case m.Number == 0:
+		h.stats.Refused++
+		return
 	case s == nil:
 		// The first message of a sender that this life of ours has met: what
 		// came before went to nobody here.
