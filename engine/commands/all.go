@@ -12,6 +12,7 @@ import (
 // group's file opens with its rows.
 func All() []call.Row {
 	return slices.Concat(
+		listRows,
 		[]call.Row{},
 	)
 }

@@ -41,12 +41,10 @@ type List struct {
 	limits Limits
 }
 
-// New returns an empty list that builds its listpack in buf[:0] if there is room.
-func New(buf []byte, limits Limits) List {
-	if cap(buf) < listpack.EmptySize {
-		return List{packed: listpack.New(64), limits: limits}
-	}
-	return List{packed: append(buf[:0], emptyListpack...), limits: limits}
+// Empty returns an empty list. It shares a listpack with all other empty lists:
+// copy that before the first change, as for any packed list that is not one's own.
+func Empty(limits Limits) List {
+	return List{packed: emptyListpack, limits: limits}
 }
 
 var emptyListpack = listpack.New(0)

@@ -11,6 +11,8 @@ import (
 	"github.com/quorate/quorate/engine/types/listpack"
 )
 
+func newList(limits Limits) List { return FromPacked(listpack.New(0), limits) }
+
 // texts reads the whole list forwards, and checks that it reads the same
 // backwards and from random indexes.
 func texts(t testing.TB, l *List) []string {
@@ -104,7 +106,7 @@ func walk(t *testing.T, seed uint64, limits Limits, steps int) {
 		want   []string
 	}
 	rnd := rand.New(rand.NewPCG(seed, uint64(limits.ListpackSize+10)))
-	l, model := New(nil, limits), []string(nil)
+	l, model := newList(limits), []string(nil)
 	var copies []copied
 	for step := range steps {
 		v, i := randomText(rnd), 0
@@ -332,7 +334,7 @@ func FuzzList(f *testing.F) {
 	f.Add([]byte("\x00a\x01b\x02c\x03d\x04e\x05f\x06g\x07h"), int8(-2))
 	f.Add([]byte("\x10\x11\x12\x13\x14\x15\x06\x16\x04\x22\x31\x05\x01"), int8(2))
 	f.Fuzz(func(t *testing.T, program []byte, size int8) {
-		l, model := New(nil, Limits{ListpackSize: int(size)}), []string(nil)
+		l, model := newList(Limits{ListpackSize: int(size)}), []string(nil)
 		for i := 0; i+1 < len(program); i += 2 {
 			v := strings.Repeat(string(rune('a'+program[i+1]%4)), int(program[i+1]))
 			at := 0
