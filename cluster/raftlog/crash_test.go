@@ -499,3 +499,29 @@ func TestFailedRotation(t *testing.T) {
 		t.Fatalf("%v, want the first error", again)
 	}
 }
+
+// TestRemainsStayVoid lays a new record exactly so that an intact record of a
+// torn write follows it. It was void and must stay so.
+func TestRemainsStayVoid(t *testing.T) {
+	fsys := faultfs.New()
+	s := mustOpen(t, "log", small(fsys))
+	must(t, s.StoreLogs(entries(1, 2, 1)))
+	from := s.end
+	sized := func(i uint64, n int) *raft.Log {
+		return &raft.Log{Index: i, Term: 1, Type: raft.LogCommand, Data: make([]byte, n)}
+	}
+	must(t, s.StoreLogs([]*raft.Log{sized(3, 1000), sized(4, 10)}))
+	b := fsys.Content(s.newest.path)
+	clear(b[from : from+512]) // entry 3's first sector never reached the disk
+	fsys.SetContent(s.newest.path, b)
+
+	s = mustOpen(t, "log", small(fsys))
+	if !s.Recovery().Torn {
+		t.Error("the torn write was not noticed")
+	}
+	mustHold(t, s, entries(1, 2, 1))
+	filler := sized(3, 1000-recordHeader) // beside it the new session's record
+	must(t, s.StoreLog(filler))
+	s = mustOpen(t, "log", small(fsys.Kill()))
+	mustHold(t, s, append(entries(1, 2, 1), filler))
+}

@@ -170,7 +170,8 @@ func (s *Store) LastIndex() (uint64, error) {
 	return s.index.last(), nil
 }
 
-// BytesFrom returns the bytes on disk of the entries from index on.
+// BytesFrom returns the bytes on disk of the entries from index on, cut ones and
+// control records that lie between them included.
 func (s *Store) BytesFrom(index uint64) int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -51,7 +51,7 @@ const (
 // Op is an operation about to be done.
 type Op struct {
 	Kind   Kind
-	Name   string
+	Name   string // the path; an open file's is the one it was opened under
 	Offset int64
 	Len    int
 }
@@ -130,7 +130,7 @@ func (f *FS) SetCapacity(n int64) {
 }
 
 // begin asks for a fault and for the power. It returns with the lock held when
-// err is nil.
+// the error is nil or a Short.
 func (f *FS) begin(op Op) error {
 	var fault error
 	if f.Fault != nil {
@@ -145,11 +145,7 @@ func (f *FS) begin(op Op) error {
 		f.ops++
 	}
 	if fault != nil && !isShort(fault) {
-		if op.Kind == Sync && f.seen[op.Name] != nil {
-			f.seen[op.Name].pending = nil
-		}
 		f.mu.Unlock()
-		return fault
 	}
 	return fault
 }
@@ -485,7 +481,14 @@ func (f *FS) room(n int64) bool { return f.capacity == 0 || f.used()+n <= f.capa
 
 // Sync stores what was written.
 func (h *handle) Sync() error {
-	if err := h.fs.begin(Op{Kind: Sync, Name: h.path}); err != nil {
+	err := h.fs.begin(Op{Kind: Sync, Name: h.path})
+	if errors.Is(err, ErrCrashed) {
+		return err
+	}
+	if err != nil {
+		h.fs.mu.Lock()
+		defer h.fs.mu.Unlock()
+		h.file.pending = nil // the kernel forgets that it was to be written
 		return err
 	}
 	defer h.fs.mu.Unlock()
