@@ -13,6 +13,7 @@ import (
 func All() []call.Row {
 	return slices.Concat(
 		listRows,
+		zsetRows,
 		[]call.Row{},
 	)
 }

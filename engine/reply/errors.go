@@ -54,6 +54,26 @@ const (
 	ErrMisconf         Error = "MISCONF the disk of this node is nearly full: writes are refused until space is freed or another node leads"
 )
 
+// Texts of redis-server 7.0 about sorted sets and about commands on several keys.
+const (
+	ErrNXAndXX        Error = "ERR XX and NX options at the same time are not compatible"
+	ErrGTLTAndNX      Error = "ERR GT, LT, and/or NX options at the same time are not compatible"
+	ErrIncrOnePair    Error = "ERR INCR option supports a single increment-element pair"
+	ErrScoreNaN       Error = "ERR resulting score is not a number (NaN)"
+	ErrLimitNeedsBy   Error = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+	ErrScoresByLex    Error = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
+	ErrWeightNotFloat Error = "ERR weight value is not a float"
+	ErrLimitNegative  Error = "ERR LIMIT can't be negative"
+	ErrNumKeys        Error = "ERR numkeys should be greater than 0"
+	ErrCountPositive  Error = "ERR count should be greater than 0"
+)
+
+// NoInputKeys tells that a command that counts its keys was given none; name
+// is lower case.
+func NoInputKeys(name string) Error {
+	return Error("ERR at least 1 input key is needed for '" + name + "' command")
+}
+
 // Errors that only a replicated store gives.
 const (
 	// ErrNoLeader is definite: the command was not submitted.

@@ -1,0 +1,324 @@
+package commands
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/types/set"
+	"github.com/quorate/quorate/engine/types/zset"
+)
+
+// zsetInput is a sorted set or a set as one of several that are combined; each
+// member of a set has the score 1.
+type zsetInput struct {
+	zset   *zset.Zset // nil if it is a set
+	set    *set.Set   // nil if it is a sorted set
+	weight float64    // what scores are multiplied by
+}
+
+func (in *zsetInput) len() int {
+	if in.zset != nil {
+		return in.zset.Len()
+	}
+	return in.set.Len()
+}
+
+// score returns the member's weighted score.
+func (in *zsetInput) score(member []byte) (float64, bool) {
+	if in.zset == nil {
+		return in.weigh(1), in.set.Has(member)
+	}
+	score, ok := in.zset.Score(member)
+	return in.weigh(score), ok
+}
+
+// weigh returns score times the weight; what is no number counts as 0.
+func (in *zsetInput) weigh(score float64) float64 {
+	score *= in.weight
+	if math.IsNaN(score) {
+		return 0
+	}
+	return score
+}
+
+// each yields the members with their weighted scores until yield returns false.
+func (in *zsetInput) each(yield func(member []byte, score float64) bool) {
+	if in.zset == nil {
+		for member := range in.set.All() {
+			if !yield(member, in.weigh(1)) {
+				return
+			}
+		}
+		return
+	}
+	for member, score := range in.zset.Ascend(0) {
+		if !yield(member, in.weigh(score)) {
+			return
+		}
+	}
+}
+
+// aggregate makes one score of two.
+type aggregate func(a, b float64) float64
+
+// sumScores adds scores; opposite infinities make 0.
+func sumScores(a, b float64) float64 {
+	if s := a + b; !math.IsNaN(s) {
+		return s
+	}
+	return 0
+}
+
+func minScore(a, b float64) float64 {
+	if b < a {
+		return b
+	}
+	return a
+}
+
+func maxScore(a, b float64) float64 {
+	if b > a {
+		return b
+	}
+	return a
+}
+
+// zsetOp is a way to combine sorted sets.
+type zsetOp int
+
+const (
+	union zsetOp = iota
+	intersection
+	difference
+)
+
+func (op zsetOp) storeEvent() string {
+	return [...]string{"zunionstore", "zinterstore", "zdiffstore"}[op]
+}
+
+// zsetCombination is what ZUNION and its kin are asked for.
+type zsetCombination struct {
+	op         zsetOp
+	inputs     []zsetInput
+	aggregate  aggregate
+	withScores bool
+	limit      int64 // of ZINTERCARD: count no further; 0 is no limit
+}
+
+// zsetAsks tells which options a command takes.
+type zsetAsks int
+
+const (
+	toReply zsetAsks = iota // WEIGHTS, AGGREGATE, WITHSCORES
+	toStore                 // WEIGHTS, AGGREGATE
+	toCount                 // LIMIT
+)
+
+// parse reads numkeys, the keys and the options from argument i on, and looks
+// the keys up before the options, so that redis-server's errors come first.
+func (z *zsetCombination) parse(c *call.Call, i int, asks zsetAsks) bool {
+	n, ok := c.Int(i)
+	if !ok {
+		return false
+	}
+	i++
+	switch {
+	case n < 1:
+		c.Fail(reply.NoInputKeys(strings.ToLower(string(c.Args[0]))))
+		return false
+	case n > int64(len(c.Args)-i):
+		c.Fail(reply.ErrSyntax)
+		return false
+	}
+	for _, key := range c.Args[i : i+int(n)] {
+		in, ok := openInput(c, key)
+		if !ok {
+			return false
+		}
+		z.inputs = append(z.inputs, in)
+	}
+	return z.parseOptions(c, i+int(n), asks)
+}
+
+// openInput returns the sorted set or set at key, or replies WRONGTYPE.
+func openInput(c *call.Call, key []byte) (zsetInput, bool) {
+	e, found := c.Get(key)
+	switch {
+	case !found || e.Type == keyspace.Zset:
+		z := zsetOf(c, e, found)
+		return zsetInput{zset: &z, weight: 1}, true
+	case e.Type != keyspace.Set:
+		c.Fail(reply.ErrWrongType)
+		return zsetInput{}, false
+	}
+	var s set.Set
+	if e.Object != nil {
+		s = set.FromObject(keyspace.Unbox[*set.Large](e.Object))
+	} else {
+		s = set.FromPacked(c.Keyspace.Seed(), e.Packed)
+	}
+	return zsetInput{set: &s, weight: 1}, true
+}
+
+func (z *zsetCombination) parseOptions(c *call.Call, i int, asks zsetAsks) bool {
+	z.aggregate = sumScores
+	scored := asks != toCount && z.op != difference
+	for i < len(c.Args) {
+		left := len(c.Args) - i - 1 // arguments behind the option
+		taken, ok := 1, true
+		switch {
+		case scored && left >= len(z.inputs) && c.Is(i, "WEIGHTS"):
+			taken, ok = 1+len(z.inputs), z.parseWeights(c, i+1)
+		case scored && left >= 1 && c.Is(i, "AGGREGATE"):
+			taken, ok = 2, z.parseAggregate(c, i+1)
+		case asks == toReply && c.Is(i, "WITHSCORES"):
+			z.withScores = true
+		case asks == toCount && left >= 1 && c.Is(i, "LIMIT"):
+			taken = 2
+			if z.limit, ok = call.ParseInt(c.Args[i+1]); !ok || z.limit < 0 {
+				c.Fail(reply.ErrLimitNegative)
+				return false
+			}
+		default:
+			c.Fail(reply.ErrSyntax)
+			return false
+		}
+		if !ok {
+			return false
+		}
+		i += taken
+	}
+	return true
+}
+
+func (z *zsetCombination) parseWeights(c *call.Call, i int) bool {
+	for j := range z.inputs {
+		weight, ok := call.ParseFloat(c.Args[i+j])
+		if !ok {
+			c.Fail(reply.ErrWeightNotFloat)
+			return false
+		}
+		z.inputs[j].weight = weight
+	}
+	return true
+}
+
+func (z *zsetCombination) parseAggregate(c *call.Call, i int) bool {
+	switch {
+	case c.Is(i, "SUM"):
+		z.aggregate = sumScores
+	case c.Is(i, "MIN"):
+		z.aggregate = minScore
+	case c.Is(i, "MAX"):
+		z.aggregate = maxScore
+	default:
+		c.Fail(reply.ErrSyntax)
+		return false
+	}
+	return true
+}
+
+// carryOut returns the outcome as a new sorted set.
+func (z *zsetCombination) carryOut(c *call.Call) zset.Zset {
+	out, limits := zset.New(c.Keyspace.Seed(), nil), zsetLimits(c)
+	switch z.op {
+	case union:
+		z.smallestFirst()
+		for i := range z.inputs {
+			z.inputs[i].each(func(member []byte, score float64) bool {
+				if before, ok := out.Score(member); ok {
+					score = z.aggregate(before, score)
+				}
+				out.Add(member, score, limits)
+				return true
+			})
+		}
+	case intersection:
+		z.common(func(member []byte, score float64) bool {
+			out.Add(member, score, limits)
+			return true
+		})
+	case difference:
+		others := z.inputs[1:]
+		z.inputs[0].each(func(member []byte, score float64) bool {
+			if !slices.ContainsFunc(others, func(in zsetInput) bool { _, ok := in.score(member); return ok }) {
+				out.Add(member, score, limits)
+			}
+			return true
+		})
+	}
+	return out
+}
+
+// smallestFirst orders the inputs by size. Sums of scores depend on the order in
+// their last digits; redis-server has this one.
+func (z *zsetCombination) smallestFirst() {
+	slices.SortStableFunc(z.inputs, func(a, b zsetInput) int { return a.len() - b.len() })
+}
+
+// common yields the members that all inputs have, until yield returns false.
+func (z *zsetCombination) common(yield func(member []byte, score float64) bool) {
+	z.smallestFirst()
+	z.inputs[0].each(func(member []byte, score float64) bool {
+		for i := range z.inputs[1:] {
+			other, ok := z.inputs[i+1].score(member)
+			if !ok {
+				return true
+			}
+			score = z.aggregate(score, other)
+		}
+		return yield(member, score)
+	})
+}
+
+func zunion(c *call.Call) { replyCombination(c, union) }
+
+func zinter(c *call.Call) { replyCombination(c, intersection) }
+
+func zdiff(c *call.Call) { replyCombination(c, difference) }
+
+func replyCombination(c *call.Call, op zsetOp) {
+	z := zsetCombination{op: op}
+	if !z.parse(c, 1, toReply) {
+		return
+	}
+	outcome := z.carryOut(c)
+	replyMembers(c.Out, outcome.Len(), z.withScores)
+	for member, score := range outcome.Ascend(0) {
+		replyMember(c.Out, member, score, z.withScores)
+	}
+}
+
+// zintercard replies with the number of members that all inputs have, or the
+// limit if that is less.
+func zintercard(c *call.Call) {
+	z := zsetCombination{op: intersection}
+	if !z.parse(c, 1, toCount) {
+		return
+	}
+	n := int64(0)
+	z.common(func([]byte, float64) bool {
+		n++
+		return n != z.limit
+	})
+	c.Out.Int(n)
+}
+
+func zunionstore(c *call.Call) { storeCombination(c, union) }
+
+func zinterstore(c *call.Call) { storeCombination(c, intersection) }
+
+func zdiffstore(c *call.Call) { storeCombination(c, difference) }
+
+func storeCombination(c *call.Call, op zsetOp) {
+	z := zsetCombination{op: op}
+	if !z.parse(c, 2, toStore) {
+		return
+	}
+	outcome := z.carryOut(c)
+	replaceZset(c, c.Args[1], &outcome, op.storeEvent())
+}
