@@ -22,10 +22,8 @@ type Env struct {
 	Keyspace *keyspace.Keyspace
 	Settings *Settings
 	Effects  Effects
-	// Run carries out the command that nested.Args names on behalf of a
-	// script: it finds the row, checks the number of arguments and replies
-	// with an error if there is none.
-	Run func(nested *Call)
+	// Lookup finds the row that args call, as command.Table.Find does.
+	Lookup func(args [][]byte) (row *Row, container string, ok bool)
 }
 
 // Effects takes what commands cause outside the data. The engine hands it on
@@ -75,12 +73,20 @@ func (c *Call) Nested(args [][]byte, out *reply.Writer) *Call {
 }
 
 // Get returns what key holds; false when there is nothing or it has expired.
-func (c *Call) Get(key []byte) (keyspace.Entry, bool) { return c.DB.Get(key, c.Now) }
+// Where changes are allowed an expired key is deleted on the way, so that
+// what follows meets no remains of it.
+func (c *Call) Get(key []byte) (keyspace.Entry, bool) {
+	e, ok := c.DB.Get(key, c.Now)
+	if !ok && c.MayWrite && c.DB.Evict(key, c.Now) {
+		c.Notify(EventExpired, "expired", key)
+	}
+	return e, ok
+}
 
 // GetType returns what key holds if it is of type t. It replies WRONGTYPE
 // itself and then returns failed.
 func (c *Call) GetType(key []byte, t keyspace.Type) (e keyspace.Entry, found, failed bool) {
-	e, found = c.DB.Get(key, c.Now)
+	e, found = c.Get(key)
 	if found && e.Type != t {
 		c.Fail(reply.ErrWrongType)
 		return e, false, true
