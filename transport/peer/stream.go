@@ -272,6 +272,9 @@ type Incoming struct {
 // Peer returns who sends the stream.
 func (in *Incoming) Peer() Info { return in.info }
 
+// Close ends the stream; its sender is told. A Next that waits fails.
+func (in *Incoming) Close() error { return in.conn.Close() }
+
 // Next waits for the next frame; the caller owns it. A sender that is silent or
 // not read for ten seconds is given up: work that takes longer does not belong
 // between two calls.
