@@ -1,0 +1,370 @@
+package keyspace
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func load(k *Keyspace, from, to int) {
+	value := bytes.Repeat([]byte("v"), 64)
+	for i := from; i < to; i++ {
+		k.DB(0).Put(fmt.Appendf(nil, "key:%012d", i), Value{Packed: value[:16+i%49]}, NoExpiry)
+	}
+}
+
+// Segments run out of tag bits after tagSpent splits: this many keys bring them there.
+func TestGrowth(t *testing.T) {
+	k := New(Options{Seed: testSeed})
+	load(k, 0, 300_000)
+	if depth := k.DB(0).store.table.depth; depth <= tagSpent {
+		t.Fatalf("depth %d: the test does not reach new tags", depth)
+	}
+	checkStore(t, k.DB(0).store)
+	st := k.Stats()
+	if perKey := float64(st.Bytes()) / 300_000; perKey > 95 {
+		t.Errorf("%.1f bytes a key: %+v", perKey, st)
+	}
+}
+
+// After most keys are gone, slabs and slots are given back while the rest is used.
+func TestMemoryComesBack(t *testing.T) {
+	k := New(Options{Seed: testSeed})
+	load(k, 0, 200_000)
+	before := k.Stats()
+	rng := rand.New(rand.NewPCG(1, 2))
+	want := map[int]bool{}
+	for _, i := range rng.Perm(200_000) {
+		if len(want) < 20_000 {
+			want[i] = true
+			continue
+		}
+		k.DB(0).Delete(fmt.Appendf(nil, "key:%012d", i))
+	}
+	st := k.Stats()
+	if st.ArenaTotal > before.ArenaTotal/3 || st.Table > before.Table/3 {
+		t.Errorf("a tenth of the keys is left: %+v of %+v", st, before)
+	}
+	checkStore(t, k.DB(0).store)
+	for i := range want {
+		if _, ok := k.DB(0).Get(fmt.Appendf(nil, "key:%012d", i), 0); !ok {
+			t.Fatalf("key %d is gone", i)
+		}
+	}
+	for i := range want {
+		k.DB(0).Delete(fmt.Appendf(nil, "key:%012d", i))
+	}
+	if st := k.Stats(); st.Keys != 0 || st.ArenaLive != 0 {
+		t.Errorf("no key is left: %+v", st)
+	}
+}
+
+// The memory of deleted keys is used again.
+func TestChurn(t *testing.T) {
+	k := New(Options{Seed: testSeed})
+	load(k, 0, 50_000)
+	before := k.Stats()
+	for i := range 200_000 {
+		k.DB(0).Delete(fmt.Appendf(nil, "key:%012d", i))
+		load(k, 50_000+i, 50_001+i)
+	}
+	if st := k.Stats(); st.ArenaTotal > before.ArenaTotal*11/10 {
+		t.Errorf("as many keys as before: %+v of %+v", st, before)
+	}
+	checkStore(t, k.DB(0).store)
+}
+
+// A view with every key overwritten beside it costs memory while it is open, and gives it back.
+func TestViewGivesMemoryBack(t *testing.T) {
+	k := New(Options{Seed: testSeed})
+	load(k, 0, 50_000)
+	before := k.Stats()
+	f, err := k.Freeze()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Freeze(); err != ErrFrozen {
+		t.Fatalf("second Freeze: %v", err)
+	}
+	load(k, 0, 50_000)
+	checkStore(t, k.DB(0).store)
+	f.Close()
+	load(k, 0, 50_000)
+	if st := k.Stats(); st.ArenaLive != before.ArenaLive || st.ArenaTotal > before.ArenaTotal*3/2 {
+		t.Errorf("as many keys as before: %+v of %+v", st, before)
+	}
+	checkStore(t, k.DB(0).store)
+}
+
+// What is there from the first call to the last is visited, also when the table grows and shrinks between the calls.
+func TestScanGuarantee(t *testing.T) {
+	k := New(Options{Seed: testSeed})
+	d := k.DB(0)
+	load(k, 0, 3000)
+	rng := rand.New(rand.NewPCG(3, 4))
+	for round := range 5 {
+		seen := map[string]int{}
+		next := 100_000
+		for cursor := uint64(0); ; {
+			cursor = d.Scan(cursor, 1+rng.IntN(50), func(e Entry) { seen[string(e.Key)]++ })
+			if cursor == 0 {
+				break
+			}
+			if next >= 200_000 {
+				continue
+			}
+			if round%2 == 0 {
+				load(k, next, next+500)
+			} else {
+				for i := next; i < next+500; i++ {
+					d.Delete(fmt.Appendf(nil, "key:%012d", i))
+				}
+			}
+			next += 500
+		}
+		for i := range 3000 {
+			if key := fmt.Sprintf("key:%012d", i); seen[key] != 1 {
+				t.Fatalf("round %d: %s was visited %d times", round, key, seen[key])
+			}
+		}
+	}
+}
+
+func TestScanCursors(t *testing.T) {
+	k := New(Options{Seed: testSeed})
+	d := k.DB(0)
+	if c := d.Scan(0, 10, func(Entry) { t.Error("there is a key") }); c != 0 {
+		t.Errorf("scan of nothing gives %d", c)
+	}
+	load(k, 0, 100)
+	n := 0
+	if c := d.Scan(0, 100, func(Entry) { n++ }); c != 0 || n != 100 {
+		t.Errorf("scan of all gives %d keys and %d", n, c)
+	}
+	n = 0
+	if c := d.Scan(0, 0, func(Entry) { n++ }); c == 0 || c >= 1<<53 || n != 1 {
+		t.Errorf("scan with count 0 gives %d keys and %d", n, c)
+	}
+	if c := d.Scan(1<<60, 1, func(Entry) { t.Error("a key beyond the end") }); c != 0 {
+		t.Errorf("scan beyond the end gives %d", c)
+	}
+}
+
+// A keyspace loaded from a view has another layout and gives the same order, choices and versions.
+func TestLoadedFromView(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	w := newWalk(t, 5000, rng.IntN)
+	for range 20_000 {
+		w.do()
+	}
+	if w.frozen != nil {
+		w.frozen.Close()
+	}
+	f, err := w.ks.Freeze()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := New(Options{Seed: testSeed, Databases: 3})
+	var b Batch
+	for f.Next(&b) {
+		for _, e := range b.Entries {
+			if err := k.DB(b.DB).Load(e.Key, e.Value, e.ExpireAt, e.Version); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := k.SetState(f.State()); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	for range 3000 {
+		point, key := rng.Uint64(), w.key()
+		for i := range 3 {
+			a, okA := w.ks.DB(i).Random(point, w.now)
+			b, okB := k.DB(i).Random(point, w.now)
+			if okA != okB || !bytes.Equal(a.Key, b.Key) {
+				t.Fatalf("Random(%x): %.20q and %.20q", point, a.Key, b.Key)
+			}
+			if a, b := w.ks.DB(i).Version(key, w.now), k.DB(i).Version(key, w.now); a != b {
+				t.Fatalf("Version(%.20q): %d and %d", key, a, b)
+			}
+		}
+	}
+	w.ks = k
+	w.frozen = nil
+	w.check()
+	for range 5000 {
+		w.do()
+	}
+	w.check()
+	if err := k.DB(0).Load([]byte("x"), Value{}, NoExpiry, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.DB(0).Load([]byte("x"), Value{}, NoExpiry, 1); err == nil {
+		t.Error("a key could be loaded twice")
+	}
+}
+
+func TestVersion(t *testing.T) {
+	k := New(Options{Seed: testSeed, Databases: 2})
+	d, key := k.DB(0), []byte("k")
+	put := func() { d.Put(key, Value{Packed: []byte("v")}, NoExpiry) }
+	for _, test := range []struct {
+		name   string
+		change func()
+	}{
+		{"create", put},
+		{"overwrite", put},
+		{"set expiry", func() { d.SetExpire(key, 100) }},
+		{"become due", func() {}},
+		{"evict", func() { d.Evict(key, 100) }},
+		{"create and delete", func() { put(); d.Delete(key) }},
+		{"flush", func() { d.Flush() }},
+		{"swap", func() { k.Swap(0, 1) }},
+		{"create again", put},
+		{"flush all", func() { k.FlushAll() }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			now := int64(99)
+			before := d.Version(key, now)
+			if test.name == "become due" {
+				now = 100
+			}
+			test.change()
+			if after := d.Version(key, now); after == before {
+				t.Errorf("version is %d before and after", after)
+			}
+		})
+	}
+	before := d.Version(key, 0)
+	d.Put([]byte("other"), Value{}, NoExpiry)
+	if after := d.Version(key, 0); after != before {
+		t.Errorf("another key changed the version from %d to %d", before, after)
+	}
+}
+
+// Appending to a long string does not copy it, and a view keeps what it was.
+func TestSpliceOfLongValue(t *testing.T) {
+	k := New(Options{Seed: testSeed})
+	d, key := k.DB(0), []byte("k")
+	d.Put(key, Value{Packed: make([]byte, 1<<20)}, NoExpiry)
+	chunk := bytes.Repeat([]byte("x"), 100)
+	if allocs := testing.AllocsPerRun(5000, func() { d.Splice(key, d.length(key), chunk, Raw) }); allocs > 0.5 {
+		t.Errorf("%v allocations an append", allocs)
+	}
+	n := d.length(key)
+	f, err := k.Freeze()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b Batch
+	f.Next(&b)
+	d.Splice(key, n, []byte("after"), Raw)
+	d.Splice(key, 0, []byte("changed"), Raw)
+	if got := b.Entries[0].Packed; len(got) != n || got[0] != 0 {
+		t.Errorf("the view has %d bytes that begin with %q, want %d zeros", len(got), got[:8], n)
+	}
+	e, _ := d.Get(key, 0)
+	if !bytes.HasPrefix(e.Packed, []byte("changed")) || !bytes.HasSuffix(e.Packed, []byte("xafter")) {
+		t.Error("the value is not what was written")
+	}
+}
+
+func (d *DB) length(key []byte) int {
+	e, _ := d.Get(key, 0)
+	return len(e.Packed)
+}
+
+// Sizes of objects are right although they change after Edit has returned.
+func TestObjectBytes(t *testing.T) {
+	k := New(Options{Seed: testSeed})
+	d := k.DB(0)
+	want := 0
+	for i := range 100 {
+		key := fmt.Appendf(nil, "k%d", i%20)
+		if i < 20 {
+			d.Put(key, Value{Type: List, Enc: Quicklist, Object: &list{}}, NoExpiry)
+			want += 24
+		}
+		e, _ := d.Edit(key, 0)
+		l := e.Object.(*list)
+		l.items = append(l.items, 1, 2, 3)
+		want += 24
+		if got := int(k.Stats().Objects) - 24*int(d.store.handles.slots.len); got != want {
+			t.Fatalf("after %d edits: %d bytes, want %d", i+1, got, want)
+		}
+	}
+}
+
+// Hashes that collide share a cursor position and expire in the order of their keys.
+func TestCollisions(t *testing.T) {
+	s := newStore(testSeed)
+	const h = 0xabcdef0123456789
+	var want []string
+	for i := range 50 {
+		key := fmt.Appendf(nil, "key%02d", (i*37)%50)
+		s.put(h, key, &Value{Packed: key}, 5, uint64(i+1))
+		want = append(want, string(key))
+	}
+	slices.Sort(want)
+	for _, key := range want {
+		p, ok := s.find(h, []byte(key))
+		if !ok || string(s.entry(p.rec).Packed) != key {
+			t.Fatalf("%s is not there", key)
+		}
+	}
+	for _, key := range want {
+		p, ok := s.find(h, []byte(key))
+		if !ok {
+			t.Fatalf("%s is gone", key)
+		}
+		s.remove(h, p)
+	}
+	if s.keys != 0 || s.expiry.len != 0 {
+		t.Errorf("%d keys and %d dues are left", s.keys, s.expiry.len)
+	}
+}
+
+// Many hashes that agree in their upper half: the directory stays small, one segment grows.
+func TestManyCollisions(t *testing.T) {
+	hash := func(r ref) uint64 { return 1<<63 | uint64(r) }
+	table := newTable()
+	for r := ref(1); r <= 3000; r++ {
+		for {
+			g := table.segment(hash(r))
+			if g.insert(g.tag(hash(r)), r) {
+				break
+			}
+			table.grow(hash(r), hash)
+		}
+	}
+	for r := ref(1); r <= 3000; r++ {
+		g := table.segment(hash(r))
+		i := g.first(g.tag(hash(r)))
+		for g.slots[i] != 0 && refOf(g.slots[i]) != r {
+			i++
+		}
+		if g.slots[i] == 0 {
+			t.Fatalf("%d is not there", r)
+		}
+	}
+	if len(table.dir) > dirSparse*table.segments*2 {
+		t.Errorf("directory of %d for %d segments", len(table.dir), table.segments)
+	}
+}
+
+func TestStateThatDoesNotFit(t *testing.T) {
+	k := New(Options{Seed: testSeed, Databases: 2})
+	st := k.State()
+	st.Floors = append(st.Floors, 1)
+	if k.SetState(st) == nil {
+		t.Error("three floors fit two databases")
+	}
+	st = k.State()
+	st.Buckets = st.Buckets[1:]
+	if k.SetState(st) == nil {
+		t.Error("a missing bucket fits")
+	}
+}
