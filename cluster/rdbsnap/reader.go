@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 
 	"github.com/hashicorp/raft"
 )
@@ -15,9 +16,6 @@ import (
 func (s *Store) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	s.mu.Lock()
 	snap, err := s.findNameLocked(id)
-	if err == nil {
-		err = snap.bad
-	}
 	s.mu.Unlock()
 	if err != nil {
 		return nil, nil, err
@@ -44,13 +42,10 @@ type reader struct {
 
 // openReader opens the RDB of snap.
 func (s *Store) openReader(snap *snapshot) (*reader, error) {
-	if snap.meta == nil {
-		return nil, s.badness(snap)
-	}
 	r := &reader{store: s, snap: snap, path: s.path(snap.id, rdbSuffix)}
 	var err error
-	if r.file, err = s.opts.FS.OpenFile(r.path, openExisting, 0); err != nil {
-		return nil, r.corrupt(err.Error())
+	if r.file, err = s.openFile(snap, r.path); err != nil {
+		return nil, err
 	}
 	size, err := r.file.Size()
 	if err != nil {
@@ -65,19 +60,43 @@ func (s *Store) openReader(snap *snapshot) (*reader, error) {
 	return r, nil
 }
 
-func (s *Store) badness(snap *snapshot) error {
+// openFile opens the RDB of snap at path, under the lock: so it can't be pruned
+// in between, and a missing file is damage.
+func (s *Store) openFile(snap *snapshot, path string) (File, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return snap.bad
+	if !slices.Contains(s.snaps, snap) {
+		s.mu.Unlock()
+		return nil, fmt.Errorf("%w: %s", ErrUnknown, snap.id)
+	}
+	if snap.bad != nil {
+		defer s.mu.Unlock()
+		return nil, snap.bad
+	}
+	f, err := s.opts.FS.OpenFile(path, openExisting, 0)
+	s.mu.Unlock()
+	if err != nil {
+		return nil, s.corrupt(snap, path, err.Error())
+	}
+	return f, nil
 }
 
-// corrupt notes the damage with the store and returns it. A file that can't be
+// corrupt notes damage found in snap, reports it the first time and returns it. A file that can't be
 // read counts as damaged: this node has nothing else to restore from.
-func (r *reader) corrupt(reason string) error {
-	err := &CorruptError{ID: r.snap.id.String(), File: r.path, Reason: reason}
-	r.store.markBad(r.snap, err)
+func (s *Store) corrupt(snap *snapshot, path, reason string) error {
+	err := &CorruptError{ID: snap.id.String(), File: path, Reason: reason}
+	s.mu.Lock()
+	first := snap.bad == nil
+	if first {
+		snap.bad = err
+	}
+	s.mu.Unlock()
+	if first && s.opts.OnCorrupt != nil {
+		s.opts.OnCorrupt(err)
+	}
 	return err
 }
+
+func (r *reader) corrupt(reason string) error { return r.store.corrupt(r.snap, r.path, reason) }
 
 // Read implements io.Reader.
 func (r *reader) Read(p []byte) (int, error) {

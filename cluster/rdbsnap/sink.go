@@ -21,6 +21,8 @@ const (
 
 var rdbMagic = []byte("REDIS")
 
+var errCancelled = errors.New("rdbsnap: the snapshot was cancelled")
+
 // Sink takes in one snapshot. It is used by one goroutine.
 type Sink struct {
 	store *Store
@@ -92,7 +94,8 @@ func (k *Sink) Write(p []byte) (int, error) {
 	}
 	var n int
 	for n < len(p) && k.err == nil {
-		part := p[n:min(len(p), n+cap(k.block)-len(k.block))]
+		room := cap(k.block) - len(k.block)
+		part := p[n:min(len(p), n+room)]
 		k.block = append(k.block, part...)
 		n += len(part)
 		if len(k.block) == cap(k.block) {
@@ -144,22 +147,30 @@ func (k *Sink) Close() error {
 		k.err = k.finish()
 	}
 	if k.err != nil {
-		k.err = errors.Join(k.err, k.file.Close(), k.discard())
-		return k.err
+		k.err = errors.Join(k.err, k.closeFile(), k.discard())
 	}
-	k.block = nil
-	return nil
+	return k.err
 }
 
-// Cancel drops the snapshot. It does nothing once the sink is closed.
+// Cancel drops the snapshot: Close will fail. It does nothing once the sink is
+// closed.
 func (k *Sink) Cancel() error {
 	if k.done {
 		return nil
 	}
-	k.done = true
+	k.done, k.err = true, errCancelled
 	defer k.store.release(k.id)
-	k.block = nil
-	return errors.Join(k.file.Close(), k.discard())
+	return errors.Join(k.closeFile(), k.discard())
+}
+
+// closeFile closes the RDB, if it is open.
+func (k *Sink) closeFile() error {
+	file := k.file
+	k.file, k.block = nil, nil
+	if file == nil {
+		return nil
+	}
+	return file.Close()
 }
 
 // discard removes all that the sink may have made; the meta first, for it is
@@ -182,6 +193,9 @@ func (k *Sink) finish() error {
 	if err := k.sync(); err != nil {
 		return err
 	}
+	if err := k.closeFile(); err != nil {
+		return fmt.Errorf("finish snapshot: %w", err)
+	}
 	s := k.store
 	rdb := s.path(k.id, rdbSuffix)
 	if err := s.opts.FS.Rename(rdb+tmpSuffix, rdb); err != nil {
@@ -192,9 +206,6 @@ func (k *Sink) finish() error {
 	}
 	k.meta.Saved = s.opts.Now().UTC()
 	if err := s.writeMeta(k.id, &k.meta); err != nil {
-		return fmt.Errorf("finish snapshot: %w", err)
-	}
-	if err := k.file.Close(); err != nil {
 		return fmt.Errorf("finish snapshot: %w", err)
 	}
 	s.committed(&snapshot{id: k.id, meta: &k.meta})

@@ -236,7 +236,7 @@ func (s *Store) find(id snapshotID) int {
 	return slices.IndexFunc(s.snaps, func(snap *snapshot) bool { return snap.id == id })
 }
 
-// findName returns the snapshot that raft calls id.
+// findNameLocked returns the snapshot that raft calls id.
 func (s *Store) findNameLocked(name string) (*snapshot, error) {
 	id, ok := parseID(name)
 	if k := s.find(id); ok && k >= 0 {
@@ -291,9 +291,11 @@ func (s *Store) Check() []Status {
 	s.mu.Lock()
 	snaps := slices.Clone(s.snaps)
 	s.mu.Unlock()
-	statuses := make([]Status, len(snaps))
-	for i, snap := range snaps {
-		statuses[i] = s.check(snap)
+	statuses := make([]Status, 0, len(snaps))
+	for _, snap := range snaps {
+		if st := s.check(snap); !errors.Is(st.Err, ErrUnknown) { // else pruned meanwhile
+			statuses = append(statuses, st)
+		}
 	}
 	return statuses
 }
@@ -346,17 +348,4 @@ func (s *Store) SetName(name string) error {
 	s.name = name
 	s.linkLocked()
 	return s.linkErr
-}
-
-// markBad notes damage found in snap, and reports it the first time.
-func (s *Store) markBad(snap *snapshot, err error) {
-	s.mu.Lock()
-	first := snap.bad == nil
-	if first {
-		snap.bad = err
-	}
-	s.mu.Unlock()
-	if first && s.opts.OnCorrupt != nil {
-		s.opts.OnCorrupt(err)
-	}
 }
