@@ -1,0 +1,492 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/fsm/entry"
+	"github.com/quorate/quorate/transport/peer"
+)
+
+// Membership. Gossip, join lists and the nodes' own words tell where nodes are
+// and how they are; only the leader changes who is a member, one server at a
+// time: non-voter first, voter when it has caught up and stayed healthy.
+
+const (
+	pollEvery = 500 * time.Millisecond
+	// offlineAfter is how long a member may be silent and still be shown online.
+	offlineAfter = 2 * time.Second
+	// promoteAfter is how long a non-voter must have been caught up.
+	promoteAfter = time.Second
+	// promoteLag is by how many entries it may be behind.
+	promoteLag = 256
+	// deadAfter is how long a voter must have been silent before a healthy
+	// replacement takes its place.
+	deadAfter = 30 * time.Second
+	// promiseFor is how long a fresh node keeps its word to found a cluster
+	// with certain others.
+	promiseFor = 10 * time.Second
+)
+
+// Status is what a node says of itself.
+type Status struct {
+	ID        string
+	ClusterID string            // "" while it belongs to none
+	Addr      string            // host:port of its node-to-node port
+	Listeners map[string]string // where clients reach it, by listener
+	Expect    int               // with how many others it waits to found a cluster
+	Known     []string          // node-to-node ports it has heard of, while it belongs to no cluster
+	Leader    string            // id of the leader it follows
+	Term      uint64
+	Commit    uint64
+	Applied   uint64
+	Last      uint64
+	Version   string
+}
+
+// known is what this node knows of another.
+type known struct {
+	Status
+	seen     time.Time
+	caughtUp time.Time // since when it has been; zero if it is not
+}
+
+type membership struct {
+	node     *Node
+	hasState bool
+
+	mu         sync.Mutex
+	peers      map[raft.ServerID]*known // guarded by mu
+	candidates map[string]bool          // guarded by mu; addresses heard of
+	promise    string                   // guarded by mu; the founders agreed to
+	promisedAt time.Time                // guarded by mu
+}
+
+func newMembership(n *Node) *membership {
+	m := &membership{node: n, peers: make(map[raft.ServerID]*known), candidates: make(map[string]bool)}
+	for _, addr := range n.opts.Join {
+		m.candidates[addr] = true
+	}
+	return m
+}
+
+// raftAddress is a server's address in raft's configuration. It must differ
+// between servers, but a node that lost its disk comes back at the same place
+// under a new id: so the id is part of it.
+func raftAddress(id raft.ServerID, addr string) raft.ServerAddress {
+	return raft.ServerAddress(addr + "/" + string(id[:8]))
+}
+
+// dialAddress returns the host:port in a raft address.
+func dialAddress(addr raft.ServerAddress) string {
+	host, _, _ := strings.Cut(string(addr), "/")
+	return host
+}
+
+// ServerAddr implements raft.ServerAddressProvider: where a server was last
+// heard, or where the configuration says it is.
+func (m *membership) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	m.mu.Lock()
+	k := m.peers[id]
+	m.mu.Unlock()
+	if k != nil && k.Addr != "" {
+		return raft.ServerAddress(k.Addr), nil
+	}
+	if m.node.raft != nil {
+		for _, s := range m.node.raft.GetConfiguration().Configuration().Servers {
+			if s.ID == id {
+				return raft.ServerAddress(dialAddress(s.Address)), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("cluster: the address of node %s is unknown", id)
+}
+
+// serve begins to answer other nodes.
+func (m *membership) serve() {
+	port := m.node.port
+	port.HandleCall(callStatus, func(_ context.Context, from peer.Info, req []byte) ([]byte, error) {
+		var s Status
+		if err := json.Unmarshal(req, &s); err != nil || s.ID != from.NodeID {
+			return nil, errors.New("malformed status")
+		}
+		m.heard(s)
+		return json.Marshal(m.node.Status())
+	})
+	port.HandleCall(callJoin, m.serveJoin)
+	port.HandleCall(callPropose, m.servePropose)
+}
+
+// Status returns what this node says of itself.
+func (n *Node) Status() Status {
+	_, leader := n.raft.LeaderWithID()
+	s := Status{
+		ID: n.ID(), ClusterID: n.ClusterID(), Addr: n.port.Advertised(), Listeners: n.opts.Listeners,
+		Leader: string(leader), Term: n.raft.CurrentTerm(), Commit: n.raft.CommitIndex(),
+		Applied: n.applied.value.Load(), Last: n.raft.LastIndex(), Version: Version,
+	}
+	if !n.members.isMember() {
+		s.Expect = n.opts.BootstrapExpect
+		s.Known = n.members.addresses()
+	}
+	return s
+}
+
+// heard notes what another node said of itself.
+func (m *membership) heard(s Status) {
+	id := raft.ServerID(s.ID)
+	if id == m.node.id() || len(s.ID) != 2*len(entry.NodeID{}) {
+		return
+	}
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k := m.peers[id]
+	if k == nil {
+		k = new(known)
+		m.peers[id] = k
+	}
+	k.Status, k.seen = s, now
+	switch {
+	case s.Applied+promoteLag < m.node.raft.CommitIndex():
+		k.caughtUp = time.Time{}
+	case k.caughtUp.IsZero():
+		k.caughtUp = now
+	}
+	const candidatesMax = 256
+	for _, addr := range append(s.Known, s.Addr) {
+		if len(m.candidates) < candidatesMax {
+			m.candidates[addr] = true
+		}
+	}
+}
+
+func (m *membership) addresses() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []string
+	for addr := range m.candidates {
+		all = append(all, addr)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// peer returns what is known of a node, and whether it was heard lately.
+func (m *membership) peer(id raft.ServerID) (Status, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k := m.peers[id]
+	if k == nil {
+		return Status{}, false
+	}
+	return k.Status, time.Since(k.seen) < offlineAfter
+}
+
+func (m *membership) servers() []raft.Server {
+	return m.node.raft.GetConfiguration().Configuration().Servers
+}
+
+func (m *membership) isMember() bool {
+	return slices.ContainsFunc(m.servers(), func(s raft.Server) bool { return s.ID == m.node.id() })
+}
+
+// run keeps in touch with the other nodes, enters the cluster, and, on the
+// leader, keeps the configuration.
+func (m *membership) run(ctx context.Context) {
+	if !m.hasState && len(m.node.opts.Join) == 0 {
+		m.bootstrap([]raft.Server{m.self()})
+	}
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		m.poll(ctx)
+		switch {
+		case !m.isMember():
+			m.enter(ctx)
+		case m.node.readyTerm.Load() != 0:
+			m.keep()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (m *membership) self() raft.Server {
+	return raft.Server{ID: m.node.id(), Address: raftAddress(m.node.id(), m.node.port.Advertised())}
+}
+
+func (m *membership) bootstrap(servers []raft.Server) {
+	if err := m.node.raft.BootstrapCluster(raft.Configuration{Servers: servers}).Error(); err != nil {
+		m.node.opts.Log.Error("cluster was not founded", "error", err)
+		return
+	}
+	m.node.opts.Log.Info("founded a cluster", "nodes", len(servers))
+}
+
+// poll exchanges words with every member, and before this node is one, with
+// every address it has heard of.
+func (m *membership) poll(ctx context.Context) {
+	targets := make(map[string]bool)
+	for _, s := range m.servers() {
+		if s.ID != m.node.id() {
+			targets[m.node.addrOf(s.ID)] = true
+		}
+	}
+	if !m.isMember() {
+		for _, addr := range m.addresses() {
+			targets[addr] = true
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	own, err := json.Marshal(m.node.Status())
+	if err != nil {
+		return
+	}
+	var wg sync.WaitGroup
+	for addr := range targets {
+		if addr == "" || addr == m.node.port.Advertised() {
+			continue
+		}
+		wg.Go(func() {
+			answer, err := m.node.port.Call(ctx, addr, callStatus, own)
+			var s Status
+			if err != nil || json.Unmarshal(answer, &s) != nil {
+				m.node.opts.Log.Debug("node not reached", "addr", addr, "error", err)
+				return
+			}
+			m.heard(s)
+		})
+	}
+	wg.Wait()
+}
+
+// enter asks to be taken into a cluster, or founds one with others as fresh.
+func (m *membership) enter(ctx context.Context) {
+	var fresh []Status
+	asked := false
+	for _, s := range m.online() {
+		if s.ClusterID == "" && s.Leader == "" {
+			fresh = append(fresh, s)
+			continue
+		}
+		asked = true
+		if err := m.askToJoin(ctx, s.Addr); err != nil {
+			m.node.opts.Log.Info("not taken in yet", "by", s.Addr, "error", err)
+			continue
+		}
+		return
+	}
+	if !asked && !m.hasState {
+		m.found(ctx, fresh)
+	}
+}
+
+// online returns the nodes heard lately, sorted by id.
+func (m *membership) online() []Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Status
+	for _, k := range m.peers {
+		if time.Since(k.seen) < offlineAfter {
+			all = append(all, k.Status)
+		}
+	}
+	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.ID, b.ID) })
+	return all
+}
+
+func (m *membership) askToJoin(ctx context.Context, addr string) error {
+	own, err := json.Marshal(m.node.Status())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	_, err = m.node.port.Call(ctx, addr, callJoin, own)
+	return err
+}
+
+// serveJoin takes a node in as a non-voter, or passes the request on to the
+// leader.
+func (m *membership) serveJoin(ctx context.Context, _ peer.Info, req []byte) ([]byte, error) {
+	var s Status
+	if err := json.Unmarshal(req, &s); err != nil {
+		return nil, errors.New("malformed request to join")
+	}
+	if _, err := entry.ParseNodeID(s.ID); err != nil {
+		return nil, err
+	}
+	if m.node.readyTerm.Load() == 0 {
+		_, leader := m.node.raft.LeaderWithID()
+		if leader == "" || leader == m.node.id() {
+			return nil, errors.New("no leader is known")
+		}
+		return m.node.port.Call(ctx, m.node.addrOf(leader), callJoin, req)
+	}
+	for _, server := range m.servers() {
+		if string(server.ID) == s.ID {
+			return nil, nil
+		}
+	}
+	m.heard(s)
+	id := raft.ServerID(s.ID)
+	m.node.opts.Log.Info("taking a node in", "id", s.ID, "addr", s.Addr)
+	return nil, m.node.raft.AddNonvoter(id, raftAddress(id, s.Addr), 0, 5*time.Second).Error()
+}
+
+// found founds a cluster with fresh nodes, if this one is the first of them
+// and all others have given their word: a node gives it to one list of
+// founders at a time.
+func (m *membership) found(ctx context.Context, fresh []Status) {
+	expect := m.node.opts.BootstrapExpect
+	if expect == 0 || len(fresh)+1 < expect {
+		return
+	}
+	founders := []raft.Server{m.self()}
+	for _, s := range fresh {
+		if s.Expect == expect {
+			founders = append(founders, raft.Server{ID: raft.ServerID(s.ID), Address: raftAddress(raft.ServerID(s.ID), s.Addr)})
+		}
+	}
+	slices.SortFunc(founders, func(a, b raft.Server) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	if len(founders) < expect || founders[0].ID != m.node.id() {
+		return
+	}
+	founders = founders[:expect]
+	began := time.Now()
+	list := foundersText(founders)
+	if !m.give(list) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, promiseFor/4)
+	defer cancel()
+	for _, f := range founders[1:] {
+		if _, err := m.node.port.Call(ctx, m.node.addrOf(f.ID), callPropose, []byte(list)); err != nil {
+			m.node.opts.Log.Info("a founder does not agree yet", "founder", f.ID, "error", err)
+			return
+		}
+	}
+	if time.Since(began) < promiseFor/2 {
+		m.bootstrap(founders)
+	}
+}
+
+func foundersText(founders []raft.Server) string {
+	var ids []string
+	for _, f := range founders {
+		ids = append(ids, string(f.ID))
+	}
+	return strings.Join(ids, ",")
+}
+
+// give gives this node's word to a list of founders.
+func (m *membership) give(list string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.promise != list && m.promise != "" && time.Since(m.promisedAt) < promiseFor {
+		return false
+	}
+	m.promise, m.promisedAt = list, time.Now()
+	return true
+}
+
+func (m *membership) servePropose(_ context.Context, _ peer.Info, req []byte) ([]byte, error) {
+	list := string(req)
+	switch {
+	case m.hasState || len(m.servers()) > 0:
+		return nil, errors.New("this node belongs to a cluster already")
+	case !strings.Contains(list, m.node.ID()):
+		return nil, errors.New("this node is not among the founders")
+	case !m.give(list):
+		return nil, errors.New("this node has promised to found a cluster with others")
+	}
+	return nil, nil
+}
+
+// keep is the leader's care for the configuration: one change at a time.
+func (m *membership) keep() {
+	change := m.step(time.Now(), m.servers())
+	if change == nil {
+		return
+	}
+	if err := change(); err != nil {
+		m.node.opts.Log.Warn("the configuration was not changed", "error", err)
+	}
+}
+
+// step decides what to change in the configuration, if anything.
+func (m *membership) step(now time.Time, servers []raft.Server) func() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, log := m.node.raft, m.node.opts.Log
+	voters, dead := 0, raft.ServerID("")
+	deadCount := 0
+	for _, s := range servers {
+		k := m.peers[s.ID]
+		self := s.ID == m.node.id()
+		if k == nil && !self {
+			k = &known{seen: now.Add(-offlineAfter)} // its silence counts from now
+			m.peers[s.ID] = k
+		}
+		online := self || now.Sub(k.seen) < offlineAfter
+		if s.Suffrage == raft.Voter {
+			voters++
+			if !online && now.Sub(k.seen) > deadAfter {
+				dead = s.ID
+				deadCount++
+			}
+		}
+		if self || !online {
+			continue
+		}
+		addr := raftAddress(s.ID, k.Addr)
+		switch {
+		case s.Suffrage == raft.Voter && addr != s.Address:
+			log.Info("a member has moved", "id", s.ID, "addr", k.Addr)
+			return func() error { return r.AddVoter(s.ID, addr, 0, 5*time.Second).Error() }
+		case s.Suffrage != raft.Voter && !k.caughtUp.IsZero() && now.Sub(k.caughtUp) > promoteAfter:
+			log.Info("a member becomes a voter", "id", s.ID)
+			return func() error { return r.AddVoter(s.ID, addr, 0, 5*time.Second).Error() }
+		}
+	}
+	// An even number of voters with one dead: its replacement is in.
+	if deadCount == 1 && voters > 3 && voters%2 == 0 {
+		log.Info("a dead member is removed: its replacement is in", "id", dead)
+		return func() error { return r.RemoveServer(dead, 0, 5*time.Second).Error() }
+	}
+	return nil
+}
+
+// Forget removes a member, on the word of an operator.
+func (n *Node) Forget(id string) error {
+	if n.readyTerm.Load() == 0 {
+		return errNotLeading
+	}
+	return n.raft.RemoveServer(raft.ServerID(id), 0, 5*time.Second).Error()
+}
+
+// newGenesis returns the identity of a new cluster.
+func newGenesis() []byte {
+	var g entry.Genesis
+	var seed [16]byte
+	// crypto/rand does not fail on the systems that Go supports.
+	_, _ = rand.Read(g.ClusterID[:])
+	_, _ = rand.Read(seed[:])
+	g.Seed = [2]uint64{binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:])}
+	return entry.AppendGenesis(nil, g)
+}

@@ -1,0 +1,474 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/cluster/wire"
+	"github.com/quorate/quorate/fsm"
+	"github.com/quorate/quorate/fsm/entry"
+	"github.com/quorate/quorate/transport/peer"
+)
+
+// What nodes say to each other beside raft's messages. The numbers are part of
+// the protocol.
+const (
+	callReadIndex uint16 = 1
+	callStatus    uint16 = 2
+	callJoin      uint16 = 3
+	callPropose   uint16 = 4
+	callInterest  uint16 = 5
+
+	topicBatches uint16 = 1
+	topicPublish uint16 = 2
+)
+
+// Timing of raft. CommitTimeout bounds how late a follower learns of a commit
+// if its kick is lost.
+const (
+	commitTimeout = 50 * time.Millisecond
+	storeHangMax  = 10 * time.Second
+)
+
+// Node is this process as a member of its cluster.
+type Node struct {
+	opts      Options
+	store     *storage
+	port      *peer.Port
+	transport *wire.Transport
+	raft      *raft.Raft
+	fsm       *fsm.FSM
+
+	sequencer *sequencer
+	packer    *packer
+	route     *route
+	rounds    *rounds
+	applied   *appliedIndex
+	members   *membership
+	pubsub    *publisher
+	snapshots *snapshotter
+
+	firstIncarnation uint64 // the sequencer's at the start of this process
+
+	readyTerm atomic.Uint64 // the term in which this leader may serve reads, 0 for none
+	clusterID atomic.Pointer[string]
+	counters  counters
+
+	mu       sync.Mutex
+	incoming map[*peer.Incoming]struct{} // guarded by mu; batches of other nodes
+	leader   raft.ServerID               // guarded by mu; as last seen
+	term     uint64                      // guarded by mu; as last seen
+
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+type counters struct {
+	leaseReads, indexReads, failedReads atomic.Uint64
+	elections                           atomic.Uint64
+}
+
+// Open starts a node. It returns before the node has found its cluster.
+func Open(o Options) (n *Node, err error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	n = &Node{opts: o, applied: newAppliedIndex(), packer: newPacker(), route: newRoute(), incoming: make(map[*peer.Incoming]struct{})}
+	fatal := n.exit
+	if n.store, err = openStorage(&n.opts, fatal); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			n.store.close()
+		}
+	}()
+	if n.firstIncarnation, err = n.store.raiseIncarnation(); err != nil {
+		return nil, err
+	}
+	id, err := n.store.clusterID()
+	if err != nil {
+		return nil, err
+	}
+	n.clusterID.Store(&id)
+	n.port, err = peer.Listen(peer.Options{
+		Bind: o.Bind, Advertise: o.Advertise, NodeID: n.store.id.String(), ClusterName: o.Name, ClusterID: id,
+		Secret: o.Secret, TLS: o.TLS, Log: o.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("node-to-node port: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			n.port.Close()
+		}
+	}()
+	n.sequencer = newSequencer(n.store.id, n.firstIncarnation, n.route, o.WriteTimeout, time.Now)
+	n.sequencer.persist = n.store.setIncarnation
+	n.sequencer.fatal = fatal
+	n.sequencer.flush = o.Flush
+	n.fsm = fsm.New(fsm.Options{
+		Engine: o.Engine, Node: n.store.id, Origin: n.sequencer, Flush: o.Flush,
+		Applied: n.advance, Genesis: n.learnCluster, Fatal: fatal,
+	})
+	n.members = newMembership(n)
+	if err := n.startRaft(); err != nil {
+		return nil, err
+	}
+	n.assemble()
+	return n, nil
+}
+
+// startRaft builds the transport and raft on it.
+func (n *Node) startRaft() error {
+	hasState, err := raft.HasExistingState(n.store.log, n.store.stable, n.store.snaps)
+	if err != nil {
+		return fmt.Errorf("read the node's state: %w", err)
+	}
+	var noVoteFor time.Duration
+	if hasState {
+		noVoteFor = n.opts.HeartbeatTimeout
+	}
+	n.members.hasState = hasState
+	n.transport, err = wire.New(wire.Options{
+		Streams: n.port.Listener(peer.KindRaft), LocalID: n.id(), Addresses: n.members,
+		HeartbeatTimeout: n.opts.HeartbeatTimeout, NoVoteFor: noVoteFor, Log: n.opts.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("raft transport: %w", err)
+	}
+	n.raft, err = raft.NewRaft(n.raftConfig(), n.fsm, n.store.log, n.store.stable, n.store.snaps, n.transport)
+	if err != nil {
+		return errors.Join(fmt.Errorf("start raft: %w", err), n.transport.Close())
+	}
+	n.transport.Attach(n.raft)
+	return nil
+}
+
+func (n *Node) raftConfig() *raft.Config {
+	c := raft.DefaultConfig()
+	c.ProtocolVersion = raft.ProtocolVersionMax
+	c.LocalID = n.id()
+	c.HeartbeatTimeout = n.opts.HeartbeatTimeout
+	c.ElectionTimeout = n.opts.HeartbeatTimeout
+	c.LeaderLeaseTimeout = n.opts.HeartbeatTimeout * 2 / 3
+	c.CommitTimeout = commitTimeout
+	c.MaxAppendEntries = 64
+	c.BatchApplyCh = true
+	c.ShutdownOnRemove = false
+	c.NoLegacyTelemetry = true
+	// Snapshots are taken by the size of the log, by the snapshotter.
+	c.SnapshotInterval = 24 * 365 * time.Hour
+	c.SnapshotThreshold = 1 << 62
+	c.TrailingLogs = trailingLogsDefault
+	c.Logger = newRaftLogger(n.opts.Log)
+	return c
+}
+
+// assemble joins the parts around raft and starts them, bottom up.
+func (n *Node) assemble() {
+	ctx, cancel := context.WithCancel(context.Background())
+	n.stop = cancel
+	p := n.packer
+	p.apply = func(data []byte) raft.ApplyFuture { return n.raft.Apply(data, 0) }
+	p.applied, p.now, p.log = n.opts.Engine.Clock, time.Now, n.opts.Log
+	p.kick = n.transport.Kick
+	p.failed = n.dropIncoming
+	r := n.route
+	r.self, r.port, r.packer, r.log = n.id(), n.port, p, n.opts.Log
+	r.addr, r.opened = n.addrOf, n.sequencer.sendAgain
+	n.rounds = &rounds{ask: n.askIndex, reach: n.applied.wait}
+	n.pubsub = newPublisher(n)
+	n.snapshots = newSnapshotter(n)
+
+	n.port.HandleCall(callReadIndex, n.serveReadIndex)
+	n.port.HandleStream(topicBatches, n.takeBatches)
+	n.members.serve()
+	n.pubsub.serve()
+
+	r.start()
+	go n.sequencer.run()
+	go p.run()
+	n.wg.Go(func() { n.watchLeadership(ctx) })
+	n.wg.Go(func() { n.tickClock(ctx) })
+	n.wg.Go(func() { n.watchDisk(ctx) })
+	n.wg.Go(func() { n.members.run(ctx) })
+	n.wg.Go(func() { n.pubsub.run(ctx) })
+	n.wg.Go(func() { n.snapshots.run(ctx) })
+}
+
+// Close hands leadership over if this node has it, and stops. Clients of other
+// nodes notice nothing; those of this node are told what became of their writes.
+func (n *Node) Close() error {
+	if n.raft.State() == raft.Leader && len(n.voters()) > 1 {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		if err := n.Transfer(ctx, ""); err != nil {
+			n.opts.Log.Warn("leadership was not handed over", "error", err)
+		}
+		cancel()
+	}
+	return n.halt()
+}
+
+// halt stops the node as it is.
+func (n *Node) halt() error {
+	n.stop()
+	n.wg.Wait()
+	n.sequencer.close()
+	err := n.raft.Shutdown().Error()
+	n.packer.close()
+	n.route.close()
+	n.dropIncoming()
+	err = errors.Join(err, n.transport.Close(), n.port.Close())
+	n.store.close()
+	return err
+}
+
+// advance tells readers and subscribers how far the own state has come.
+func (n *Node) advance(index uint64) {
+	n.applied.advance(index)
+	n.opts.Applied(index)
+}
+
+// exit ends the process by the way that the node was given.
+func (n *Node) exit(err error) { n.opts.Exit(err) }
+
+func (n *Node) id() raft.ServerID { return raft.ServerID(n.store.id.String()) }
+
+// ID returns this node's id: 40 hexadecimal digits.
+func (n *Node) ID() string { return n.store.id.String() }
+
+// ClusterID returns the cluster's id, "" while this node belongs to none.
+func (n *Node) ClusterID() string { return *n.clusterID.Load() }
+
+// Submit implements session.Cluster.
+func (n *Node) Submit(req *fsm.Request) { n.sequencer.Submit(req) }
+
+// learnCluster keeps the identity of the cluster that this node is a member of.
+func (n *Node) learnCluster(g entry.Genesis) {
+	id := g.ID()
+	switch known := n.ClusterID(); known {
+	case id:
+	case "":
+		if err := n.store.stable.Set(keyClusterID, []byte(id)); err != nil {
+			n.exit(fmt.Errorf("keep the cluster's id: %w", err))
+			return
+		}
+		n.clusterID.Store(&id)
+		n.port.SetClusterID(id)
+	default:
+		n.exit(fmt.Errorf("the data directory belongs to cluster %s, but the log to cluster %s", known, id))
+	}
+}
+
+// watchLeadership follows raft's view of who leads, and adapts the ways of
+// batches and reads to it.
+func (n *Node) watchLeadership(ctx context.Context) {
+	seen := make(chan raft.Observation, 16)
+	observer := raft.NewObserver(seen, false, func(o *raft.Observation) bool {
+		switch o.Data.(type) {
+		case raft.LeaderObservation, raft.RaftState:
+			return true
+		}
+		return false
+	})
+	n.raft.RegisterObserver(observer)
+	defer n.raft.DeregisterObserver(observer)
+	// Observations may be dropped, and a re-election in a new term makes none
+	// on a follower: look now and then.
+	look := time.NewTicker(25 * time.Millisecond)
+	defer look.Stop()
+	for {
+		n.observeLeader(ctx)
+		select {
+		case <-ctx.Done():
+			n.packer.lead(false)
+			n.readyTerm.Store(0)
+			return
+		case <-seen:
+		case <-look.C:
+		}
+	}
+}
+
+// observeLeader acts on a change of (leader, term).
+func (n *Node) observeLeader(ctx context.Context) {
+	_, leader := n.raft.LeaderWithID()
+	term := n.raft.CurrentTerm()
+	leads := n.raft.State() == raft.Leader
+	if leads {
+		leader = n.id()
+	} else if leader == n.id() {
+		leader = "" // about to lead, or just deposed
+	}
+	n.mu.Lock()
+	changed := leader != n.leader || term != n.term
+	n.leader, n.term = leader, term
+	n.mu.Unlock()
+	if !changed {
+		return
+	}
+	n.opts.Log.Info("leadership", "leader", string(leader), "term", term, "here", leads)
+	n.readyTerm.Store(0)
+	if !leads {
+		n.packer.lead(false)
+		n.dropIncoming()
+	} else {
+		n.counters.elections.Add(1)
+		n.packer.lead(true)
+		n.wg.Go(func() { n.prepareToLead(ctx, term) })
+	}
+	n.route.follow(leader)
+	n.sequencer.sendAgain()
+}
+
+// prepareToLead makes a new leader ready: everything of earlier terms is
+// applied here, and the cluster has its identity.
+func (n *Node) prepareToLead(ctx context.Context, term uint64) {
+	// An entry of our own rather than raft's barrier: the FSM sees it, so that
+	// applied reaches the commit index without further writes.
+	var first entry.Builder
+	if err := n.raft.Apply(first.Seal(0), 0).Error(); err != nil {
+		return
+	}
+	if n.ClusterID() == "" {
+		if err := n.packer.add(entry.PartGenesis, "", newGenesis()); err != nil {
+			return
+		}
+	}
+	if n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && ctx.Err() == nil {
+		n.readyTerm.Store(term)
+		n.opts.Log.Info("ready to serve as leader", "term", term)
+	}
+}
+
+// takeBatches serves the stream of another node's batches.
+func (n *Node) takeBatches(in *peer.Incoming) {
+	n.mu.Lock()
+	n.incoming[in] = struct{}{}
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		delete(n.incoming, in)
+		n.mu.Unlock()
+	}()
+	from := in.Peer().NodeID
+	for {
+		payload, err := in.Next()
+		if err != nil {
+			return
+		}
+		b, err := entry.DecodeBatch(payload)
+		if err != nil || b.Node.String() != from {
+			n.opts.Log.Error("batches of a node are malformed or another's", "from", from, "error", err)
+			return
+		}
+		if n.packer.add(entry.PartBatch, raft.ServerID(from), payload) != nil {
+			return
+		}
+	}
+}
+
+// dropIncoming ends the streams of all origins: the fate of something that they
+// sent is unknown. They connect again and send again.
+func (n *Node) dropIncoming() {
+	n.mu.Lock()
+	for in := range n.incoming {
+		in.Close()
+	}
+	n.mu.Unlock()
+	n.sequencer.sendAgain()
+}
+
+// tickClock lets due keys expire when no write comes to do it.
+func (n *Node) tickClock(ctx context.Context) {
+	const every = 10 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if n.readyTerm.Load() == 0 {
+				continue
+			}
+			if due := n.opts.Engine.NextExpiry(); due >= 0 && due <= now.UnixMilli() {
+				_ = n.packer.add(entry.PartTick, "", nil) // refused when leadership has gone: the next leader ticks
+			}
+		}
+	}
+}
+
+// watchDisk ends the process when the log's disk hangs: such a leader would
+// neither lead nor step down.
+func (n *Node) watchDisk(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for n.store.own != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if slow := n.store.own.SlowSince(); slow > storeHangMax {
+				n.exit(fmt.Errorf("the disk of the log has not answered for %v", slow))
+			}
+		}
+	}
+}
+
+// Transfer hands leadership to the member of that id; to the most advanced
+// one if id is empty.
+func (n *Node) Transfer(ctx context.Context, id string) error {
+	if n.raft.State() != raft.Leader {
+		return errNotLeading
+	}
+	n.transport.EndLeases(n.raft.CurrentTerm())
+	var f raft.Future
+	if id == "" {
+		f = n.raft.LeadershipTransfer()
+	} else {
+		f = n.raft.LeadershipTransferToServer(raft.ServerID(id), raft.ServerAddress(n.addrOf(raft.ServerID(id))))
+	}
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// voters returns the voters of the latest configuration.
+func (n *Node) voters() []raft.Server {
+	var voters []raft.Server
+	for _, s := range n.raft.GetConfiguration().Configuration().Servers {
+		if s.Suffrage == raft.Voter {
+			voters = append(voters, s)
+		}
+	}
+	return voters
+}
+
+// addrOf returns where to reach a member's node-to-node port, "" if unknown.
+func (n *Node) addrOf(id raft.ServerID) string {
+	if id == "" {
+		return ""
+	}
+	if addr, err := n.members.ServerAddr(id); err == nil {
+		return string(addr)
+	}
+	for _, s := range n.raft.GetConfiguration().Configuration().Servers {
+		if s.ID == id {
+			return string(s.Address)
+		}
+	}
+	return ""
+}

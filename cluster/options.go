@@ -1,0 +1,101 @@
+// Package cluster is one node of a cluster: it keeps raft, sends this node's
+// writes to whoever leads, proves reads fresh, and knows the other nodes.
+package cluster
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/quorate/quorate/cluster/raftlog"
+	"github.com/quorate/quorate/engine"
+)
+
+// Options say what node is opened. Fields without a default are required.
+type Options struct {
+	// Dir is the data directory: identity, log, votes and snapshots.
+	Dir string
+	// Memory keeps log and snapshots in memory (appendonly no): a node that
+	// restarts comes back as a new member, and a cluster that loses a majority
+	// at once loses its data.
+	Memory bool
+	// LogStore is "own" or "boltdb".
+	LogStore string
+	// Sync says when log entries are fsynced.
+	Sync raftlog.Policy
+	// SnapshotName is the name under which the newest snapshot is found in
+	// Dir (dbfilename).
+	SnapshotName string
+	// SavePoints say when a snapshot is due.
+	SavePoints []SavePoint
+
+	// Bind is the host:port of the node-to-node port, Advertise how others
+	// reach it; "" takes Bind's.
+	Bind, Advertise string
+	// Name keeps clusters apart that share a network (cluster-name).
+	Name string
+	// Secret and TLS protect the node-to-node port.
+	Secret []byte
+	TLS    *tls.Config
+	// Join lists host:port of node-to-node ports of the cluster to enter.
+	Join []string
+	// BootstrapExpect is the number of fresh nodes that found a cluster
+	// together; 0 for none.
+	BootstrapExpect int
+	// Listeners are the addresses at which clients reach this node, by the
+	// listener's name.
+	Listeners map[string]string
+
+	// HeartbeatTimeout must be the same on all nodes, and never changes while
+	// one of them runs.
+	HeartbeatTimeout time.Duration
+	// WriteTimeout is how long a write may be in doubt before its client is
+	// told so.
+	WriteTimeout time.Duration
+	// ReadLease lets the leader serve reads without asking a majority each
+	// time. It relies on monotonic clocks that do not stop.
+	ReadLease bool
+
+	Engine *engine.Engine
+	// Flush writes out the replies that the node has given.
+	Flush func()
+	// Receive takes a message of another node for this node's subscribers,
+	// who get it once this node has applied the log as far as its publisher had.
+	Receive func(Remote)
+	// Applied is told how far this node has applied the log.
+	Applied func(index uint64)
+	// WatchInterest returns what this node's subscribers want, and calls the
+	// function at each change from then on.
+	WatchInterest func(func(Interest)) []Interest
+	// Exit ends the process: the node can't be trusted any more.
+	Exit func(error)
+	Log  *slog.Logger
+}
+
+// Version is this release's version.
+const Version = "0.1.0"
+
+// SavePoint says that a snapshot is due when After has passed since the last
+// one and Changes keys have changed.
+type SavePoint struct {
+	After   time.Duration
+	Changes uint64
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Engine == nil || o.Log == nil || o.Exit == nil || o.Flush == nil || o.Receive == nil || o.Applied == nil:
+		return errors.New("cluster: Engine, Log, Exit, Flush, Receive and Applied are required")
+	case o.LogStore != "own" && o.LogStore != "boltdb":
+		return fmt.Errorf("log-store %q: it is own or boltdb", o.LogStore)
+	case o.HeartbeatTimeout < 50*time.Millisecond:
+		return fmt.Errorf("heartbeat-timeout of %v: at least 50 ms are needed", o.HeartbeatTimeout)
+	case o.WriteTimeout < time.Second:
+		return fmt.Errorf("write-timeout of %v: at least 1 s is needed", o.WriteTimeout)
+	case o.BootstrapExpect > 1 && len(o.Join) == 0:
+		return errors.New("bootstrap-expect needs join: the addresses of the nodes that found the cluster")
+	}
+	return nil
+}

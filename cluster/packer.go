@@ -1,0 +1,169 @@
+package cluster
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/fsm/entry"
+)
+
+const (
+	// entryBytesMax bounds a log entry, unless one batch alone is larger.
+	entryBytesMax = 1 << 20
+	// packerBytesMax bounds the batches that wait for their entry. Streams
+	// from other nodes are read no further beyond it.
+	packerBytesMax = 128 << 20
+)
+
+var errNotLeading = errors.New("cluster: this node does not lead")
+
+// packer is the leader's one extra duty: it orders. It packs the batches of all
+// origins into log entries, one entry in flight at a time, which is the
+// batching window: what arrives meanwhile shares the next entry.
+type packer struct {
+	apply   func(data []byte) raft.ApplyFuture
+	applied func() (logClock int64) // the log clock of the own state
+	// kick tells a node that the entry at index, with a batch of its own, is committed.
+	kick   func(id raft.ServerID, index uint64)
+	failed func() // an entry's fate is unknown: all streams must begin anew
+	now    func() time.Time
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	changed sync.Cond // on mu: any of the fields below
+	leading bool      // guarded by mu
+	closed  bool      // guarded by mu
+	queue   []queued  // guarded by mu; oldest first
+	bytes   int       // guarded by mu; payloads of queue
+	stamper stamper   // guarded by mu
+
+	builder entry.Builder // of the one goroutine that packs
+	done    chan struct{}
+
+	entries atomic.Uint64
+	batches atomic.Uint64
+}
+
+// queued is a part of a coming entry.
+type queued struct {
+	kind    entry.PartKind
+	from    raft.ServerID // whose batch it is; "" for parts of our own making
+	payload []byte
+}
+
+func newPacker() *packer {
+	p := &packer{done: make(chan struct{})}
+	p.changed.L = &p.mu
+	return p
+}
+
+// lead starts or stops taking batches. What is queued at a stop is dropped:
+// the origins send it again.
+func (p *packer) lead(leading bool) {
+	p.mu.Lock()
+	p.leading = leading
+	if !leading {
+		p.queue, p.bytes = nil, 0
+	}
+	p.mu.Unlock()
+	p.changed.Broadcast()
+}
+
+// add queues a part for the next entry. Parts of other nodes wait while the
+// queue is full; the own sequencer has at most a batch or two here.
+func (p *packer) add(kind entry.PartKind, from raft.ServerID, payload []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for from != "" && p.leading && !p.closed && p.bytes > packerBytesMax {
+		p.changed.Wait()
+	}
+	if !p.leading || p.closed {
+		return errNotLeading
+	}
+	p.queue = append(p.queue, queued{kind: kind, from: from, payload: payload})
+	p.bytes += len(payload)
+	p.changed.Broadcast()
+	return nil
+}
+
+// close ends run and waits for it.
+func (p *packer) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.changed.Broadcast()
+	<-p.done
+}
+
+// run packs until close.
+func (p *packer) run() {
+	defer close(p.done)
+	for {
+		parts, stamp := p.take()
+		if parts == nil {
+			return
+		}
+		p.builder.Reset()
+		for _, part := range parts {
+			p.builder.Add(part.kind, part.payload)
+		}
+		future := p.apply(p.builder.Seal(stamp))
+		if err := future.Error(); err != nil {
+			p.log.Info("log entry was not confirmed", "error", err)
+			p.failed()
+			continue
+		}
+		p.entries.Add(1)
+		p.batches.Add(uint64(len(parts)))
+		p.notify(parts, future.Index())
+	}
+}
+
+// take waits for parts and returns as many as one entry takes, and its stamp.
+// It returns nil at the end.
+func (p *packer) take() ([]queued, int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.closed && len(p.queue) == 0 {
+		p.changed.Wait()
+	}
+	if p.closed {
+		return nil, 0
+	}
+	n, size := 0, 0
+	for n < len(p.queue) && (n == 0 || size+len(p.queue[n].payload) <= entryBytesMax) {
+		size += len(p.queue[n].payload)
+		n++
+	}
+	parts := p.queue[:n:n]
+	p.queue = p.queue[n:]
+	p.bytes -= size
+	p.changed.Broadcast()
+	now := p.now()
+	p.stamper.saw(p.applied(), now)
+	return parts, p.stamper.stamp(now)
+}
+
+// notify tells the nodes whose batches are in the committed entry at index.
+func (p *packer) notify(parts []queued, index uint64) {
+	for i, part := range parts {
+		if part.from == "" || seenBefore(parts[:i], part.from) {
+			continue
+		}
+		p.kick(part.from, index)
+	}
+}
+
+func seenBefore(parts []queued, id raft.ServerID) bool {
+	for _, part := range parts {
+		if part.from == id {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,184 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/cluster/raftlog"
+	"github.com/quorate/quorate/cluster/rdbsnap"
+	"github.com/quorate/quorate/fsm/entry"
+)
+
+// Keys of the stable store beside raft's own.
+var (
+	keyIncarnation = []byte("quorate-incarnation")
+	keyClusterID   = []byte("quorate-cluster-id")
+)
+
+// storage is what a node keeps on disk.
+type storage struct {
+	id     entry.NodeID
+	log    raft.LogStore
+	stable raft.StableStore
+	snaps  raft.SnapshotStore
+
+	own     *raftlog.Store // log, if it is our own
+	rdb     *rdbsnap.Store // snaps, if they are on disk
+	closers []io.Closer    // in the order of opening
+}
+
+// openStorage opens what is in the data directory, or makes it.
+func openStorage(o *Options, fatal func(error)) (s *storage, err error) {
+	s = new(storage)
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return s, fmt.Errorf("data directory: %w", err)
+	}
+	lock, err := raftlog.LockDir(o.Dir)
+	if err != nil {
+		return s, err
+	}
+	s.closers = append(s.closers, closerFunc(lock.Unlock))
+	if o.Memory {
+		return s, s.openMemory()
+	}
+	if s.id, err = nodeID(filepath.Join(o.Dir, "node-id"), filepath.Join(o.Dir, "stable.db")); err != nil {
+		return s, err
+	}
+	stable, err := raftlog.OpenBolt(filepath.Join(o.Dir, "stable.db"))
+	if err != nil {
+		return s, fmt.Errorf("stable store: %w", err)
+	}
+	s.closers = append(s.closers, stable)
+	s.stable = stable
+	if err := s.openLog(o, fatal); err != nil {
+		return s, err
+	}
+	s.rdb, err = rdbsnap.New(rdbsnap.Options{FS: raftlog.Disk{}, Dir: o.Dir, Name: o.SnapshotName, OnCorrupt: fatal})
+	if err != nil {
+		return s, fmt.Errorf("snapshots: %w", err)
+	}
+	s.snaps = s.rdb
+	return s, nil
+}
+
+func (s *storage) openMemory() error {
+	if _, err := rand.Read(s.id[:]); err != nil {
+		return fmt.Errorf("node id: %w", err)
+	}
+	store := raft.NewInmemStore()
+	s.log, s.stable, s.snaps = store, store, raft.NewInmemSnapshotStore()
+	return nil
+}
+
+func (s *storage) openLog(o *Options, fatal func(error)) error {
+	if o.LogStore == "boltdb" {
+		log, err := raftlog.OpenBolt(filepath.Join(o.Dir, "log.db"))
+		if err != nil {
+			return fmt.Errorf("log: %w", err)
+		}
+		s.closers = append(s.closers, log)
+		s.log = log
+		return nil
+	}
+	log, err := raftlog.Open(filepath.Join(o.Dir, "log"), raftlog.Options{Policy: o.Sync, OnFatal: fatal})
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	s.closers = append(s.closers, log)
+	s.log, s.own = log, log
+	return nil
+}
+
+// close closes in reverse order.
+func (s *storage) close() {
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		_ = s.closers[i].Close() // what was acknowledged is durable already
+	}
+}
+
+type closerFunc func() error
+
+func (f closerFunc) Close() error { return f() }
+
+// nodeID reads this node's id, or makes one for a fresh directory. The file
+// stable is there exactly if the node has lived before.
+func nodeID(path, stable string) (entry.NodeID, error) {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		id, err := entry.ParseNodeID(strings.TrimSpace(string(text)))
+		if err != nil {
+			return id, fmt.Errorf("%s: %w; restore the file, or empty the directory to come back as a new node", path, err)
+		}
+		return id, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return entry.NodeID{}, fmt.Errorf("node id: %w", err)
+	}
+	if _, err := os.Stat(stable); err == nil {
+		return entry.NodeID{}, fmt.Errorf("%s is missing although the directory holds a node's votes: restore the file, or empty the directory to come back as a new node", path)
+	}
+	var id entry.NodeID
+	if _, err := rand.Read(id[:]); err != nil {
+		return id, fmt.Errorf("node id: %w", err)
+	}
+	return id, writeDurably(path, []byte(id.String()+"\n"))
+}
+
+// writeDurably creates a file that is there, whole, after a crash, or not at all.
+func writeDurably(path string, content []byte) error {
+	temp := path + ".tmp"
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// raiseIncarnation begins a new life of this node's sequencer. It is durable
+// when it returns.
+func (s *storage) raiseIncarnation() (uint64, error) {
+	last, err := s.stable.GetUint64(keyIncarnation)
+	if err != nil && !isNotFound(err) {
+		return 0, fmt.Errorf("read incarnation: %w", err)
+	}
+	return last + 1, s.setIncarnation(last + 1)
+}
+
+func (s *storage) setIncarnation(n uint64) error { return s.stable.SetUint64(keyIncarnation, n) }
+
+// clusterID returns the id of the cluster that this node belongs to, "" for none.
+func (s *storage) clusterID() (string, error) {
+	id, err := s.stable.Get(keyClusterID)
+	if err != nil && !isNotFound(err) {
+		return "", fmt.Errorf("read cluster id: %w", err)
+	}
+	return string(id), nil
+}
+
+// isNotFound recognizes the error of both stable stores, by the text that raft
+// itself goes by.
+func isNotFound(err error) bool { return err != nil && err.Error() == "not found" }
