@@ -380,6 +380,11 @@ func TestReadDamage(t *testing.T) {
 			t.Fatalf("byte %d: %v, want ErrCorrupt", i-at, err)
 		}
 	}
+	fsys.SetContent(s.newest.path, whole[:at+70])
+	var l raft.Log
+	if err := s.GetLog(3, &l); !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("cut file: %v, want ErrCorrupt", err)
+	}
 	if len(fatal) != 1 || !errors.Is(fatal[0], ErrCorrupt) {
 		t.Fatalf("OnFatal got %v, want one ErrCorrupt", fatal)
 	}

@@ -188,7 +188,7 @@ func (s *Store) IndexWithin(limit int64) uint64 {
 }
 
 // GetLog reads entry i into l. An entry that is not there, also one in a gap,
-// gives raft.ErrLogNotFound; one that is damaged a *CorruptError. Data and
+// gives raft.ErrLogNotFound; one that is damaged or unreadable a *CorruptError. Data and
 // Extensions may be shared with the store and other readers: read only.
 func (s *Store) GetLog(i uint64, l *raft.Log) error {
 	s.mu.RLock()
@@ -216,7 +216,7 @@ func (s *Store) GetLog(i uint64, l *raft.Log) error {
 func (g *segment) readEntry(offset int64, i uint64, l *raft.Log) error {
 	h := make([]byte, recordHeader)
 	if _, err := g.file.ReadAt(h, offset); err != nil {
-		return fmt.Errorf("read log entry %d: %w", i, err)
+		return g.unreadable(offset, i, err)
 	}
 	size, ok := sizeAt(h)
 	if !ok || offset+size > g.size {
@@ -225,7 +225,7 @@ func (g *segment) readEntry(offset int64, i uint64, l *raft.Log) error {
 	b := make([]byte, size)
 	copy(b, h)
 	if _, err := g.file.ReadAt(b[recordHeader:], offset+recordHeader); err != nil {
-		return fmt.Errorf("read log entry %d: %w", i, err)
+		return g.unreadable(offset, i, err)
 	}
 	r, ok := decodeRecord(b)
 	if !ok {
@@ -236,6 +236,15 @@ func (g *segment) readEntry(offset int64, i uint64, l *raft.Log) error {
 	}
 	r.entry(l)
 	return nil
+}
+
+// unreadable returns the error for a failed read of entry i: what can't be read
+// back is lost to this node, unless the store was closed meanwhile.
+func (g *segment) unreadable(offset int64, i uint64, cause error) error {
+	if errors.Is(cause, os.ErrClosed) {
+		return ErrClosed
+	}
+	return g.corrupt(offset, i, cause.Error())
 }
 
 // Stats returns a picture of the store.

@@ -427,6 +427,22 @@ func BenchmarkStoreLogs(b *testing.B) {
 	}
 }
 
+// BenchmarkOpen reads and verifies a log of 256 MiB.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	s := mustOpen(b, dir, Options{Policy: No})
+	l := &raft.Log{Term: 1, Type: raft.LogCommand, Data: make([]byte, 4<<10)}
+	for range 64 << 10 {
+		l.Index++
+		must(b, s.StoreLog(l))
+	}
+	must(b, s.Close())
+	b.SetBytes(256 << 20)
+	for b.Loop() {
+		must(b, mustOpen(b, dir, Options{}).Close())
+	}
+}
+
 // BenchmarkBolt is what BenchmarkStoreLogs is compared with.
 func BenchmarkBolt(b *testing.B) {
 	s, err := OpenBolt(b.TempDir() + "/raft.db")

@@ -201,6 +201,7 @@ func (k *Sink) finish() error {
 	if err := s.opts.FS.Rename(rdb+tmpSuffix, rdb); err != nil {
 		return fmt.Errorf("finish snapshot: %w", err)
 	}
+	// No file system promises to keep the order of two renames.
 	if err := s.opts.FS.SyncDir(s.dir); err != nil {
 		return fmt.Errorf("finish snapshot: %w", err)
 	}
