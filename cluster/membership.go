@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/quorate/quorate/cluster/discovery"
 	"github.com/quorate/quorate/fsm/entry"
 	"github.com/quorate/quorate/transport/peer"
 )
@@ -33,6 +34,8 @@ const (
 	// deadAfter is how long a voter must have been silent before a healthy
 	// replacement takes its place.
 	deadAfter = 30 * time.Second
+	// candidatesMax bounds the addresses that are remembered.
+	candidatesMax = 256
 	// promiseFor is how long a fresh node keeps its word to found a cluster
 	// with certain others.
 	promiseFor = 10 * time.Second
@@ -68,6 +71,7 @@ type membership struct {
 	mu         sync.Mutex
 	peers      map[raft.ServerID]*known // guarded by mu
 	candidates map[string]bool          // guarded by mu; addresses heard of
+	gossip     *discovery.Gossip        // set before run; nil until then
 	promise    string                   // guarded by mu; the founders agreed to
 	promisedAt time.Time                // guarded by mu
 }
@@ -110,6 +114,45 @@ func (m *membership) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
 		}
 	}
 	return "", fmt.Errorf("cluster: the address of node %s is unknown", id)
+}
+
+// startGossip makes nodes that know some of the others find all of them.
+func (m *membership) startGossip() error {
+	n := m.node
+	var err error
+	m.gossip, err = discovery.Start(discovery.Options{
+		Streams: n.port.Listener(peer.KindGossip), Secret: n.opts.Secret, NodeID: n.ID(), ClusterName: n.opts.Name,
+		Meta: discovery.Meta{ClusterID: n.ClusterID(), PeerAddr: n.port.Advertised()}, Log: n.opts.Log,
+	})
+	return err
+}
+
+// followGossip takes in the addresses that gossip knows, until ctx ends.
+func (m *membership) followGossip(ctx context.Context) {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		m.hearGossip()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (m *membership) hearGossip() {
+	members := m.gossip.Members()
+	if len(members) < 2 {
+		_, _ = m.gossip.Join(m.node.opts.Join) // tried again at the next tick
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, member := range members {
+		if member.State == discovery.Alive && len(m.candidates) < candidatesMax {
+			m.candidates[member.Meta.PeerAddr] = true
+		}
+	}
 }
 
 // serve begins to answer other nodes.
@@ -163,7 +206,6 @@ func (m *membership) heard(s Status) {
 	case k.caughtUp.IsZero():
 		k.caughtUp = now
 	}
-	const candidatesMax = 256
 	for _, addr := range append(s.Known, s.Addr) {
 		if len(m.candidates) < candidatesMax {
 			m.candidates[addr] = true

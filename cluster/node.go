@@ -121,6 +121,9 @@ func Open(o Options) (n *Node, err error) {
 	if err := n.startRaft(); err != nil {
 		return nil, err
 	}
+	if err := n.members.startGossip(); err != nil {
+		return nil, errors.Join(fmt.Errorf("gossip: %w", err), n.raft.Shutdown().Error(), n.transport.Close())
+	}
 	n.assemble()
 	return n, nil
 }
@@ -199,6 +202,7 @@ func (n *Node) assemble() {
 	n.wg.Go(func() { n.tickClock(ctx) })
 	n.wg.Go(func() { n.watchDisk(ctx) })
 	n.wg.Go(func() { n.members.run(ctx) })
+	n.wg.Go(func() { n.members.followGossip(ctx) })
 	n.wg.Go(func() { n.pubsub.run(ctx) })
 	n.wg.Go(func() { n.snapshots.run(ctx) })
 }
@@ -225,6 +229,7 @@ func (n *Node) halt() error {
 	n.packer.close()
 	n.route.close()
 	n.dropIncoming()
+	_ = n.members.gossip.Close() // only hints are lost
 	err = errors.Join(err, n.transport.Close(), n.port.Close())
 	n.store.close()
 	return err
