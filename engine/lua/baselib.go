@@ -111,7 +111,7 @@ func baseSetmetatable(vm *VM, args []Value) []Value {
 		vm.Fail("cannot change a protected metatable")
 	}
 	if t.readonly {
-		vm.Fail("Attempt to modify a readonly table")
+		vm.fault("Attempt to modify a readonly table")
 	}
 	t.meta = mt
 	return vm.Ret(args[0])
@@ -202,7 +202,7 @@ func baseNext(vm *VM, args []Value) []Value {
 	}
 	k, v, ok := t.Next(key)
 	if !ok {
-		vm.Fail("invalid key to 'next'")
+		vm.fault("invalid key to 'next'")
 	}
 	if k.o == nil {
 		return vm.Ret(Value{})
@@ -229,8 +229,8 @@ func (vm *VM) prefixTrue(ret []Value) []Value {
 }
 
 func baseXpcall(vm *VM, args []Value) []Value {
-	f := vm.checkAny(args, 1)
 	handler := vm.checkAny(args, 2)
+	f := args[0]
 	ret, raised := vm.PCall(f)
 	if raised == nil {
 		return vm.prefixTrue(ret)

@@ -421,7 +421,7 @@ func (c *compiler) numericFor(s *numericFor) execFunc {
 func (vm *VM) loopNumber(v Value, message string) float64 {
 	f, ok := v.ToNumber()
 	if !ok {
-		vm.Fail("%s", message)
+		vm.fault("%s", message)
 	}
 	return f
 }

@@ -65,22 +65,24 @@ func (vm *VM) location() Location {
 // Raise ends the script, or the pcall around, with a value.
 func (vm *VM) Raise(v Value) { panic(&Error{Value: v, At: vm.location()}) }
 
-// Fail raises a message that begins with the place of the Lua code that runs or called this.
+// Fail raises a message of a native function. It begins with the place of the Lua code that called it.
 func (vm *VM) Fail(format string, args ...any) {
-	level := 0
-	if fr := vm.cur; fr.fn != nil && fr.fn.proto == nil {
-		level = 1
-	}
-	vm.Raise(Text(vm.where(level) + fmt.Sprintf(format, args...)))
+	vm.Raise(Text(vm.where(1) + fmt.Sprintf(format, args...)))
+}
+
+// fault raises a message of the interpreter itself. It begins with the place of the Lua code that runs, if
+// Lua code does: what goes wrong on behalf of a native function has no place.
+func (vm *VM) fault(format string, args ...any) {
+	vm.Raise(Text(vm.where(0) + fmt.Sprintf(format, args...)))
 }
 
 // typeError reports an operation that a value does not allow. name is what the source calls it, such
 // as "local 'x'", or empty.
 func (vm *VM) typeError(op, name string, v Value) {
 	if name == "" {
-		vm.Fail("attempt to %s a %s value", op, v.Kind())
+		vm.fault("attempt to %s a %s value", op, v.Kind())
 	}
-	vm.Fail("attempt to %s %s (a %s value)", op, name, v.Kind())
+	vm.fault("attempt to %s %s (a %s value)", op, name, v.Kind())
 }
 
 // ArgError reports a bad argument; n counts from 1.

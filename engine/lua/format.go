@@ -34,9 +34,11 @@ func strFormat(vm *VM, args []Value) []Value {
 			i++
 			continue
 		}
+		if arg++; arg > len(args) {
+			vm.ArgError(arg, "no value")
+		}
 		sp, end := vm.parseSpec(format, i)
 		i = end
-		arg++
 		vm.Charge(1)
 		out = vm.appendFormatted(out, sp, args, arg)
 	}

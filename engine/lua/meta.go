@@ -60,7 +60,7 @@ func (vm *VM) index(obj, key Value, name string) Value {
 		}
 		obj, name = h, ""
 	}
-	vm.Fail("loop in gettable")
+	vm.fault("loop in gettable")
 	return Value{}
 }
 
@@ -87,18 +87,18 @@ func (vm *VM) setIndex(obj, key, val Value, name string) {
 		}
 		obj, name = h, ""
 	}
-	vm.Fail("loop in settable")
+	vm.fault("loop in settable")
 }
 
 // checkStore fails if the key cannot be stored in the table.
 func (vm *VM) checkStore(t *Table, key Value) {
 	switch {
 	case t.readonly:
-		vm.Fail("Attempt to modify a readonly table")
+		vm.fault("Attempt to modify a readonly table")
 	case key.o == nil:
-		vm.Fail("table index is nil")
+		vm.fault("table index is nil")
 	case key.n != key.n:
-		vm.Fail("table index is NaN")
+		vm.fault("table index is NaN")
 	}
 }
 
@@ -315,7 +315,7 @@ func (vm *VM) order(event *Str, a, b Value) (res, ok bool) {
 
 func (vm *VM) orderError(a, b Value) {
 	if a.Kind() == b.Kind() {
-		vm.Fail("attempt to compare two %s values", a.Kind())
+		vm.fault("attempt to compare two %s values", a.Kind())
 	}
-	vm.Fail("attempt to compare %s with %s", a.Kind(), b.Kind())
+	vm.fault("attempt to compare %s with %s", a.Kind(), b.Kind())
 }

@@ -54,6 +54,12 @@ func (vm *VM) NewTable(array, hash int) *Table {
 // Protect makes the table refuse every later change.
 func (t *Table) Protect() { t.readonly = true }
 
+// Value returns the table as a value.
+func (t *Table) Value() Value { return Value{o: t} }
+
+// Constant returns a string that machines may share.
+func Constant(s string) Value { return Value{o: constant(s)} }
+
 // identity returns the number that stands for an object's address.
 func (vm *VM) identity(id *uint32) uint32 {
 	if *id == 0 {

@@ -48,7 +48,7 @@ func tabForeach(vm *VM, args []Value) []Value {
 		}
 	}
 	if !ok {
-		vm.Fail("invalid key to 'next'")
+		vm.fault("invalid key to 'next'")
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func tabForeachi(vm *VM, args []Value) []Value {
 // setRaw stores without metatables, but not in a protected table.
 func (vm *VM) setRaw(t *Table, i int, v Value) {
 	if t.readonly {
-		vm.Fail("Attempt to modify a readonly table")
+		vm.fault("Attempt to modify a readonly table")
 	}
 	t.SetInt(i, v)
 }

@@ -206,6 +206,14 @@ func FormatNumber(f float64) string {
 	return string(appendG(buf[:0], f, 14, false))
 }
 
+// AppendNumber appends f as C's %.<digits>g does.
+func AppendNumber(dst []byte, f float64, digits int) []byte {
+	if i := int64(f); float64(i) == f && i > -1e14 && i < 1e14 && digits >= 14 && (i != 0 || !math.Signbit(f)) {
+		return strconv.AppendInt(dst, i, 10)
+	}
+	return appendG(dst, f, digits, false)
+}
+
 // appendG appends f in C's %.<prec>g; alt keeps trailing zeros, as the flag # does.
 func appendG(b []byte, f float64, prec int, alt bool) []byte {
 	if s, special := notFinite(f); special {

@@ -273,7 +273,7 @@ func (vm *VM) alloc(n int) []Value {
 // grow replaces the stack. Frames keep the old one for the slots that they have.
 func (vm *VM) grow(top int) {
 	if top > maxSlots {
-		vm.Fail("stack overflow")
+		vm.fault("stack overflow")
 	}
 	n := max(2*len(vm.stack), top)
 	vm.chargeBytes(n * valueBytes)
@@ -298,7 +298,7 @@ func (vm *VM) push(fn *Function, site *callSite) *frame {
 func (vm *VM) enter(fn *Function, s, va []Value, base int, site *callSite) []Value {
 	p := fn.proto
 	if vm.calls >= maxCalls || vm.height+p.height > maxHeight {
-		vm.Fail("stack overflow")
+		vm.fault("stack overflow")
 	}
 	caller, height := vm.cur, vm.height
 	vm.calls++
@@ -349,7 +349,7 @@ func (vm *VM) tailCalls(fr *frame, base, height int) {
 		}
 		p := fn.proto
 		if vm.height = height + p.height; vm.height > maxHeight {
-			vm.Fail("stack overflow")
+			vm.fault("stack overflow")
 		}
 		vm.top = base
 		fr.s, fr.va = vm.arrange(p, vm.tail.args)
@@ -407,7 +407,7 @@ func (vm *VM) Call(f Value, args ...Value) []Value {
 	}
 	vm.Charge(1)
 	if vm.native >= maxNative {
-		vm.Fail("C stack overflow")
+		vm.fault("C stack overflow")
 	}
 	vm.native++
 	ret := vm.invoke(fn, held, base, nil)

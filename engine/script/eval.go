@@ -1,0 +1,119 @@
+package script
+
+import (
+	"strconv"
+
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+// Errors of EVAL and its kin.
+const (
+	errNegativeKeys reply.Error = "ERR Number of keys can't be negative"
+	errTooManyKeys  reply.Error = "ERR Number of keys can't be greater than number of args"
+	errWriteFlag    reply.Error = "ERR Can not execute a script with write flag using *_ro command."
+	errCacheFull    reply.Error = "ERR the cache of loaded scripts is full: SCRIPT FLUSH empties it"
+)
+
+// keyCount parses the argument numkeys.
+func keyCount(c *call.Call) (int, bool) {
+	n, err := strconv.ParseInt(string(c.Args[2]), 10, 64)
+	text := c.Args[2]
+	switch {
+	case err != nil, text[0] == '+', len(text) > 1 && text[0] == '0', string(text) == "-0":
+		c.Fail(reply.ErrNotInteger)
+	case n > int64(len(c.Args)-3):
+		c.Fail(errTooManyKeys)
+	case n < 0:
+		c.Fail(errNegativeKeys)
+	default:
+		return int(n), true
+	}
+	return 0, false
+}
+
+func (e *Engine) eval(c *call.Call, readOnly bool) {
+	keys, ok := keyCount(c)
+	if !ok {
+		return
+	}
+	var s *script
+	var err error
+	if readOnly {
+		s, err = e.passingScript(c.Args[1])
+	} else {
+		s, err = e.script(c.Args[1], false)
+	}
+	if err != nil {
+		c.Fail(err.(reply.Error))
+		return
+	}
+	e.run(c, s, keys, readOnly)
+}
+
+func (e *Engine) evalSHA(c *call.Call, readOnly bool) {
+	if len(c.Args[1]) != 40 {
+		c.Fail(reply.ErrNoScript)
+		return
+	}
+	keys, ok := keyCount(c)
+	if !ok {
+		return
+	}
+	s := e.cache.find(c.Args[1])
+	if s == nil {
+		c.Fail(reply.ErrNoScript)
+		return
+	}
+	e.run(c, s, keys, readOnly)
+}
+
+// script returns the script of that text, which joins the cache if it is new.
+func (e *Engine) script(text []byte, loaded bool) (*script, error) {
+	s, ok := e.cache.byText[string(text)]
+	if ok && (s.Loaded || !loaded) {
+		return s, nil
+	}
+	if loaded && e.cache.loadedBytes+len(text) > loadedBytesMax {
+		return nil, errCacheFull
+	}
+	if ok {
+		e.cache.keep(s)
+		return s, nil
+	}
+	body := string(text)
+	s, err := compile(body, hexSHA(body), loaded)
+	if err != nil {
+		return nil, err
+	}
+	e.cache.add(s)
+	return s, nil
+}
+
+// passingScript returns the script of that text without changing the state.
+func (e *Engine) passingScript(text []byte) (*script, error) {
+	if s, ok := e.cache.byText[string(text)]; ok {
+		return s, nil
+	}
+	if s := e.passing.find(text); s != nil {
+		return s, nil
+	}
+	body := string(text)
+	s, err := compile(body, hexSHA(body), false)
+	if err != nil {
+		return nil, err
+	}
+	e.passing.add(s)
+	return s, nil
+}
+
+// run runs a script for a command whose arguments from the fourth on are its keys and arguments.
+func (e *Engine) run(c *call.Call, s *script, keys int, readOnly bool) {
+	if s.flags.declared && !s.flags.noWrites && readOnly {
+		c.Fail(errWriteFlag)
+		return
+	}
+	r := e.idle.Get().(*runner)
+	r.run(c, s, keys, readOnly || s.flags.noWrites)
+	e.idle.Put(r) // not after a panic: then the interpreter is in no known state
+}

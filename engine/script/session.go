@@ -1,0 +1,71 @@
+package script
+
+import (
+	"strconv"
+
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+// sessionRow finds a command of the session that a script may call all the same, unless the table of data
+// commands has it.
+func (e *Engine) sessionRow(r *runner, args [][]byte) (*call.Row, bool) {
+	for i := range r.session {
+		if row := &r.session[i]; isWord(args[0], row.Name) {
+			return row, true
+		}
+	}
+	return nil, false
+}
+
+// sessionRows returns the commands of the session that scripts call, as far as they can mean something here.
+func (r *runner) sessionRows() []call.Row {
+	row := func(name string, arity int, flags command.Flags, do func(*call.Call)) call.Row {
+		return call.Row{Spec: command.Spec{Name: name, Arity: arity, Flags: flags}, Do: do}
+	}
+	return []call.Row{
+		row("ping", -1, command.Fast, ping),
+		row("echo", 2, command.Fast, func(c *call.Call) { c.Out.Bulk(c.Args[1]) }),
+		row("select", 2, command.Fast, r.selectDB),
+		row("time", 1, command.Fast, now),
+		row("publish", 3, command.MayReplicate, func(c *call.Call) { publish(c, false) }),
+		row("spublish", 3, command.MayReplicate, func(c *call.Call) { publish(c, true) }),
+	}
+}
+
+func ping(c *call.Call) {
+	switch len(c.Args) {
+	case 1:
+		c.Out.Status("PONG")
+	case 2:
+		c.Out.Bulk(c.Args[1])
+	default:
+		c.Fail(reply.WrongArgs("ping"))
+	}
+}
+
+// selectDB chooses the database of the commands that follow in the script.
+func (r *runner) selectDB(c *call.Call) {
+	n, err := strconv.Atoi(string(c.Args[1]))
+	switch {
+	case err != nil:
+		c.Fail(reply.ErrNotInteger)
+	case n < 0 || n >= c.Keyspace.Databases():
+		c.Fail(reply.ErrDBIndex)
+	default:
+		r.nested.DB = c.Keyspace.DB(n)
+		c.Out.OK()
+	}
+}
+
+// now replies with the log clock: the same on every node.
+func now(c *call.Call) {
+	c.Out.Array(2)
+	c.Out.BulkInt(c.Now / 1000)
+	c.Out.BulkInt(c.Now % 1000 * 1000)
+}
+
+func publish(c *call.Call, sharded bool) {
+	c.Out.Int(int64(c.Effects.Publish(c.Args[1], c.Args[2], sharded)))
+}
