@@ -24,7 +24,8 @@ type step struct {
 
 	verb        string        // run, config, advance, reset
 	sortBy      int           // of run: 0 ordered, else sort in groups of so many
-	local       string        // of run: why the oracle does not count
+	local       string        // of run: why redis-server's replies do not count
+	ours        string        // of run: why redis-server is not asked
 	name, value string        // of config
 	duration    time.Duration // of advance
 
@@ -158,9 +159,15 @@ func (s *step) parseRun(options []string) error {
 	for i, o := range options {
 		name, n, grouped := strings.Cut(o, "=")
 		switch {
-		case o == "local":
-			if s.local = strings.Join(options[i+1:], " "); s.local == "" {
-				return errors.New("local needs a reason")
+		case o == "local", o == "ours":
+			reason := strings.Join(options[i+1:], " ")
+			if reason == "" {
+				return fmt.Errorf("%s needs a reason", o)
+			}
+			if o == "local" {
+				s.local = reason
+			} else {
+				s.ours = reason
 			}
 			return nil
 		case name == "unordered" && !grouped:

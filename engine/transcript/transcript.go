@@ -20,13 +20,13 @@
 //
 // The steps:
 //
-//	run [unordered[=N]] [local REASON]
+//	run [unordered[=N]] [local REASON | ours REASON]
 //	    Commands, one a line, quoted as in redis-cli, then the replies. The
 //	    block after "---- resp3" is there when RESP3 replies read differently.
 //	    With unordered, the elements of a reply are sorted, in groups of N
 //	    (2 for flat pairs). With local, redis-server executes the commands
-//	    too, but replies are not compared: they hang on chance, or on
-//	    what we do otherwise; REASON says why.
+//	    too, but replies are not compared, for they hang on chance or time.
+//	    With ours, redis-server is not asked at all. REASON says why.
 //	    "times 300 SADD k m$i" is 300 commands, i counting from 1; only the
 //	    last reply is shown.
 //	config NAME VALUE
@@ -200,7 +200,9 @@ func (r *runner) run(s *step) {
 		return
 	}
 	if want := s.want(r.proto); !slices.Equal(got, want) {
-		r.t.Errorf("%s:%d: RESP%d replies\n%s\nwant\n%s", r.file, s.line, r.proto, indent(got), indent(want))
+		i := firstDifference(got, want)
+		r.t.Errorf("%s:%d: RESP%d replies\n%s\nwant\n%s\nthe same up to line %d:\n%s", r.file, s.line, r.proto,
+			indent(got), indent(want), i, indent(slices.Concat(got[i:min(i+1, len(got))], want[i:min(i+1, len(want))])))
 	}
 }
 
@@ -212,7 +214,7 @@ func (r *runner) command(s *step, c *line, i int) []string {
 	if err != nil {
 		r.t.Fatalf("%s:%d: %q: %v", r.file, s.line, args, err)
 	}
-	if r.theirs == nil {
+	if r.theirs == nil || s.ours != "" {
 		return shown.lines
 	}
 	server, err := takeDown(r.theirs, args, s.sortBy)
@@ -250,6 +252,14 @@ func takeDown(target Target, args [][]byte, sortBy int) (taken, error) {
 		lines = append(lines, "-> "+m.Channel+" "+quote([]byte(m.Payload)))
 	}
 	return taken{string(raw), lines}, nil
+}
+
+func firstDifference(a, b []string) int {
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	return i
 }
 
 func indent(lines []string) string {

@@ -52,6 +52,7 @@ func TestParseRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"unknown step":          "walk\n",
 		"local without reason":  "run local\nGET k\n",
+		"ours without reason":   "run unordered ours\nGET k\n",
 		"unknown option":        "run sorted\nGET k\n",
 		"no group":              "run unordered=0\nGET k\n",
 		"unbalanced quotes":     "run\nGET \"k\n",
