@@ -55,13 +55,10 @@ func zpop(c *call.Call, e zsetEnd) {
 	n, counted := int64(1), len(c.Args) == 3
 	if counted {
 		var ok bool
-		if n, ok = c.IntIn(2, 0, math.MaxInt64, reply.ErrNotPositive); !ok {
+		if n, ok = call.ParseInt(c.Args[2]); !ok || n < 0 {
+			c.Fail(reply.ErrNotPositive)
 			return
 		}
-	}
-	if n == 0 { // whatever the key holds
-		c.Out.Array(0)
-		return
 	}
 	z, ok := openZset(c, c.Args[1])
 	if !ok {
@@ -168,7 +165,7 @@ func zrandmember(c *call.Call) {
 		}
 		return
 	}
-	n, ok := c.IntIn(2, -math.MaxInt64, math.MaxInt64, reply.ErrOutOfRange)
+	n, ok := c.IntIn(2, -math.MaxInt64, math.MaxInt64, reply.ErrCountRange)
 	if !ok {
 		return
 	}

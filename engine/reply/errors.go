@@ -66,6 +66,7 @@ const (
 	ErrLimitNegative  Error = "ERR LIMIT can't be negative"
 	ErrNumKeys        Error = "ERR numkeys should be greater than 0"
 	ErrCountPositive  Error = "ERR count should be greater than 0"
+	ErrCountRange     Error = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
 )
 
 // NoInputKeys tells that a command that counts its keys was given none; name
