@@ -140,8 +140,8 @@ func (s *server) appendEntries() (func(), error) {
 	if len(m.Entries) == 0 {
 		patience = s.t.voteTimeout()
 	}
-	s.t.terms.RLock()
-	defer s.t.terms.RUnlock()
+	s.t.terms.enter()
+	defer s.t.terms.leave()
 	out, err := s.t.handOver(m, nil, patience)
 	if err != nil {
 		return nil, err
@@ -172,8 +172,8 @@ func (s *server) vote() (func(), error) {
 	if s.t.votesDelayed() {
 		return nil, errVotesDelayed
 	}
-	s.t.terms.RLock()
-	defer s.t.terms.RUnlock()
+	s.t.terms.enter()
+	defer s.t.terms.leave()
 	out, err := s.t.handOver(m, nil, s.t.voteTimeout())
 	if err != nil {
 		return nil, err
@@ -193,8 +193,8 @@ func (s *server) preVote() (func(), error) {
 	if s.t.votesDelayed() {
 		return nil, errVotesDelayed
 	}
-	s.t.terms.RLock()
-	defer s.t.terms.RUnlock()
+	s.t.terms.enter()
+	defer s.t.terms.leave()
 	out, err := s.t.handOver(m, nil, s.t.voteTimeout())
 	if err != nil {
 		return nil, err
@@ -228,10 +228,10 @@ func (s *server) timeoutNow() (func(), error) {
 	}
 	// A delayed message would start an election that the leader of a later
 	// term, whose leases go on, knows nothing of. No message that moves the term
-	// is being handled while this lock is held; what raft does by itself in
+	// is being handled while this gate is closed; what raft does by itself in
 	// between is caught by RequestVote.
-	s.t.terms.Lock()
-	defer s.t.terms.Unlock()
+	s.t.terms.enterAlone()
+	defer s.t.terms.leaveAlone()
 	if current := n.CurrentTerm(); current != term {
 		s.t.stats.timeoutNowDropped.Add(1)
 		s.t.log.Warn("leadership transfer of another term dropped", "from", s.peer, "its-term", term, "term", current)
@@ -249,8 +249,8 @@ func (s *server) snapshot() (func(), error) {
 	if err := s.ready(m.RPCHeader); err != nil {
 		return nil, err
 	}
-	s.t.terms.RLock()
-	defer s.t.terms.RUnlock()
+	s.t.terms.enter()
+	defer s.t.terms.leave()
 	body := io.LimitReader(progressReader{s}, m.Size)
 	out, err := s.t.handOver(m, body, s.t.opts.IOTimeout)
 	if errors.Is(err, errNotHandled) {

@@ -90,9 +90,9 @@ type Transport struct {
 	ctx      context.Context // ends with Close; dials descend from it
 	cancel   context.CancelFunc
 
-	// terms is held shared while raft handles a message that can move its term,
-	// and exclusively from TimeoutNow's look at the term until raft has handled it.
-	terms sync.RWMutex
+	// terms is passed by messages that can move raft's term, until raft has
+	// handled them, and alone by a TimeoutNow, from its look at the term on.
+	terms *gate
 	// transferTerm is the last term whose leader told this node to take over.
 	transferTerm atomic.Uint64
 
@@ -142,6 +142,7 @@ func New(o Options) (*Transport, error) {
 		ledger:   newLedger(o.LocalID),
 		consume:  make(chan raft.RPC), // unbuffered: what is handed over is being handled
 		attached: make(chan struct{}),
+		terms:    newGate(),
 		closing:  make(chan struct{}),
 		links:    make(map[raft.ServerID]*link),
 		idle:     make(map[raft.ServerID][]*rpcConn),

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/quorate/quorate/cluster"
+)
+
+// runCluster carries out cluster status.
+func runCluster(args []string, out io.Writer) error {
+	if len(args) == 0 || args[0] != "status" {
+		return fmt.Errorf("cluster: the one thing to do is status: quorate cluster status [--host H] [--port P] [--json]")
+	}
+	var t target
+	set := flag.NewFlagSet("cluster status", flag.ContinueOnError)
+	t.flags(set)
+	asJSON := set.Bool("json", false, "print JSON")
+	if err := parseFlags(set, args[1:]); err != nil {
+		return err
+	}
+	c, err := dialNode(t.addr(), t.password, t.timeout)
+	if err != nil {
+		return fmt.Errorf("cluster status: %w", err)
+	}
+	defer c.Close()
+	v, err := c.do("QUORATE", "STATUS")
+	if err != nil {
+		return fmt.Errorf("cluster status: %s: %w", t.addr(), err)
+	}
+	if *asJSON {
+		_, err := fmt.Fprintln(out, string(v.Text))
+		return err
+	}
+	var report cluster.Report
+	if err := json.Unmarshal(v.Text, &report); err != nil {
+		return fmt.Errorf("cluster status: %w", err)
+	}
+	return printReport(out, &report)
+}
+
+func printReport(out io.Writer, r *cluster.Report) error {
+	fmt.Fprintf(out, "cluster %s, term %d, commit index %d\n\n", orNone(r.ClusterID), r.Term, r.Commit)
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "node\tclients\tpeers\trole\tonline\tapplied\tlag\tversion")
+	for _, m := range r.Members {
+		online, lag := "yes", fmt.Sprint(m.Lag)
+		if !m.Online {
+			online, lag = "no", "?"
+		}
+		self := ""
+		if m.ID == r.Self {
+			self = " *"
+		}
+		fmt.Fprintf(w, "%s%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", m.ID[:8], self, orNone(m.Client), m.Addr, m.Role, online, m.Applied, lag, orNone(m.Version))
+	}
+	return w.Flush()
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
