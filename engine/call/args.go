@@ -45,10 +45,24 @@ func ParseFloat(b []byte) (float64, bool) {
 	if err != nil && !math.IsInf(f, 0) || math.IsNaN(f) {
 		return 0, false
 	}
-	if err != nil { // out of range: strtod gives ERANGE, and Redis refuses
+	if err != nil || f == 0 && !isZero(s) { // out of range: strtod gives ERANGE, and Redis refuses
 		return 0, false
 	}
 	return f, true
+}
+
+// isZero reports whether the number in s is zero, and not merely too small.
+func isZero(s string) bool {
+	digits := "123456789"
+	if isHexFloat(s) {
+		digits += "abcdefABCDEF"
+		s, _, _ = strings.Cut(s, "p")
+		s, _, _ = strings.Cut(s, "P")
+	} else {
+		s, _, _ = strings.Cut(s, "e")
+		s, _, _ = strings.Cut(s, "E")
+	}
+	return !strings.ContainsAny(s, digits)
 }
 
 func isHexFloat(s string) bool {

@@ -50,22 +50,18 @@ func ParseEvents(s string) (Event, bool) {
 	return set, true
 }
 
-// String returns the value of notify-keyspace-events that means e.
+// String returns the value of notify-keyspace-events that means e, in Redis'
+// order; n, which Redis forgets to tell beside A, is told.
 func (e Event) String() string {
-	const order = "g$lshzxetd"
+	order := "g$lshzxetdnKEm"
 	var s []byte
 	if e&EventAll == EventAll {
+		order = "nKEm"
 		s = append(s, 'A')
-	} else {
-		for i := range len(order) {
-			if bit, _ := ParseEvents(order[i : i+1]); e&bit != 0 {
-				s = append(s, order[i])
-			}
-		}
 	}
-	for _, letter := range []string{"K", "E", "m", "n"} {
-		if bit, _ := ParseEvents(letter); e&bit != 0 {
-			s = append(s, letter...)
+	for i := range len(order) {
+		if bit, _ := ParseEvents(order[i : i+1]); e&bit != 0 {
+			s = append(s, order[i])
 		}
 	}
 	return string(s)
