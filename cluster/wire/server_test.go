@@ -350,6 +350,7 @@ func TestPipelineKeepsOrderAndItsOwn(t *testing.T) {
 			want = append(want, i, 1000+i)
 		}
 		time.Sleep(10 * time.Millisecond)
+		synctest.Wait() // after it, seen is ours
 		if fmt.Sprint(seen) != fmt.Sprint(want) {
 			t.Errorf("the follower saw %v", seen)
 		}
