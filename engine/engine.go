@@ -25,8 +25,10 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -35,6 +37,7 @@ import (
 	"github.com/quorate/quorate/engine/commands"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/script"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
@@ -69,11 +72,12 @@ type Engine struct {
 	panics atomic.Uint64
 
 	mu       sync.RWMutex
-	env      call.Env      // guarded by mu, with all that it points to
-	settings call.Settings // guarded by mu
-	seed     seed.Seed     // guarded by mu
-	clock    int64         // guarded by mu; the log clock, Unix milliseconds
-	outbox   []Message     // guarded by mu; published by the Apply under way
+	env      call.Env       // guarded by mu, with all that it points to
+	settings call.Settings  // guarded by mu
+	scripts  *script.Engine // guarded by mu
+	seed     seed.Seed      // guarded by mu
+	clock    int64          // guarded by mu; the log clock, Unix milliseconds
+	outbox   []Message      // guarded by mu; published by the Apply under way
 }
 
 // New returns an empty engine. Its order of keys and members is not the
@@ -89,19 +93,25 @@ func New(opts Options) *Engine {
 	if e.opts.Log == nil {
 		e.opts.Log = slog.New(slog.DiscardHandler)
 	}
-	e.table = command.NewTable(rows(), func(r *call.Row) *command.Spec { return &r.Spec })
+	e.scripts = script.New(script.Options{Log: e.logScript})
+	e.table = command.NewTable(slices.Concat(pointers(commands.All()), pointers(e.scripts.Rows())), func(r *call.Row) *command.Spec { return &r.Spec })
 	e.env = call.Env{Settings: &e.settings, Effects: effects{e}, Lookup: e.table.Find}
 	e.reset(seed.Seed{})
 	return e
 }
 
-func rows() []*call.Row {
-	var all []*call.Row
-	list := commands.All()
-	for i := range list {
-		all = append(all, &list[i])
+func pointers(rows []call.Row) []*call.Row {
+	all := make([]*call.Row, len(rows))
+	for i := range rows {
+		all[i] = &rows[i]
 	}
 	return all
+}
+
+// logScript takes what scripts write with redis.log.
+func (e *Engine) logScript(level int, message string) {
+	levels := []slog.Level{slog.LevelDebug, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn}
+	e.opts.Log.Log(context.Background(), levels[min(max(level, 0), len(levels)-1)], message, "from", "script")
 }
 
 // reset empties the databases and orders what comes by s. It needs the lock,

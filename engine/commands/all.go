@@ -13,7 +13,9 @@ import (
 func All() []call.Row {
 	return slices.Concat(
 		listRows,
+		hashRows,
+		setRows,
 		zsetRows,
-		[]call.Row{},
+		publishRows,
 	)
 }

@@ -1,0 +1,20 @@
+package commands
+
+import (
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/command"
+)
+
+// publishRows are PUBLISH and SPUBLISH as they are inside a transaction or a
+// script: part of the log, delivered by each node when it applies the entry.
+// Sent alone they are the session's.
+var publishRows = []call.Row{
+	{Spec: command.Spec{Name: "publish", Arity: 3, Flags: command.PubSub | command.Loading | command.Stale | command.Fast | command.MayReplicate, Group: command.PubSubGroup}, Do: publish},
+	{Spec: command.Spec{Name: "spublish", Arity: 3, Flags: command.PubSub | command.Loading | command.Stale | command.Fast | command.MayReplicate, Group: command.PubSubGroup, Keys: command.One(command.NotKey)}, Do: spublish},
+}
+
+// publish replies with how many subscribers of the cluster get the message.
+func publish(c *call.Call) { c.Out.Int(int64(c.Effects.Publish(c.Args[1], c.Args[2], false))) }
+
+// spublish does the same for a sharded channel.
+func spublish(c *call.Call) { c.Out.Int(int64(c.Effects.Publish(c.Args[1], c.Args[2], true))) }
