@@ -1,0 +1,129 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// ErrTooStale answers a bounded read on a node that has lost touch.
+var ErrTooStale = errors.New("cluster: no word from the leader within the bound")
+
+// BarrierStale returns nil when this node's memory is at most maxAge behind;
+// with maxAge 0, whatever its age. Not even then does it reflect less than this
+// node has told its clients.
+func (n *Node) BarrierStale(ctx context.Context, maxAge time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
+	if err := n.awaitSettled(ctx); err != nil {
+		return err
+	}
+	if maxAge == 0 {
+		return nil
+	}
+	if n.raft.State() != raft.Leader && time.Since(n.raft.LastContact()) > maxAge {
+		return ErrTooStale
+	}
+	return n.applied.wait(ctx, n.raft.CommitIndex())
+}
+
+// WaitDurable waits until want other nodes have everything that this node has
+// applied in their durable logs, or until ctx ends, and returns how many have.
+func (n *Node) WaitDurable(ctx context.Context, want int) int {
+	index, term := n.applied.value.Load(), n.raft.CurrentTerm()
+	const every = 5 * time.Millisecond
+	for {
+		have := n.countDurable(ctx, index, term)
+		if have >= want || ctx.Err() != nil {
+			return have
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(every):
+		}
+	}
+}
+
+// countDurable asks the other members for the ends of their logs.
+func (n *Node) countDurable(ctx context.Context, index, term uint64) int {
+	own, err := json.Marshal(n.Status())
+	if err != nil {
+		return 0
+	}
+	// A question that ctx ends would count nobody: it has a little time always.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 200*time.Millisecond)
+	defer cancel()
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		have int
+	)
+	for _, s := range n.members.servers() {
+		if s.ID == n.id() {
+			continue
+		}
+		wg.Go(func() {
+			answer, err := n.port.Call(ctx, n.addrOf(s.ID), callStatus, own)
+			var status Status
+			if err != nil || json.Unmarshal(answer, &status) != nil {
+				return
+			}
+			if status.Commit >= index || status.Term == term && status.Last >= index {
+				mu.Lock()
+				have++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return have
+}
+
+// Fact is a line of INFO.
+type Fact struct{ Name, Value string }
+
+// Facts returns what INFO tells of raft, origins and reads.
+func (n *Node) Facts() []Fact {
+	_, leader := n.raft.LeaderWithID()
+	fsm := n.fsm.Counters()
+	s := n.sequencer
+	s.mu.Lock()
+	seq, incarnation := s.counters, s.incarnation
+	queued, inFlight := s.queueBytes, len(s.inFlight)
+	s.mu.Unlock()
+	fact := func(name string, value any) Fact { return Fact{name, fmt.Sprint(value)} }
+	return []Fact{
+		fact("raft_node_id", n.ID()),
+		fact("raft_cluster_id", n.ClusterID()),
+		fact("raft_state", strings.ToLower(n.raft.State().String())),
+		fact("raft_leader_id", string(leader)),
+		fact("raft_term", n.raft.CurrentTerm()),
+		fact("raft_last_index", n.raft.LastIndex()),
+		fact("raft_commit_index", n.raft.CommitIndex()),
+		fact("raft_applied_index", n.applied.value.Load()),
+		fact("raft_voters", len(n.voters())),
+		fact("raft_elections_won", n.counters.elections.Load()),
+		fact("raft_entries_packed", n.packer.entries.Load()),
+		fact("raft_batches_packed", n.packer.batches.Load()),
+		fact("origin_incarnation", incarnation),
+		fact("origin_batches", seq.batches),
+		fact("origin_commands", seq.commands),
+		fact("origin_resends", seq.resends),
+		fact("origin_given_up", seq.givenUp),
+		fact("origin_refused", seq.refused),
+		fact("origin_queued_bytes", queued),
+		fact("origin_in_flight", inFlight),
+		fact("fsm_duplicate_batches", fsm.Duplicates),
+		fact("fsm_gap_batches", fsm.Gaps),
+		fact("fsm_refused_batches", fsm.Refused),
+		fact("reads_by_lease", n.counters.leaseReads.Load()),
+		fact("reads_by_index", n.counters.indexReads.Load()),
+		fact("reads_unconfirmed", n.counters.failedReads.Load()),
+	}
+}
