@@ -1,0 +1,118 @@
+package session
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/fsm"
+)
+
+// debugCommand carries out the DEBUG subcommands that concern the node or the
+// connection; others are the engine's.
+func debugCommand(s *Session, r *request) {
+	sub := strings.ToLower(string(r.args[1]))
+	switch {
+	case sub == "sleep" && len(r.args) == 3:
+		debugSleep(s, r)
+	case sub == "digest" && len(r.args) == 2:
+		digest, _ := s.srv.opts.Cluster.Digest()
+		r.out.Status(digest)
+	case sub == "protocol" && len(r.args) == 3:
+		debugProtocol(r)
+	case sub == "error" && len(r.args) == 3:
+		r.fail(reply.Error(r.args[2]))
+	case sub == "log" && len(r.args) == 3:
+		s.srv.log.Warn("DEBUG LOG", "text", string(r.args[2]))
+		r.out.OK()
+	case sub == "reload" || sub == "loadaof" && len(r.args) == 2:
+		debugReload(s, r)
+	case debugAccepted[sub]:
+		r.out.OK()
+	case sub == "help" && len(r.args) == 2:
+		help("debug")(s, r)
+	case s.srv.engineDebugs:
+		// The reply comes with the apply.
+		s.ops = append(s.ops, fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: r.args})
+		s.submit()
+		s.waitIdle()
+	default:
+		r.fail(reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(r.args[1]) + "'. Try DEBUG HELP."))
+	}
+}
+
+// debugAccepted are subcommands that tune what is not there to be tuned.
+var debugAccepted = map[string]bool{
+	"set-active-expire": true, "jmap": true, "change-repl-id": true, "replybuffer": true,
+	"set-disable-deny-scripts": true, "stringmatch-len": true, "replicate": true, "pause-cron": true,
+}
+
+// debugSleep: DEBUG SLEEP seconds stops this connection.
+func debugSleep(s *Session, r *request) {
+	seconds, err := strconv.ParseFloat(string(r.args[2]), 64)
+	if err != nil || !(seconds >= 0 && seconds <= 3600) {
+		r.fail(reply.ErrNotFloat)
+		return
+	}
+	select {
+	case <-time.After(time.Duration(seconds * float64(time.Second))):
+	case <-s.srv.ctx.Done():
+	}
+	r.out.OK()
+}
+
+// debugReload writes a snapshot and looks whether it is good; the state is
+// the cluster's and is not read back.
+func debugReload(s *Session, r *request) {
+	if began, err := s.srv.takeSnapshot(); began && err != nil {
+		r.fail(reply.Error("ERR " + err.Error()))
+		return
+	}
+	r.out.OK()
+}
+
+// debugProtocol replies with a value of each type of the protocol.
+func debugProtocol(r *request) {
+	out := r.out
+	switch name := strings.ToLower(string(r.args[2])); name {
+	case "string":
+		out.BulkString("Hello World")
+	case "integer":
+		out.Int(12345)
+	case "double":
+		out.Double(3.141)
+	case "null":
+		out.Null()
+	case "array":
+		out.Array(3)
+		for i := range int64(3) {
+			out.Int(i)
+		}
+	case "set":
+		out.Set(3)
+		for i := range int64(3) {
+			out.Int(i)
+		}
+	case "map":
+		out.Map(3)
+		for i := range int64(3) {
+			out.Int(i)
+			out.Bool(i == 1)
+		}
+	case "push":
+		out.Push(2)
+		out.BulkString("server-cpu-usage")
+		out.Int(42)
+	case "bignum":
+		out.BigNumber("1234567999999999999999999999999999999")
+	case "true":
+		out.Bool(true)
+	case "false":
+		out.Bool(false)
+	case "verbatim":
+		out.Verbatim("txt", "This is a verbatim\nstring")
+	default:
+		r.fail(reply.Error("ERR Wrong protocol type name. Please use one of the following: string|integer|double|null|array|set|map|attrib|push|verbatim|true|false"))
+	}
+}

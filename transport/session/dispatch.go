@@ -1,0 +1,395 @@
+package session
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"time"
+
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/fsm"
+)
+
+// step is one thing to be done by the connection's goroutine: a read of the
+// engine, or an answer that needs nothing.
+type step struct {
+	entry  *entry // nil: of no command
+	args   [][]byte
+	db     int
+	answer func(*reply.Writer) // nil: the engine reads
+}
+
+// silence tells whether the client wants replies.
+type silence uint8
+
+const (
+	speaking silence = iota
+	skipNext         // CLIENT REPLY SKIP was called
+	silent           // CLIENT REPLY OFF was called
+)
+
+// scratchKept is the size in bytes up to which a session keeps its buffer.
+const scratchKept = 64 << 10
+
+// Run carries out the commands of one read of the connection, in order, and
+// puts their replies on their way as far as they are known: those of writes
+// follow by themselves. It keeps nothing of commands. It returns false when
+// the connection is to be closed, once what was written has been sent.
+func (s *Session) Run(commands [][][]byte) bool {
+	s.lastActive.Store(s.srv.now().UnixNano())
+	for _, args := range commands {
+		if s.silence == skipNext {
+			s.runSilently(args)
+		} else {
+			s.dispatch(args)
+		}
+		if s.closing {
+			break
+		}
+	}
+	s.runSteps()
+	s.submit()
+	if s.closing {
+		s.waitIdle()
+	}
+	s.out.Send()
+	return !s.closing
+}
+
+// ProtocolError answers a violation of the protocol, after which the
+// connection is closed.
+func (s *Session) ProtocolError(err error) {
+	s.waitIdle()
+	w := s.out.Begin()
+	w.Error(reply.Error("ERR " + err.Error()))
+	s.out.End()
+	s.out.Send()
+}
+
+// runSilently carries out one command, whose reply the client does not want.
+func (s *Session) runSilently(args [][]byte) {
+	s.settle()
+	s.silence = silent
+	s.dispatch(args)
+	s.settle()
+	if s.silence == silent {
+		s.silence = speaking
+	}
+}
+
+// dispatch takes one command to where it is executed.
+func (s *Session) dispatch(args [][]byte) {
+	if hostile(args[0]) {
+		s.srv.log.Warn("possible attack: an HTTP request came on a client's port; the connection is closed", "addr", s.peer.Addr)
+		s.closing = true
+		return
+	}
+	e, container, ok := s.srv.table.Find(args)
+	if !ok {
+		s.reject(nil, unknown(args, container))
+		return
+	}
+	s.commands.Add(1)
+	s.lastCmd.Store(e)
+	if err := s.refusal(e, args); err != "" {
+		e.stats.Rejected()
+		s.reject(e, err)
+		return
+	}
+	s.srv.monitors.feed(s, e, args)
+	if s.tx != nil && (e.row == nil || !e.row.prompt) {
+		if s.tx.bytes > s.srv.opts.Config.Int("client-query-buffer-limit") {
+			s.reject(e, errTxTooLarge)
+			return
+		}
+		s.tx.queue(e, args)
+		s.show(func(v *shown) { v.multi = len(s.tx.queued) })
+		s.answer(nil, queued)
+		return
+	}
+	s.srv.pause.wait(s.srv.ctx, e)
+	s.srv.opts.Counters.Commands.Add(1)
+	switch {
+	case e.reads():
+		s.read(e, args)
+	case e.engines():
+		s.write(e, args)
+	case e.row.rides:
+		s.ride(e, args)
+	default:
+		s.converse(e, args)
+	}
+}
+
+func queued(out *reply.Writer) { out.Status("QUEUED") }
+
+// hostile reports whether a word begins the lines of an HTTP request, by
+// which a browser could be made to send commands.
+func hostile(word []byte) bool {
+	return bytes.EqualFold(word, []byte("post")) || bytes.EqualFold(word, []byte("host:"))
+}
+
+func unknown(args [][]byte, container string) reply.Error {
+	if container != "" {
+		return reply.UnknownSubcommand(string(bytes.ToUpper([]byte(container))), args[1])
+	}
+	return reply.UnknownCommand(args)
+}
+
+// refusal returns why a command is not executed, in redis-server's order of
+// reasons, or "".
+func (s *Session) refusal(e *entry, args [][]byte) reply.Error {
+	if !e.TakesArgs(len(args)) {
+		return reply.WrongArgs(e.Name)
+	}
+	if err := s.allowed(e); err != "" {
+		return err
+	}
+	if s.tx != nil && e.Flags.Has(command.NoMulti) {
+		return errNoMulti
+	}
+	if err := s.redirected(e, args); err != "" {
+		return err
+	}
+	if s.proto == reply.RESP2 && s.subs.len() > 0 && !subscriberCommands[e.Name] {
+		return reply.Error("ERR Can't execute '" + e.Name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
+	}
+	return ""
+}
+
+// allowed is the one place where it is decided whether the client may call a
+// command at all. It returns why not, or "".
+func (s *Session) allowed(e *entry) reply.Error {
+	if !s.authed && !e.Flags.Has(command.NoAuth) {
+		return reply.ErrNoAuth
+	}
+	if e.Flags.Has(command.Protected) {
+		return s.protected(e)
+	}
+	return ""
+}
+
+// protected refuses DEBUG and MODULE where the configuration does not allow
+// them.
+func (s *Session) protected(e *entry) reply.Error {
+	name := e.Name
+	if container := e.Container(); container != "" {
+		name = container
+	}
+	directive := "enable-" + name + "-command"
+	switch value := s.srv.opts.Config.String(directive); {
+	case value == "yes", value == "local" && s.peer.Loopback:
+		return ""
+	}
+	return reply.Error("ERR " + string(bytes.ToUpper([]byte(name))) + " command not allowed. If the " + directive +
+		" option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.")
+}
+
+// reject answers a command that is not executed.
+func (s *Session) reject(e *entry, err reply.Error) {
+	if s.tx != nil && (e == nil || e.Name != "exec") {
+		s.tx.spoilt = true
+	}
+	s.srv.opts.Counters.CountError(err.Code())
+	s.answer(nil, func(out *reply.Writer) { out.Error(err) })
+}
+
+// behind reports whether something of the connection comes before the next
+// command and is not executed here.
+func (s *Session) behind() bool {
+	return len(s.ops) > 0 || s.inflight.Load() > 0 || s.doubt.Load()
+}
+
+// answer gives an answer at its place.
+func (s *Session) answer(e *entry, f func(*reply.Writer)) {
+	if s.behind() {
+		s.ops = append(s.ops, fsm.Op{Kind: fsm.OpLocal, Local: f})
+		return
+	}
+	s.steps = append(s.steps, step{entry: e, answer: f})
+}
+
+// ride carries out a session command at its place.
+func (s *Session) ride(e *entry, args [][]byte) {
+	if !s.behind() {
+		s.steps = append(s.steps, step{entry: e, args: args, answer: func(out *reply.Writer) {
+			e.row.do(s, &request{args: args, out: out})
+		}})
+		return
+	}
+	e.stats.Called(0, false)
+	kept := cloneArgs(args)
+	s.ops = append(s.ops, fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) {
+		e.row.do(s, &request{args: kept, out: out})
+	}})
+}
+
+func (s *Session) read(e *entry, args [][]byte) {
+	if s.behind() {
+		e.stats.Called(0, false)
+		s.ops = append(s.ops, fsm.Op{Kind: fsm.OpRead, DB: s.db, Args: args})
+		return
+	}
+	s.steps = append(s.steps, step{entry: e, args: args, db: s.db})
+}
+
+func (s *Session) write(e *entry, args [][]byte) {
+	s.runSteps()
+	e.stats.Called(0, false)
+	s.ops = append(s.ops, fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: args})
+}
+
+// submit hands the ops over.
+func (s *Session) submit() {
+	if len(s.ops) == 0 {
+		return
+	}
+	ops := s.ops
+	s.ops = nil // the Request is the cluster's now
+	s.inflight.Add(int64(len(ops)))
+	s.srv.opts.Cluster.Submit(&fsm.Request{Ops: ops, Conn: s})
+}
+
+// settle waits until all that came before is done: nothing is in flight and
+// nothing is in doubt.
+func (s *Session) settle() {
+	s.runSteps()
+	s.submit()
+	s.waitIdle()
+	for s.doubt.Load() && s.srv.ctx.Err() == nil {
+		s.fence()
+	}
+}
+
+// fence submits an op that does nothing: it is answered once the doubt is
+// settled.
+func (s *Session) fence() {
+	s.fencing.Store(true)
+	s.ops = append(s.ops, fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) { out.OK() }})
+	s.submit()
+	s.waitIdle()
+	s.fencing.Store(false)
+}
+
+// converse carries out a session command by itself.
+func (s *Session) converse(e *entry, args [][]byte) {
+	s.settle()
+	started := s.srv.now()
+	s.reply(1, func(out *reply.Writer) {
+		e.row.do(s, &request{args: args, out: out})
+	})
+	s.srv.took(s, e, args, started)
+}
+
+// reply writes the n replies that f writes, in one piece. f runs without the output's lock,
+// so that it may take its time and cause messages to this very client.
+func (s *Session) reply(n int, f func(*reply.Writer)) {
+	s.scratch.Reset(s.scratch.Bytes())
+	s.scratch.SetProto(s.proto)
+	if s.silence == silent {
+		s.scratch.SetProto(reply.Discard)
+	}
+	f(s.scratch)
+	s.srv.countErrors(s.scratch.Bytes(), n)
+	w := s.out.Begin()
+	w.SetProto(s.proto)
+	if s.silence != silent {
+		w.Raw(s.scratch.Bytes())
+	}
+	s.out.End()
+	if s.scratch.Len() > scratchKept {
+		s.scratch.Reset(nil)
+	}
+}
+
+// runSteps carries out the steps under one read barrier and one view.
+func (s *Session) runSteps() {
+	if len(s.steps) == 0 {
+		return
+	}
+	steps := s.steps
+	s.steps = s.steps[:0]
+	var refused reply.Error
+	reading := false
+	for i := range steps {
+		reading = reading || steps[i].answer == nil
+	}
+	if reading {
+		refused = s.barrier()
+	}
+	s.replyInPlace(len(steps), func(out *reply.Writer) {
+		if !reading || refused != "" {
+			s.runEach(steps, nil, refused, out)
+			return
+		}
+		s.srv.opts.Engine.View(s.srv.now().UnixMilli(), rand.Uint64(), func(v *engine.View) {
+			s.runEach(steps, v, "", out)
+		})
+	})
+	clear(steps)
+}
+
+// replyInPlace is reply without the copy, where nobody else writes to the
+// output while f runs.
+func (s *Session) replyInPlace(n int, f func(*reply.Writer)) {
+	if s.subs.len() > 0 || s.silence == silent || s.shown.monitor {
+		s.reply(n, f)
+		return
+	}
+	w := s.out.Begin()
+	mark := w.Mark()
+	f(w)
+	s.srv.countErrors(w.Bytes()[mark:], n)
+	s.out.End()
+}
+
+func (s *Session) runEach(steps []step, v *engine.View, refused reply.Error, out *reply.Writer) {
+	for i := range steps {
+		t := &steps[i]
+		started := time.Time{}
+		if t.entry != nil {
+			started = s.srv.now()
+		}
+		switch {
+		case t.answer != nil:
+			t.answer(out)
+		case refused != "":
+			out.Error(refused)
+		default:
+			v.Do(t.db, t.args, false, out)
+		}
+		if t.entry != nil {
+			s.srv.took(s, t.entry, t.args, started)
+		}
+	}
+}
+
+// barrier waits until this node's memory is as fresh as the client asks, or
+// returns why it can't be known.
+func (s *Session) barrier() reply.Error {
+	err := s.srv.opts.Cluster.ReadBarrier(s.srv.ctx, s.consistency())
+	if err == nil {
+		return ""
+	}
+	s.srv.opts.Counters.ReadBarrierFailures.Add(1)
+	if refused, ok := err.(reply.Error); ok {
+		return refused
+	}
+	return reply.ErrReadNotConfirmed
+}
+
+func cloneArgs(args [][]byte) [][]byte {
+	size := 0
+	for _, arg := range args {
+		size += len(arg)
+	}
+	all := make([]byte, 0, size)
+	kept := make([][]byte, len(args))
+	for i, arg := range args {
+		from := len(all)
+		all = append(all, arg...)
+		kept[i] = all[from:len(all):len(all)]
+	}
+	return kept
+}

@@ -1,0 +1,510 @@
+package session
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/metrics"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/transport/pubsub"
+)
+
+// section is a part of INFO.
+type section struct {
+	name    string
+	title   string
+	plain   bool // shown when no section is named
+	collect func(*Server, *Session) []Field
+}
+
+// sections in the order shown.
+var sections = []section{
+	{"server", "Server", true, infoServer},
+	{"clients", "Clients", true, infoClients},
+	{"memory", "Memory", true, infoMemory},
+	{"persistence", "Persistence", true, infoPersistence},
+	{"stats", "Stats", true, infoStats},
+	{"replication", "Replication", true, infoReplication},
+	{"cpu", "CPU", true, infoCPU},
+	{"modules", "Modules", true, func(*Server, *Session) []Field { return nil }},
+	{"commandstats", "Commandstats", false, infoCommands},
+	{"errorstats", "Errorstats", true, infoErrors},
+	{"latencystats", "Latencystats", false, infoLatencies},
+	{"cluster", "Cluster", true, infoCluster},
+	{"raft", "Raft", true, func(s *Server, _ *Session) []Field { return s.opts.Cluster.Info("raft") }},
+	{"keyspace", "Keyspace", true, infoKeyspace},
+}
+
+// info: INFO [section ...].
+func info(s *Session, r *request) {
+	names := make([]string, 0, len(r.args)-1)
+	for _, arg := range r.args[1:] {
+		names = append(names, strings.ToLower(string(arg)))
+	}
+	r.out.Verbatim("txt", s.srv.info(s, names))
+}
+
+// Info returns the text of INFO for the named sections.
+func (s *Server) Info(names ...string) string { return s.info(nil, names) }
+
+func (s *Server) info(by *Session, names []string) string {
+	var b strings.Builder
+	for _, sec := range sections {
+		if !sec.wanted(names) {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString("\r\n")
+		}
+		fmt.Fprintf(&b, "# %s\r\n", sec.title)
+		for _, f := range sec.collect(s, by) {
+			fmt.Fprintf(&b, "%s:%s\r\n", f.Name, f.Value)
+		}
+	}
+	return b.String()
+}
+
+func (sec *section) wanted(names []string) bool {
+	if len(names) == 0 {
+		return sec.plain
+	}
+	for _, name := range names {
+		switch name {
+		case sec.name, "everything":
+			return true
+		case "all":
+			if sec.name != "modules" {
+				return true
+			}
+		case "default":
+			if sec.plain {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func field(name string, value any) Field { return Field{name, fmt.Sprint(value)} }
+
+func infoServer(s *Server, by *Session) []Field {
+	now := s.now()
+	up := now.Sub(s.started)
+	port := int64(0)
+	mode := "standalone"
+	if by != nil {
+		mode = by.mode()
+		if i := strings.LastIndexByte(by.peer.Local, ':'); i >= 0 {
+			port, _ = strconv.ParseInt(by.peer.Local[i+1:], 10, 64)
+		}
+	}
+	if port == 0 {
+		port = s.opts.Config.Int("port")
+	}
+	executable, _ := os.Executable()
+	return []Field{
+		{"redis_version", RedisVersion},
+		{"quorate_version", s.opts.Version},
+		{"redis_git_sha1", "00000000"},
+		{"redis_git_dirty", "0"},
+		{"redis_build_id", "0"},
+		{"redis_mode", mode},
+		{"os", systemName()},
+		field("arch_bits", strconv.IntSize),
+		{"monotonic_clock", "Go runtime"},
+		{"multiplexing_api", "epoll"},
+		{"go_version", runtime.Version()},
+		field("process_id", os.Getpid()),
+		{"process_supervised", "no"},
+		{"run_id", s.runID},
+		field("tcp_port", port),
+		field("server_time_usec", now.UnixMicro()),
+		field("uptime_in_seconds", int64(up.Seconds())),
+		field("uptime_in_days", int64(up.Hours()/24)),
+		{"hz", "10"},
+		{"configured_hz", "10"},
+		field("lru_clock", now.Unix()&(1<<24-1)),
+		{"executable", executable},
+		{"config_file", s.opts.Config.Path()},
+		{"io_threads_active", "0"},
+	}
+}
+
+func systemName() string {
+	var u syscall.Utsname
+	if err := syscall.Uname(&u); err != nil {
+		return runtime.GOOS
+	}
+	text := func(field [65]int8) string {
+		var b []byte
+		for _, c := range field {
+			if c == 0 {
+				break
+			}
+			b = append(b, byte(c))
+		}
+		return string(b)
+	}
+	return text(u.Sysname) + " " + text(u.Release) + " " + text(u.Machine)
+}
+
+func infoClients(s *Server, _ *Session) []Field {
+	subscribers, monitoring := 0, 0
+	for _, c := range s.all() {
+		c.mu.Lock()
+		if c.subs.len() > 0 {
+			subscribers++
+		}
+		if c.shown.monitor {
+			monitoring++
+		}
+		c.mu.Unlock()
+	}
+	return []Field{
+		field("connected_clients", s.Len()),
+		{"cluster_connections", "0"},
+		field("maxclients", s.opts.Config.Int("maxclients")),
+		{"client_recent_max_input_buffer", "0"},
+		{"client_recent_max_output_buffer", "0"},
+		field("blocked_clients", s.blocked.Load()),
+		{"tracking_clients", "0"},
+		{"clients_in_timeout_table", "0"},
+		field("pubsub_clients", subscribers),
+		field("monitor_clients", monitoring),
+	}
+}
+
+// memoryPeak is the largest used_memory that was seen.
+var memoryPeak atomic.Int64
+
+// usedMemory returns the bytes of live and not yet collected objects, and
+// those that the runtime has from the system.
+func usedMemory() (used, total int64) {
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}}
+	metrics.Read(samples)
+	used, total = int64(samples[0].Value.Uint64()), int64(samples[1].Value.Uint64())
+	for peak := memoryPeak.Load(); used > peak && !memoryPeak.CompareAndSwap(peak, used); {
+		peak = memoryPeak.Load()
+	}
+	return used, total
+}
+
+// residentBytes returns the process's resident set, 0 if the system does not
+// say.
+func residentBytes() int64 {
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(statm))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+func systemMemory() int64 {
+	var si syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&si); err != nil {
+		return 0
+	}
+	return int64(si.Totalram) * int64(si.Unit)
+}
+
+func infoMemory(s *Server, _ *Session) []Field {
+	used, total := usedMemory()
+	rss, peak := residentBytes(), memoryPeak.Load()
+	data := s.opts.Engine.Stats()
+	overhead := data.Table + data.Expiry
+	dataset := max(data.Bytes()-overhead, 0)
+	limit := s.opts.Config.Int("maxmemory")
+	sized := func(name string, n int64) []Field {
+		return []Field{field(name, n), {name + "_human", human(n)}}
+	}
+	var out []Field
+	out = append(out, sized("used_memory", used)...)
+	out = append(out, sized("used_memory_rss", rss)...)
+	out = append(out, sized("used_memory_peak", peak)...)
+	out = append(out,
+		Field{"used_memory_peak_perc", percent(used, peak)},
+		field("used_memory_overhead", overhead),
+		field("used_memory_startup", 0),
+		field("used_memory_dataset", dataset),
+		Field{"used_memory_dataset_perc", percent(dataset, used)},
+		field("allocator_allocated", used),
+		field("allocator_active", total),
+		field("allocator_resident", rss),
+		field("arena_live_bytes", data.ArenaLive),
+		field("arena_free_bytes", data.ArenaFree),
+		field("keyspace_table_bytes", data.Table),
+	)
+	out = append(out, sized("total_system_memory", systemMemory())...)
+	out = append(out, field("used_memory_lua", 0), Field{"used_memory_lua_human", human(0)})
+	out = append(out, sized("maxmemory", limit)...)
+	out = append(out,
+		Field{"maxmemory_policy", s.opts.Config.String("maxmemory-policy")},
+		Field{"mem_fragmentation_ratio", ratio(rss, used)},
+		field("mem_fragmentation_bytes", rss-used),
+		field("mem_clients_normal", s.outputBytes()),
+		field("mem_clients_slaves", 0),
+		field("mem_aof_buffer", 0),
+		Field{"mem_allocator", "go"},
+		field("active_defrag_running", 0),
+		field("lazyfree_pending_objects", 0),
+		field("lazyfreed_objects", 0),
+	)
+	return out
+}
+
+func (s *Server) outputBytes() (n int) {
+	for _, c := range s.all() {
+		n += c.out.Pending()
+	}
+	return n
+}
+
+func infoPersistence(s *Server, _ *Session) []Field {
+	status := "ok"
+	if s.rdb.failed.Load() {
+		status = "err"
+	}
+	aof := 0
+	if s.opts.Config.Bool("appendonly") {
+		aof = 1
+	}
+	running := 0
+	if s.rdb.running.Load() {
+		running = 1
+	}
+	own := []Field{
+		field("loading", 0),
+		field("async_loading", 0),
+		field("rdb_bgsave_in_progress", running),
+		field("rdb_last_save_time", s.opts.Cluster.LastSave().Unix()),
+		{"rdb_last_bgsave_status", status},
+		field("rdb_last_bgsave_time_sec", s.rdb.took.Load()),
+		field("aof_enabled", aof),
+		field("aof_rewrite_in_progress", running),
+		field("aof_rewrite_scheduled", 0),
+		{"aof_last_bgrewrite_status", status},
+		{"aof_last_write_status", "ok"},
+	}
+	return joined(own, s.opts.Cluster.Info("persistence"))
+}
+
+// joined returns the fields of both; the second's values stand where both
+// have one.
+func joined(first, second []Field) []Field {
+	at := make(map[string]int)
+	for i, f := range first {
+		at[f.Name] = i
+	}
+	for _, f := range second {
+		if i, both := at[f.Name]; both {
+			first[i] = f
+			continue
+		}
+		first = append(first, f)
+	}
+	return first
+}
+
+func infoStats(s *Server, _ *Session) []Field {
+	c := s.opts.Counters
+	rates := c.Rates()
+	data := s.opts.Engine.Stats()
+	registry := s.opts.Registry
+	return []Field{
+		field("total_connections_received", c.Connections.Load()),
+		field("total_commands_processed", c.Commands.Load()),
+		field("instantaneous_ops_per_sec", int64(rates.CommandsPerSec)),
+		field("total_net_input_bytes", c.BytesIn.Load()),
+		field("total_net_output_bytes", c.BytesOut.Load()),
+		{"instantaneous_input_kbps", fmt.Sprintf("%.2f", rates.BytesInPerSec/1024)},
+		{"instantaneous_output_kbps", fmt.Sprintf("%.2f", rates.BytesOutPerSec/1024)},
+		field("rejected_connections", c.RejectedConnections.Load()),
+		field("sync_full", 0),
+		field("sync_partial_ok", 0),
+		field("sync_partial_err", 0),
+		field("expired_keys", data.Expired),
+		field("evicted_keys", 0),
+		field("evicted_clients", 0),
+		field("pubsub_channels", registry.Len(pubsub.Channel)),
+		field("pubsub_patterns", registry.Len(pubsub.Pattern)),
+		field("pubsubshard_channels", registry.Len(pubsub.Shard)),
+		field("latest_fork_usec", 0),
+		field("total_forks", 0),
+		field("tracking_total_keys", 0),
+		field("tracking_total_items", 0),
+		field("tracking_total_prefixes", 0),
+		field("unexpected_error_replies", 0),
+		field("total_error_replies", c.Errors.Load()),
+		field("client_query_buffer_limit_disconnections", c.QueryBufferCuts.Load()),
+		field("client_output_buffer_limit_disconnections", c.OutputBufferCuts.Load()),
+		field("acl_access_denied_auth", c.AuthFailures.Load()),
+		field("redirects", c.Redirects.Load()),
+		field("read_barrier_failures", c.ReadBarrierFailures.Load()),
+		field("connection_panics", c.Panics.Load()),
+		field("command_panics", s.opts.Engine.Panics()),
+		field("state_mutations", data.Mutations),
+	}
+}
+
+func infoReplication(s *Server, by *Session) []Field {
+	listener := ""
+	if by != nil {
+		listener = by.peer.Listener
+	}
+	t := s.opts.Cluster.Topology(listener)
+	var own []Field
+	if t.Self.Leader || t.Leader.ID == "" {
+		own = append(own, Field{"role", "master"})
+		n := 0
+		var lines []Field
+		for _, m := range t.Members {
+			if m.Self {
+				continue
+			}
+			state := "online"
+			if !m.Online {
+				state = "wait_bgsave"
+			}
+			lines = append(lines, Field{fmt.Sprint("slave", n), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=0", m.Host, m.Port, state, t.Applied)})
+			n++
+		}
+		own = append(own, field("connected_slaves", n))
+		own = append(own, lines...)
+	} else {
+		own = append(own,
+			Field{"role", "slave"},
+			Field{"master_host", t.Leader.Host},
+			field("master_port", t.Leader.Port),
+			Field{"master_link_status", "up"},
+			field("slave_repl_offset", t.Applied),
+			field("slave_read_only", 0), // every node takes writes
+			field("connected_slaves", 0),
+		)
+	}
+	own = append(own,
+		Field{"master_failover_state", "no-failover"},
+		Field{"master_replid", (t.ClusterID + strings.Repeat("0", 40))[:40]},
+		Field{"master_replid2", strings.Repeat("0", 40)},
+		field("master_repl_offset", t.Commit),
+		field("second_repl_offset", -1),
+	)
+	return joined(own, s.opts.Cluster.Info("replication"))
+}
+
+func infoCPU(*Server, *Session) []Field {
+	var self, children syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &self)         // zeros if the
+	_ = syscall.Getrusage(syscall.RUSAGE_CHILDREN, &children) // system fails
+	seconds := func(t syscall.Timeval) string {
+		return fmt.Sprintf("%.6f", time.Duration(t.Nano()).Seconds())
+	}
+	return []Field{
+		{"used_cpu_sys", seconds(self.Stime)},
+		{"used_cpu_user", seconds(self.Utime)},
+		{"used_cpu_sys_children", seconds(children.Stime)},
+		{"used_cpu_user_children", seconds(children.Utime)},
+	}
+}
+
+func infoCommands(s *Server, _ *Session) []Field {
+	var out []Field
+	for _, e := range s.table.all {
+		t := e.stats.Totals()
+		if t.Calls+t.Rejected+t.Failed == 0 {
+			continue
+		}
+		perCall := 0.0
+		if t.Calls > 0 {
+			perCall = float64(t.Time.Microseconds()) / float64(t.Calls)
+		}
+		out = append(out, Field{"cmdstat_" + e.Name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+			t.Calls, t.Time.Microseconds(), perCall, t.Rejected, t.Failed)})
+	}
+	return out
+}
+
+func infoErrors(s *Server, _ *Session) []Field {
+	var out []Field
+	for _, c := range s.opts.Counters.ErrorCodes() {
+		out = append(out, Field{"errorstat_" + c.Code, fmt.Sprint("count=", c.Count)})
+	}
+	return out
+}
+
+func infoLatencies(s *Server, _ *Session) []Field {
+	var out []Field
+	percentiles := strings.Fields(s.opts.Config.String("latency-tracking-info-percentiles"))
+	for _, e := range s.table.all {
+		h := e.stats.Latency()
+		if h == nil {
+			continue
+		}
+		parts := make([]string, len(percentiles))
+		for i, p := range percentiles {
+			value, _ := strconv.ParseFloat(p, 64) // the configuration took it
+			parts[i] = fmt.Sprintf("p%s=%.3f", p, float64(h.Percentile(value).Nanoseconds())/1000)
+		}
+		out = append(out, Field{"latency_percentiles_usec_" + e.Name, strings.Join(parts, ",")})
+	}
+	return out
+}
+
+func infoCluster(s *Server, by *Session) []Field {
+	enabled := 0
+	if by != nil && by.mode() == "cluster" {
+		enabled = 1
+	}
+	return joined([]Field{field("cluster_enabled", enabled)}, s.opts.Cluster.Info("cluster"))
+}
+
+func infoKeyspace(s *Server, _ *Session) []Field {
+	var out []Field
+	s.opts.Engine.View(s.now().UnixMilli(), 0, func(v *engine.View) {
+		for db := range engine.Databases {
+			if d := v.Database(db); d.Keys > 0 {
+				out = append(out, Field{fmt.Sprint("db", db), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", d.Keys, d.Expires)})
+			}
+		}
+	})
+	return out
+}
+
+// human writes a size as redis-server does: 1.50K, 2.00M.
+func human(n int64) string {
+	f := float64(n)
+	for _, unit := range []string{"B", "K", "M", "G", "T"} {
+		if f < 1024 || unit == "T" {
+			if unit == "B" {
+				return fmt.Sprintf("%dB", n)
+			}
+			return fmt.Sprintf("%.2f%s", f, unit)
+		}
+		f /= 1024
+	}
+	return ""
+}
+
+func percent(part, whole int64) string {
+	if whole == 0 {
+		return "0.00%"
+	}
+	return fmt.Sprintf("%.2f%%", float64(part)*100/float64(whole))
+}
+
+func ratio(a, b int64) string {
+	if b == 0 {
+		return "0.00"
+	}
+	return fmt.Sprintf("%.2f", float64(a)/float64(b))
+}

@@ -1,0 +1,218 @@
+package session
+
+import (
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/fsm"
+)
+
+var transactionRows = []row{
+	{Spec: command.Spec{Name: "multi", Arity: 1, Flags: command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy, Group: command.Transactions}, do: multi, prompt: true},
+	{Spec: command.Spec{Name: "exec", Arity: 1, Flags: command.NoScript | command.Loading | command.Stale | command.SkipSlowlog, Group: command.Transactions}, do: exec, prompt: true},
+	{Spec: command.Spec{Name: "discard", Arity: 1, Flags: command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy, Group: command.Transactions}, do: discard, prompt: true},
+	{Spec: command.Spec{Name: "watch", Arity: -2, Flags: command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy, Group: command.Transactions, Keys: command.All(command.RO)}, do: watch, prompt: true},
+	{Spec: command.Spec{Name: "unwatch", Arity: 1, Flags: command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy, Group: command.Transactions}, do: unwatch},
+}
+
+// transaction is what MULTI has queued.
+type transaction struct {
+	queued []queuedCall
+	bytes  int64 // of their arguments
+	spoilt bool  // a command was refused: EXEC will be too
+}
+
+type queuedCall struct {
+	entry *entry
+	args  [][]byte // a copy
+}
+
+func (t *transaction) queue(e *entry, args [][]byte) {
+	kept := cloneArgs(args)
+	for _, arg := range kept {
+		t.bytes += int64(len(arg))
+	}
+	t.queued = append(t.queued, queuedCall{e, kept})
+}
+
+func multi(s *Session, r *request) {
+	if s.tx != nil {
+		r.fail(reply.ErrNestedMulti)
+		return
+	}
+	s.tx = &transaction{}
+	s.show(func(v *shown) { v.multi = 0 })
+	r.out.OK()
+}
+
+func discard(s *Session, r *request) {
+	if s.tx == nil {
+		r.fail(reply.ErrDiscardNoMulti)
+		return
+	}
+	s.endTransaction()
+	r.out.OK()
+}
+
+// endTransaction forgets what MULTI has queued and what WATCH watches.
+func (s *Session) endTransaction() {
+	s.tx = nil
+	s.unwatch()
+	s.show(func(v *shown) { v.multi = -1 })
+}
+
+func (s *Session) unwatch() {
+	s.watches = nil
+	s.watchLost.Store(false)
+	s.show(func(v *shown) { v.watching = 0 })
+}
+
+func unwatch(s *Session, r *request) {
+	s.unwatch()
+	r.out.OK()
+}
+
+// watch notes the versions that its keys have now.
+func watch(s *Session, r *request) {
+	if s.tx != nil {
+		r.fail(reply.ErrWatchInMulti)
+		return
+	}
+	if err := s.barrier(); err != "" {
+		r.fail(err)
+		return
+	}
+	keys := cloneArgs(r.args[1:])
+	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), 0, func(v *engine.View) {
+		for _, key := range keys {
+			s.watches = append(s.watches, fsm.Watch{DB: s.db, Key: key, Version: v.Version(s.db, key)})
+		}
+	})
+	s.show(func(v *shown) { v.watching = len(s.watches) })
+	r.out.OK()
+}
+
+// exec carries out what MULTI has queued. A transaction that changes nothing
+// is a read; any other is one op.
+func exec(s *Session, r *request) {
+	if s.tx == nil {
+		r.fail(reply.ErrExecNoMulti)
+		return
+	}
+	tx, watches, lost := s.tx, s.watches, s.watchLost.Load()
+	s.endTransaction()
+	switch {
+	case tx.spoilt:
+		r.fail(reply.ErrExecAbort)
+		return
+	case lost:
+		r.out.NullArray()
+		return
+	}
+	ops, writes := s.transactionOps(tx)
+	if writes {
+		s.execWrites(&fsm.Tx{Watches: watches, Ops: ops})
+	} else {
+		s.execReads(ops, watches, r.out)
+	}
+	for _, f := range s.deferred {
+		f()
+	}
+	s.deferred = nil
+}
+
+// execWrites submits a transaction and waits for it: session commands among
+// its ops use the Session meanwhile.
+func (s *Session) execWrites(tx *fsm.Tx) {
+	s.ops = append(s.ops, fsm.Op{Kind: fsm.OpTx, DB: s.db, Tx: tx})
+	s.submit()
+	s.waitIdle()
+}
+
+// execReads carries out a transaction of which no command writes.
+func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer) {
+	reading := len(watches) > 0
+	for i := range ops {
+		reading = reading || ops[i].Kind == fsm.OpRead
+	}
+	if !reading {
+		out.Array(len(ops))
+		for i := range ops {
+			ops[i].Local(out)
+		}
+		return
+	}
+	if err := s.barrier(); err != "" {
+		out.Error(err)
+		return
+	}
+	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), rand.Uint64(), func(v *engine.View) {
+		for _, w := range watches {
+			if v.Version(w.DB, w.Key) != w.Version {
+				out.NullArray()
+				return
+			}
+		}
+		out.Array(len(ops))
+		for i := range ops {
+			if ops[i].Kind == fsm.OpLocal {
+				ops[i].Local(out)
+				continue
+			}
+			v.Do(ops[i].DB, ops[i].Args, true, out)
+		}
+	})
+}
+
+// transactionOps turns queued commands into ops, each for the database that
+// the SELECTs before it have chosen.
+func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
+	db := s.db
+	for _, c := range tx.queued {
+		e, args := c.entry, c.args
+		e.stats.Called(0, false)
+		s.srv.opts.Counters.Commands.Add(1)
+		op := fsm.Op{DB: db, Args: args}
+		switch {
+		case e.reads():
+			op.Kind = fsm.OpRead
+		case e.engines() || e.row.data:
+			op.Kind, writes = fsm.OpWrite, true
+		default:
+			op = fsm.Op{Kind: fsm.OpLocal, Local: s.local(e, args)}
+			if e.Name == "select" {
+				if n, err := parseDB(args[1]); err == "" {
+					db = n
+				}
+			}
+		}
+		ops = append(ops, op)
+	}
+	return ops, writes
+}
+
+// local returns what executes a session command inside a transaction.
+func (s *Session) local(e *entry, args [][]byte) func(*reply.Writer) {
+	return func(out *reply.Writer) {
+		if e.row.waits {
+			out.Error(errNoClusterBlock)
+			return
+		}
+		e.row.do(s, &request{args: args, out: out, inTx: true})
+	}
+}
+
+// parseDB returns the database that SELECT's argument names.
+func parseDB(arg []byte) (int, reply.Error) {
+	n, err := strconv.Atoi(string(arg))
+	if err != nil {
+		return 0, reply.ErrNotInteger
+	}
+	if n < 0 || n >= engine.Databases {
+		return 0, reply.ErrDBIndex
+	}
+	return n, ""
+}

@@ -1,0 +1,390 @@
+package session
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+var clientRows = []row{
+	{Spec: command.Spec{Name: "client", Arity: -2, Group: command.Connection}, do: containerOnly},
+	clientRow("caching", 3, noScript, clientCaching),
+	clientRow("capa", -3, noScript, clientCapa),
+	clientRow("consistency", 3, noScript, clientConsistency),
+	clientRow("getname", 2, noScript, clientGetName),
+	clientRow("getredir", 2, noScript, func(_ *Session, r *request) { r.out.Int(-1) }),
+	clientRow("help", 2, anytime, help("client")),
+	clientRow("id", 2, noScript, func(s *Session, r *request) { r.out.Int(s.id) }),
+	clientRow("info", 2, noScript, clientInfo, "nondeterministic_output"),
+	clientRow("kill", -3, adminOnly, clientKill),
+	clientRow("list", -2, adminOnly, clientList, "nondeterministic_output"),
+	clientRow("no-evict", 3, adminOnly, clientNoEvict),
+	clientRow("no-touch", 3, noScript, clientNoTouch),
+	clientRow("pause", -3, adminOnly, clientPause),
+	clientRow("reply", 3, noScript, clientReply),
+	clientRow("setinfo", 4, noScript, clientSetInfo),
+	clientRow("setname", 3, noScript, clientSetName),
+	clientRow("trackinginfo", 2, noScript, clientTrackingInfo),
+	clientRow("unpause", 2, adminOnly, clientUnpause),
+}
+
+func clientRow(name string, arity int, flags command.Flags, do func(*Session, *request), tips ...string) row {
+	return row{Spec: command.Spec{Name: "client|" + name, Arity: arity, Flags: flags, Group: command.Connection, Tips: tips}, do: do}
+}
+
+// containerOnly stands for a command that is nothing without a subcommand:
+// its arity refuses calls without one, and Find those of unknown ones.
+func containerOnly(_ *Session, r *request) { r.fail(reply.ErrSyntax) }
+
+// show changes what other sessions see of this one.
+func (s *Session) show(change func(*shown)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.shown)
+}
+
+// Name returns the name that the client gave itself.
+func (s *Session) Name() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown.name
+}
+
+func (s *Session) setName(name string) { s.show(func(v *shown) { v.name = name }) }
+
+// validName reports whether a name can be shown in CLIENT LIST.
+func validName(name []byte) bool {
+	return !bytes.ContainsFunc(name, func(c rune) bool { return c < '!' || c > '~' })
+}
+
+func clientSetName(s *Session, r *request) {
+	if !validName(r.args[2]) {
+		r.fail(errClientName)
+		return
+	}
+	s.setName(string(r.args[2]))
+	r.out.OK()
+}
+
+func clientGetName(s *Session, r *request) {
+	if name := s.Name(); name != "" {
+		r.out.BulkString(name)
+		return
+	}
+	r.out.Null()
+}
+
+func clientSetInfo(s *Session, r *request) {
+	attribute, value := strings.ToLower(string(r.args[2])), string(r.args[3])
+	if attribute != "lib-name" && attribute != "lib-ver" {
+		r.fail(reply.Error("ERR Unrecognized option '" + string(r.args[2]) + "'"))
+		return
+	}
+	if !validName(r.args[3]) {
+		r.fail(reply.Error("ERR " + attribute + " cannot contain spaces, newlines or special characters."))
+		return
+	}
+	s.show(func(v *shown) {
+		if attribute == "lib-name" {
+			v.libName = value
+		} else {
+			v.libVersion = value
+		}
+	})
+	r.out.OK()
+}
+
+// clientCapa: clients tell what they can do; "redirect" is known.
+func clientCapa(s *Session, r *request) {
+	for _, capability := range r.args[2:] {
+		if strings.EqualFold(string(capability), "redirect") {
+			s.capable = true
+		}
+	}
+	r.out.OK()
+}
+
+func clientConsistency(s *Session, r *request) {
+	level, ok := parseConsistency(string(r.args[2]))
+	if !ok {
+		r.fail("ERR CLIENT CONSISTENCY must be linearizable, bounded or stale")
+		return
+	}
+	s.level = levelChoice{level: level, chosen: true}
+	r.out.OK()
+}
+
+func clientNoEvict(s *Session, r *request) {
+	s.onOff(r, func(v *shown, yes bool) { v.noEvict = yes })
+}
+
+func clientNoTouch(s *Session, r *request) {
+	s.onOff(r, func(v *shown, yes bool) { v.noTouch = yes })
+}
+
+func (s *Session) onOff(r *request, set func(*shown, bool)) {
+	word := strings.ToLower(string(r.args[2]))
+	if word != "on" && word != "off" {
+		r.fail(reply.ErrSyntax)
+		return
+	}
+	s.show(func(v *shown) { set(v, word == "on") })
+	r.out.OK()
+}
+
+func clientReply(s *Session, r *request) {
+	switch strings.ToLower(string(r.args[2])) {
+	case "on":
+		s.silence = speaking
+		r.out.SetProto(s.proto)
+		r.out.OK()
+	case "off":
+		s.silence = silent
+		r.out.SetProto(reply.Discard)
+	case "skip":
+		if s.silence != silent {
+			s.silence = skipNext
+		}
+	default:
+		r.fail(reply.ErrSyntax)
+	}
+}
+
+func clientCaching(_ *Session, r *request) {
+	switch strings.ToLower(string(r.args[2])) {
+	case "yes", "no":
+		r.fail("ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled")
+	default:
+		r.fail(reply.ErrSyntax)
+	}
+}
+
+func clientTrackingInfo(_ *Session, r *request) {
+	r.out.Map(3)
+	r.out.BulkString("flags")
+	r.out.Set(1)
+	r.out.BulkString("off")
+	r.out.BulkString("redirect")
+	r.out.Int(-1)
+	r.out.BulkString("prefixes")
+	r.out.Array(0)
+}
+
+func clientInfo(s *Session, r *request) {
+	r.out.Verbatim("txt", s.line(s.srv.now())+"\n")
+}
+
+// line describes the session as CLIENT LIST does.
+func (s *Session) line(now time.Time) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.shown
+	cmd := "NULL"
+	if e := s.lastCmd.Load(); e != nil {
+		cmd = e.Name
+	}
+	pending := s.out.Pending()
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d "+
+		"qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=%d tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
+		s.id, s.peer.Addr, s.peer.Local, s.peer.FD, v.name, int64(now.Sub(s.born).Seconds()),
+		max(0, (now.UnixNano()-s.lastActive.Load())/int64(time.Second)), s.flagsLocked(),
+		v.db, len(s.subs.names[0]), len(s.subs.names[1]), len(s.subs.names[2]), v.multi,
+		pending, pending, pending+sessionBytes, cmd, v.user, v.proto, v.libName, v.libVersion)
+}
+
+// sessionBytes is about what a connection takes without its buffers.
+const sessionBytes = 8 << 10
+
+func (s *Session) flagsLocked() string {
+	v := &s.shown
+	var flags []byte
+	for _, f := range []struct {
+		c  byte
+		is bool
+	}{
+		{'O', v.monitor},
+		{'P', s.subs.len() > 0},
+		{'x', v.multi >= 0},
+		{'b', s.inflight.Load() > 0},
+		{'r', v.readonly},
+		{'U', !strings.Contains(s.peer.Addr, ":") || strings.HasSuffix(s.peer.Addr, ":0")},
+		{'e', v.noEvict},
+		{'T', v.noTouch},
+	} {
+		if f.is {
+			flags = append(flags, f.c)
+		}
+	}
+	if len(flags) == 0 {
+		return "N"
+	}
+	return string(flags)
+}
+
+// kind returns the session's client type, as CLIENT LIST TYPE has it.
+func (s *Session) kind() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.subs.len() > 0 {
+		return "pubsub"
+	}
+	return "normal"
+}
+
+// clientTypes are the types that CLIENT LIST and KILL know; only two occur.
+func knownClientType(name string) bool {
+	return slices.Contains([]string{"normal", "slave", "replica", "pubsub", "master"}, name)
+}
+
+// clientList: CLIENT LIST [TYPE type] [ID id ...].
+func clientList(s *Session, r *request) {
+	keep := func(*Session) bool { return true }
+	args := r.args[2:]
+	switch {
+	case len(args) == 2 && strings.EqualFold(string(args[0]), "type"):
+		kind := strings.ToLower(string(args[1]))
+		if !knownClientType(kind) {
+			r.fail(reply.Error("ERR Unknown client type '" + string(args[1]) + "'"))
+			return
+		}
+		keep = func(c *Session) bool { return c.kind() == kind }
+	case len(args) >= 2 && strings.EqualFold(string(args[0]), "id"):
+		ids := make(map[int64]bool)
+		for _, arg := range args[1:] {
+			id, err := strconv.ParseInt(string(arg), 10, 64)
+			if err != nil || id <= 0 {
+				r.fail("ERR Invalid client ID")
+				return
+			}
+			ids[id] = true
+		}
+		keep = func(c *Session) bool { return ids[c.id] }
+	case len(args) > 0:
+		r.fail(reply.ErrSyntax)
+		return
+	}
+	var list strings.Builder
+	now := s.srv.now()
+	for _, c := range s.srv.all() {
+		if keep(c) {
+			list.WriteString(c.line(now))
+			list.WriteByte('\n')
+		}
+	}
+	r.out.Verbatim("txt", list.String())
+}
+
+// killFilter says which clients CLIENT KILL ends.
+type killFilter struct {
+	id            int64
+	addr, laddr   string
+	kind, user    string
+	maxAge        time.Duration // 0: any
+	spareMyself   bool
+	now           time.Time
+	killed, asked *Session
+}
+
+// clientKill: CLIENT KILL addr, or CLIENT KILL filter value ...
+func clientKill(s *Session, r *request) {
+	f := killFilter{now: s.srv.now(), asked: s}
+	old := len(r.args) == 3
+	if old {
+		f.addr = string(r.args[2])
+	} else {
+		f.spareMyself = true
+		if err := f.parse(r.args[2:]); err != "" {
+			r.fail(err)
+			return
+		}
+	}
+	n := 0
+	for _, c := range s.srv.all() {
+		if !f.matches(c) {
+			continue
+		}
+		n++
+		if c == s {
+			s.closing = true
+		} else {
+			c.out.Kill()
+		}
+	}
+	switch {
+	case !old:
+		r.out.Int(int64(n))
+	case n == 0:
+		r.fail(errNoSuchClient)
+	default:
+		r.out.OK()
+	}
+}
+
+func (f *killFilter) parse(args [][]byte) reply.Error {
+	for len(args) > 0 {
+		if len(args) == 1 {
+			return reply.ErrSyntax
+		}
+		value := string(args[1])
+		switch strings.ToLower(string(args[0])) {
+		case "id":
+			id, err := strconv.ParseInt(value, 10, 64)
+			if err != nil || id <= 0 {
+				return "ERR client-id should be greater than 0"
+			}
+			f.id = id
+		case "type":
+			f.kind = strings.ToLower(value)
+			if !knownClientType(f.kind) {
+				return reply.Error("ERR Unknown client type '" + value + "'")
+			}
+		case "addr":
+			f.addr = value
+		case "laddr":
+			f.laddr = value
+		case "user":
+			if value != defaultUser {
+				return reply.Error("ERR No such user '" + value + "'")
+			}
+			f.user = value
+		case "maxage":
+			seconds, err := strconv.ParseInt(value, 10, 32)
+			if err != nil {
+				return "ERR maxage is not an integer or out of range"
+			}
+			f.maxAge = time.Duration(seconds) * time.Second
+		case "skipme":
+			switch strings.ToLower(value) {
+			case "yes":
+				f.spareMyself = true
+			case "no":
+				f.spareMyself = false
+			default:
+				return reply.ErrSyntax
+			}
+		default:
+			return reply.ErrSyntax
+		}
+		args = args[2:]
+	}
+	return ""
+}
+
+func (f *killFilter) matches(c *Session) bool {
+	switch {
+	case f.spareMyself && c == f.asked,
+		f.id != 0 && c.id != f.id,
+		f.addr != "" && c.peer.Addr != f.addr,
+		f.laddr != "" && c.peer.Local != f.laddr,
+		f.kind != "" && c.kind() != f.kind,
+		f.maxAge != 0 && f.now.Sub(c.born) < f.maxAge:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,332 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+var clusterRows = []row{
+	{Spec: command.Spec{Name: "cluster", Arity: -2, Group: command.Cluster}, do: containerOnly},
+	clusterRow("countkeysinslot", 3, command.Stale, clusterCountKeys),
+	clusterRow("failover", -2, command.Admin|command.Stale|command.NoAsyncLoading, clusterFailover),
+	clusterRow("getkeysinslot", 4, command.Stale, clusterGetKeys, "nondeterministic_output"),
+	clusterRow("help", 2, anytime, help("cluster")),
+	clusterRow("info", 2, command.Stale, clusterInfo, "nondeterministic_output"),
+	clusterRow("keyslot", 3, command.Stale, func(_ *Session, r *request) { r.out.Int(int64(Slot(r.args[2]))) }),
+	clusterRow("links", 2, command.Stale, func(_ *Session, r *request) { r.out.Array(0) }, "nondeterministic_output"),
+	clusterRow("myid", 2, command.Stale, func(s *Session, r *request) { r.out.BulkString(s.topology().Self.ID) }),
+	clusterRow("nodes", 2, command.Stale, clusterNodes, "nondeterministic_output"),
+	clusterRow("replicas", 3, command.Admin|command.Stale, clusterReplicas, "nondeterministic_output"),
+	clusterRow("shards", 2, command.Stale, clusterShards, "nondeterministic_output"),
+	clusterRow("slaves", 3, command.Admin|command.Stale, clusterReplicas, "nondeterministic_output"),
+	clusterRow("slots", 2, command.Stale, clusterSlots, "nondeterministic_output"),
+	{Spec: command.Spec{Name: "failover", Arity: -1, Flags: command.Admin | command.NoScript | command.Stale, Group: command.Server}, do: failover, waits: true},
+}
+
+func clusterRow(name string, arity int, flags command.Flags, do func(*Session, *request), tips ...string) row {
+	return row{
+		Spec: command.Spec{Name: "cluster|" + name, Arity: arity, Flags: flags, Group: command.Cluster, Tips: tips},
+		do:   do, waits: name == "failover",
+	}
+}
+
+func (s *Session) topology() Topology { return s.srv.opts.Cluster.Topology(s.peer.Listener) }
+
+// owner returns the member that clients shall take for the owner of all
+// slots: the leader, and while none is known this node, where commands wait
+// for one.
+func (t *Topology) owner() Member {
+	if t.Leader.ID != "" {
+		return t.Leader
+	}
+	return t.Self
+}
+
+// replicas returns the members that are not the owner.
+func (t *Topology) replicas() []Member {
+	owner := t.owner().ID
+	var others []Member
+	for _, m := range t.Members {
+		if m.ID != owner {
+			others = append(others, m)
+		}
+	}
+	return others
+}
+
+func clusterInfo(s *Session, r *request) {
+	t := s.topology()
+	state := "ok"
+	if t.Leader.ID == "" {
+		state = "fail"
+	}
+	var b strings.Builder
+	for _, f := range []struct {
+		name  string
+		value any
+	}{
+		{"cluster_state", state},
+		{"cluster_slots_assigned", slots},
+		{"cluster_slots_ok", slots},
+		{"cluster_slots_pfail", 0},
+		{"cluster_slots_fail", 0},
+		{"cluster_known_nodes", len(t.Members)},
+		{"cluster_size", 1},
+		{"cluster_current_epoch", t.Term},
+		{"cluster_my_epoch", t.Term},
+		{"cluster_stats_messages_sent", 0},
+		{"cluster_stats_messages_received", 0},
+		{"total_cluster_links_buffer_limit_exceeded", 0},
+	} {
+		fmt.Fprintf(&b, "%s:%v\r\n", f.name, f.value)
+	}
+	r.out.Verbatim("txt", b.String())
+}
+
+func clusterNodes(s *Session, r *request) {
+	s.aware = true
+	t := s.topology()
+	var b strings.Builder
+	for _, m := range t.Members {
+		b.WriteString(t.line(m, s.srv.now()))
+		b.WriteByte('\n')
+	}
+	r.out.Verbatim("txt", b.String())
+}
+
+// line describes a member as CLUSTER NODES does.
+func (t *Topology) line(m Member, now time.Time) string {
+	owner := t.owner().ID
+	flags, master, ranges := "slave", owner, ""
+	if m.ID == owner {
+		flags, master, ranges = "master", "-", fmt.Sprintf(" 0-%d", slots-1)
+	}
+	if m.Self {
+		flags = "myself," + flags
+	}
+	link := "connected"
+	if !m.Online && !m.Self {
+		flags += ",fail"
+		link = "disconnected"
+	}
+	_, busPort, err := net.SplitHostPort(m.PeerAddr)
+	if err != nil {
+		busPort = "0"
+	}
+	return fmt.Sprintf("%s %s:%d@%s %s %s 0 %d %d %s%s", m.ID, m.Host, m.Port, busPort, flags, master, now.UnixMilli(), t.Term, link, ranges)
+}
+
+func clusterReplicas(s *Session, r *request) {
+	t := s.topology()
+	id := string(r.args[2])
+	known := false
+	for _, m := range t.Members {
+		known = known || m.ID == id
+	}
+	switch {
+	case !known:
+		r.fail(reply.Error("ERR Unknown node " + id))
+		return
+	case id != t.owner().ID:
+		r.fail("ERR The specified node is not a master")
+		return
+	}
+	others := t.replicas()
+	r.out.Array(len(others))
+	for _, m := range others {
+		r.out.BulkString(t.line(m, s.srv.now()))
+	}
+}
+
+// clusterSlots shows the leader as owner of all slots.
+func clusterSlots(s *Session, r *request) {
+	s.aware = true
+	t := s.topology()
+	nodes := append([]Member{t.owner()}, t.replicas()...)
+	n := 0
+	for i, m := range nodes {
+		if i == 0 || m.Online {
+			nodes[n] = m
+			n++
+		}
+	}
+	r.out.Array(1)
+	r.out.Array(2 + n)
+	r.out.Int(0)
+	r.out.Int(slots - 1)
+	for _, m := range nodes[:n] {
+		r.out.Array(4)
+		r.out.BulkString(m.Host)
+		r.out.Int(int64(m.Port))
+		r.out.BulkString(m.ID)
+		r.out.Map(0)
+	}
+}
+
+func clusterShards(s *Session, r *request) {
+	s.aware = true
+	t := s.topology()
+	owner := t.owner()
+	nodes := append([]Member{owner}, t.replicas()...)
+	r.out.Array(1)
+	r.out.Map(2)
+	r.out.BulkString("slots")
+	r.out.Array(2)
+	r.out.Int(0)
+	r.out.Int(slots - 1)
+	r.out.BulkString("nodes")
+	r.out.Array(len(nodes))
+	for _, m := range nodes {
+		role, health := "replica", "online"
+		if m.ID == owner.ID {
+			role = "master"
+		}
+		if !m.Online && !m.Self {
+			health = "fail"
+		}
+		r.out.Map(7)
+		r.out.BulkString("id")
+		r.out.BulkString(m.ID)
+		r.out.BulkString("port")
+		r.out.Int(int64(m.Port))
+		r.out.BulkString("ip")
+		r.out.BulkString(m.Host)
+		r.out.BulkString("endpoint")
+		r.out.BulkString(m.Host)
+		r.out.BulkString("role")
+		r.out.BulkString(role)
+		r.out.BulkString("replication-offset")
+		r.out.Int(int64(t.Applied))
+		r.out.BulkString("health")
+		r.out.BulkString(health)
+	}
+}
+
+func clusterCountKeys(s *Session, r *request) {
+	slot, ok := parseSlot(r.args[2])
+	if !ok {
+		r.fail("ERR Invalid slot")
+		return
+	}
+	n := 0
+	s.srv.eachKey(func(key []byte) bool {
+		if Slot(key) == slot {
+			n++
+		}
+		return true
+	})
+	r.out.Int(int64(n))
+}
+
+func clusterGetKeys(s *Session, r *request) {
+	slot, ok := parseSlot(r.args[2])
+	limit, err := strconv.Atoi(string(r.args[3]))
+	if !ok || err != nil || limit < 0 {
+		r.fail("ERR Invalid slot or number of keys")
+		return
+	}
+	mark, n := r.out.Mark(), 0
+	if limit > 0 {
+		s.srv.eachKey(func(key []byte) bool {
+			if Slot(key) == slot {
+				r.out.Bulk(key)
+				n++
+			}
+			return n < limit
+		})
+	}
+	r.out.EndArray(mark, n)
+}
+
+func parseSlot(arg []byte) (int, bool) {
+	n, err := strconv.Atoi(string(arg))
+	return n, err == nil && n >= 0 && n < slots
+}
+
+// eachKey calls f for the keys of database 0, in steps between which others
+// may change them, until f returns false.
+func (s *Server) eachKey(f func(key []byte) bool) {
+	out := reply.NewWriter(reply.RESP2, nil)
+	for cursor := []byte("0"); ; {
+		out.Reset(out.Bytes())
+		args := [][]byte{[]byte("scan"), cursor, []byte("count"), []byte("1000")}
+		s.opts.Engine.View(s.now().UnixMilli(), 0, func(v *engine.View) { v.Do(0, args, false, out) })
+		v, _, err := reply.Read(out.Bytes())
+		if err != nil || len(v.Elems) != 2 {
+			return
+		}
+		for _, key := range v.Elems[1].Elems {
+			if !f(key.Text) {
+				return
+			}
+		}
+		cursor = append([]byte(nil), v.Elems[0].Text...)
+		if string(cursor) == "0" {
+			return
+		}
+	}
+}
+
+// transferPatience bounds how long a client waits for a transfer.
+const transferPatience = 10 * time.Second
+
+// clusterFailover: CLUSTER FAILOVER [FORCE|TAKEOVER] makes this node the
+// leader.
+func clusterFailover(s *Session, r *request) {
+	t := s.topology()
+	if t.Self.Leader {
+		r.fail("ERR You should send CLUSTER FAILOVER to a replica")
+		return
+	}
+	s.transfer(t.Self.ID, r)
+}
+
+// failover: FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT ms] hands
+// leadership over.
+func failover(s *Session, r *request) {
+	id := ""
+	for args := r.args[1:]; len(args) > 0; {
+		switch option := strings.ToLower(string(args[0])); {
+		case option == "to" && len(args) >= 3:
+			for _, m := range s.topology().Members {
+				if m.Host == string(args[1]) && strconv.Itoa(m.Port) == string(args[2]) {
+					id = m.ID
+				}
+			}
+			if id == "" {
+				r.fail("ERR FAILOVER target HOST and PORT is not a replica.")
+				return
+			}
+			args = args[3:]
+		case option == "timeout" && len(args) >= 2:
+			args = args[2:]
+		case option == "force":
+			args = args[1:]
+		case option == "abort":
+			r.fail("ERR No failover in progress.")
+			return
+		default:
+			r.fail(reply.ErrSyntax)
+			return
+		}
+	}
+	s.transfer(id, r)
+}
+
+func (s *Session) transfer(id string, r *request) {
+	ctx, cancel := context.WithTimeout(s.srv.ctx, transferPatience)
+	defer cancel()
+	if err := s.srv.opts.Cluster.Transfer(ctx, id); err != nil {
+		r.fail(reply.Error("ERR " + err.Error()))
+		return
+	}
+	r.out.OK()
+}

@@ -1,0 +1,130 @@
+package session
+
+import (
+	"errors"
+
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/fsm"
+	"github.com/quorate/quorate/transport/config"
+)
+
+var configRows = []row{
+	{Spec: command.Spec{Name: "config", Arity: -2, Group: command.Server}, do: containerOnly},
+	{Spec: command.Spec{Name: "config|get", Arity: -3, Flags: adminOnly, Group: command.Server}, do: configGet},
+	{Spec: command.Spec{Name: "config|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("config")},
+	{Spec: command.Spec{Name: "config|resetstat", Arity: 2, Flags: adminOnly, Group: command.Server}, do: configResetStat},
+	{Spec: command.Spec{Name: "config|rewrite", Arity: 2, Flags: adminOnly, Group: command.Server}, do: configRewrite},
+	{Spec: command.Spec{Name: "config|set", Arity: -4, Flags: adminOnly, Group: command.Server, Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"}}, do: configSet},
+}
+
+// AdoptSettings takes cluster-wide settings from the engine: those in force
+// after a start, a snapshot, or a CONFIG SET on any node.
+func (s *Server) AdoptSettings() {
+	var pairs []config.Pair
+	for name, value := range s.opts.Engine.AllSettings() {
+		if _, known := config.Lookup(name); known {
+			pairs = append(pairs, config.Pair{Name: name, Value: value})
+		}
+	}
+	s.opts.Config.Adopt(pairs)
+}
+
+// configGet: CONFIG GET pattern ... Cluster-wide settings come from the
+// engine, where they are in force.
+func configGet(s *Session, r *request) {
+	patterns := make([]string, 0, len(r.args)-2)
+	for _, arg := range r.args[2:] {
+		patterns = append(patterns, string(arg))
+	}
+	found := s.srv.opts.Config.Get(patterns...)
+	r.out.Map(len(found))
+	for _, p := range found {
+		value := p.Value
+		if spec, ok := config.Lookup(p.Name); ok && spec.Has(config.Cluster) {
+			if now, ok := s.srv.opts.Engine.Setting(spec.Name); ok {
+				value = now
+			}
+		}
+		r.out.BulkString(p.Name)
+		r.out.BulkString(value)
+	}
+}
+
+// configSet: CONFIG SET name value ... The node's own directives are set
+// first and set back if the cluster refuses the others.
+func configSet(s *Session, r *request) {
+	args := r.args[2:]
+	if len(args)%2 != 0 {
+		r.fail(reply.ErrSyntax)
+		return
+	}
+	var pairs []config.Pair
+	for i := 0; i < len(args); i += 2 {
+		pairs = append(pairs, config.Pair{Name: string(args[i]), Value: string(args[i+1])})
+	}
+	conf := s.srv.opts.Config
+	change, err := conf.Prepare(pairs, s.peer.Loopback)
+	if err != nil {
+		r.fail(reply.Error("ERR " + err.Error()))
+		return
+	}
+	wide := change.Cluster()
+	if len(wide) > 0 && r.inTx {
+		r.fail(errNoClusterBlock)
+		return
+	}
+	if err := conf.Commit(change); err != nil {
+		r.fail(reply.Error("ERR " + err.Error()))
+		return
+	}
+	if len(wide) == 0 {
+		r.out.OK()
+		return
+	}
+	if refused := s.srv.setWide(wide); refused != "" {
+		conf.Rollback(change)
+		r.fail(refused)
+		return
+	}
+	conf.Adopt(wide)
+	r.out.OK()
+}
+
+// setWide sets cluster-wide settings through the log and waits for it. It
+// returns the error, or "".
+func (s *Server) setWide(pairs []config.Pair) reply.Error {
+	var args [][]byte
+	for _, p := range pairs {
+		args = append(args, []byte(p.Name), []byte(p.Value))
+	}
+	answer := newAnswer()
+	s.opts.Cluster.Submit(&fsm.Request{Ops: []fsm.Op{{Kind: fsm.OpSettings, Args: args}}, Conn: answer})
+	v, err := answer.wait(s.ctx)
+	switch {
+	case err != nil:
+		return reply.InDoubt("the node is stopping")
+	case v.Kind == reply.KindError:
+		return reply.Error(v.Text)
+	}
+	return ""
+}
+
+func configRewrite(s *Session, r *request) {
+	if err := s.srv.opts.Config.Rewrite(); err != nil {
+		r.fail(reply.Error("ERR " + err.Error()))
+		if !errors.Is(err, config.ErrNoFile) {
+			s.srv.log.Error("CONFIG REWRITE failed", "error", err)
+		}
+		return
+	}
+	r.out.OK()
+}
+
+func configResetStat(s *Session, r *request) {
+	s.srv.opts.Counters.Reset()
+	for _, e := range s.srv.table.all {
+		e.stats.Reset()
+	}
+	r.out.OK()
+}

@@ -1,0 +1,240 @@
+package session
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"strconv"
+	"strings"
+
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+// defaultUser is the one user there is.
+const defaultUser = "default"
+
+// RedisVersion is the version of Redis whose behaviour clients may count on.
+const RedisVersion = "7.0.15"
+
+// Sets of flags that many rows share.
+const (
+	anytime   = command.Loading | command.Stale
+	noScript  = command.NoScript | anytime
+	adminOnly = command.Admin | noScript
+	greeting  = noScript | command.Fast | command.NoAuth | command.AllowBusy
+)
+
+var connectionRows = []row{
+	{Spec: command.Spec{Name: "auth", Arity: -2, Flags: greeting, Group: command.Connection}, do: auth},
+	{Spec: command.Spec{Name: "hello", Arity: -1, Flags: greeting, Group: command.Connection}, do: hello},
+	{Spec: command.Spec{Name: "quit", Arity: -1, Flags: greeting, Group: command.Connection}, do: quit, prompt: true},
+	{Spec: command.Spec{Name: "reset", Arity: 1, Flags: greeting, Group: command.Connection}, do: reset, prompt: true},
+	{Spec: command.Spec{Name: "ping", Arity: -1, Flags: command.Fast, Group: command.Connection, Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"}}, do: ping, rides: true},
+	{Spec: command.Spec{Name: "echo", Arity: 2, Flags: anytime | command.Fast, Group: command.Connection}, do: echo, rides: true},
+	{Spec: command.Spec{Name: "select", Arity: 2, Flags: anytime | command.Fast, Group: command.Connection}, do: selectDB},
+	{Spec: command.Spec{Name: "readonly", Arity: 1, Flags: anytime | command.Fast, Group: command.Cluster, Categories: command.CatConnection}, do: readOnly},
+	{Spec: command.Spec{Name: "readwrite", Arity: 1, Flags: anytime | command.Fast, Group: command.Cluster, Categories: command.CatConnection}, do: readWrite},
+	{Spec: command.Spec{Name: "asking", Arity: 1, Flags: command.Fast, Group: command.Cluster, Categories: command.CatConnection}, do: asking},
+}
+
+// authenticate checks a user's password.
+func (s *Session) authenticate(user, password []byte) reply.Error {
+	want := s.srv.settings.password.Load()
+	if string(user) == defaultUser && (want == nil || equalSecrets(string(password), *want)) {
+		s.authed = true
+		return ""
+	}
+	s.srv.opts.Counters.AuthFailures.Add(1)
+	return reply.ErrWrongPass
+}
+
+// equalSecrets compares in a time that tells nothing of where they differ.
+func equalSecrets(a, b string) bool {
+	ha, hb := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(ha[:], hb[:]) == 1
+}
+
+func auth(s *Session, r *request) {
+	if len(r.args) > 3 {
+		r.fail(reply.ErrSyntax)
+		return
+	}
+	user, password := []byte(defaultUser), r.args[len(r.args)-1]
+	if len(r.args) == 3 {
+		user = r.args[1]
+	} else if s.srv.settings.password.Load() == nil {
+		r.fail(errNoPassword)
+		return
+	}
+	if err := s.authenticate(user, password); err != "" {
+		r.fail(err)
+		return
+	}
+	r.out.OK()
+}
+
+// hello: HELLO [proto [AUTH user password] [SETNAME name]].
+func hello(s *Session, r *request) {
+	proto := s.proto
+	args := r.args[1:]
+	if len(args) > 0 {
+		n, err := strconv.Atoi(string(args[0]))
+		switch {
+		case err != nil:
+			r.fail(errProtoNoInteger)
+			return
+		case n != 2 && n != 3:
+			r.fail(reply.ErrNoProto)
+			return
+		}
+		proto = reply.Proto(n)
+		args = args[1:]
+	}
+	var name []byte
+	named := false
+	for len(args) > 0 {
+		switch option := strings.ToLower(string(args[0])); {
+		case option == "auth" && len(args) >= 3:
+			if err := s.authenticate(args[1], args[2]); err != "" {
+				r.fail(err)
+				return
+			}
+			args = args[3:]
+		case option == "setname" && len(args) >= 2:
+			if !validName(args[1]) {
+				r.fail(errClientName)
+				return
+			}
+			name, named = args[1], true
+			args = args[2:]
+		default:
+			r.fail(reply.Error("ERR Syntax error in HELLO option '" + string(args[0]) + "'"))
+			return
+		}
+	}
+	if !s.authed {
+		r.fail(errHelloNoAuth)
+		return
+	}
+	if named {
+		s.setName(string(name))
+	}
+	s.setProto(proto, r.out)
+	s.writeHello(r.out)
+}
+
+func (s *Session) writeHello(out *reply.Writer) {
+	out.Map(7)
+	out.BulkString("server")
+	out.BulkString("redis")
+	out.BulkString("version")
+	out.BulkString(RedisVersion)
+	out.BulkString("proto")
+	out.Int(int64(s.proto))
+	out.BulkString("id")
+	out.Int(s.id)
+	out.BulkString("mode")
+	out.BulkString(s.mode())
+	out.BulkString("role")
+	out.BulkString("master") // every node takes writes
+	out.BulkString("modules")
+	out.Array(0)
+}
+
+// mode is what clients branch on to find out whether to follow redirections.
+func (s *Session) mode() string {
+	if s.peer.Redirect == RedirectAlways {
+		return "cluster"
+	}
+	return "standalone"
+}
+
+// setProto changes the protocol, beginning with the reply under way.
+func (s *Session) setProto(p reply.Proto, out *reply.Writer) {
+	s.proto = p
+	if !out.Discards() {
+		out.SetProto(p)
+	}
+	s.show(func(v *shown) { v.proto = p })
+}
+
+func quit(s *Session, r *request) {
+	s.closing = true
+	r.out.OK()
+}
+
+// reset makes the connection as good as new.
+func reset(s *Session, r *request) {
+	if s.tx != nil {
+		s.endTransaction()
+	}
+	s.unwatch()
+	s.dropSubscriptions()
+	s.srv.monitors.remove(s)
+	s.setProto(reply.RESP2, r.out)
+	s.db, s.readonly, s.aware, s.capable = 0, false, false, false
+	s.level = levelChoice{}
+	s.silence = speaking
+	s.authed = s.srv.settings.password.Load() == nil
+	s.out.SetClass(ClassNormal)
+	s.show(func(v *shown) {
+		*v = shown{proto: reply.RESP2, multi: -1, user: defaultUser, libName: v.libName, libVersion: v.libVersion}
+	})
+	r.out.Status("RESET")
+}
+
+func ping(s *Session, r *request) {
+	switch {
+	case len(r.args) > 2:
+		r.fail(reply.WrongArgs("ping"))
+	case s.proto == reply.RESP2 && s.subs.len() > 0:
+		r.out.Array(2)
+		r.out.BulkString("pong")
+		if len(r.args) == 2 {
+			r.out.Bulk(r.args[1])
+		} else {
+			r.out.BulkString("")
+		}
+	case len(r.args) == 2:
+		r.out.Bulk(r.args[1])
+	default:
+		r.out.Status("PONG")
+	}
+}
+
+func echo(_ *Session, r *request) { r.out.Bulk(r.args[1]) }
+
+func selectDB(s *Session, r *request) {
+	db, err := parseDB(r.args[1])
+	if err != "" {
+		r.fail(err)
+		return
+	}
+	s.db = db
+	s.show(func(v *shown) { v.db = db })
+	r.out.OK()
+}
+
+// readOnly: the client is content with reads of bounded staleness.
+func readOnly(s *Session, r *request) {
+	s.setReadonly(true)
+	r.out.OK()
+}
+
+func readWrite(s *Session, r *request) {
+	s.setReadonly(false)
+	r.out.OK()
+}
+
+func (s *Session) setReadonly(yes bool) {
+	s.aware = true
+	s.readonly = yes
+	s.show(func(v *shown) { v.readonly = yes })
+}
+
+// asking announces that the next command follows an ASK redirection. None is
+// ever given; the client shows that it follows MOVED.
+func asking(s *Session, r *request) {
+	s.aware = true
+	r.out.OK()
+}

@@ -1,0 +1,245 @@
+package session
+
+import (
+	"context"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+var serverRows = []row{
+	{Spec: command.Spec{Name: "time", Arity: 1, Flags: anytime | command.Fast, Group: command.Server, Tips: []string{"nondeterministic_output"}}, do: timeNow, rides: true},
+	{Spec: command.Spec{Name: "info", Arity: -1, Flags: anytime, Group: command.Server, Categories: command.CatDangerous, Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"}}, do: info},
+	{Spec: command.Spec{Name: "save", Arity: 1, Flags: command.Admin | command.NoScript | command.NoAsyncLoading | command.NoMulti, Group: command.Server}, do: save},
+	{Spec: command.Spec{Name: "bgsave", Arity: -1, Flags: command.Admin | command.NoScript | command.NoAsyncLoading, Group: command.Server}, do: bgsave},
+	{Spec: command.Spec{Name: "bgrewriteaof", Arity: 1, Flags: command.Admin | command.NoScript | command.NoAsyncLoading, Group: command.Server}, do: bgrewriteaof},
+	{Spec: command.Spec{Name: "lastsave", Arity: 1, Flags: anytime | command.Fast, Group: command.Server, Categories: command.CatAdmin | command.CatDangerous, Tips: []string{"nondeterministic_output"}}, do: lastsave},
+	{Spec: command.Spec{Name: "role", Arity: 1, Flags: noScript | command.Fast, Group: command.Server, Categories: command.CatAdmin | command.CatDangerous}, do: role},
+	{Spec: command.Spec{Name: "wait", Arity: 3, Flags: command.NoScript, Categories: command.CatConnection, Group: command.Generic, Tips: []string{"request_policy:all_shards", "response_policy:agg_min"}}, do: wait},
+	{Spec: command.Spec{Name: "shutdown", Arity: -1, Flags: adminOnly | command.NoMulti | command.AllowBusy, Group: command.Server}, do: shutdown},
+	{Spec: command.Spec{Name: "monitor", Arity: 1, Flags: adminOnly, Group: command.Server}, do: monitor},
+	{Spec: command.Spec{Name: "debug", Arity: -2, Flags: adminOnly | command.Protected, Group: command.Server}, do: debugCommand, waits: true},
+	{Spec: command.Spec{Name: "memory", Arity: -2, Group: command.Server}, do: containerOnly},
+	{Spec: command.Spec{Name: "memory|doctor", Arity: 2, Group: command.Server, Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"}}, do: memoryDoctor},
+	{Spec: command.Spec{Name: "memory|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("memory")},
+	{Spec: command.Spec{Name: "memory|purge", Arity: 2, Group: command.Server, Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"}}, do: memoryPurge},
+	{Spec: command.Spec{Name: "module", Arity: -2, Group: command.Server}, do: containerOnly},
+	{Spec: command.Spec{Name: "module|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("module")},
+	{Spec: command.Spec{Name: "module|list", Arity: 2, Flags: command.Admin | command.NoScript, Group: command.Server, Tips: []string{"nondeterministic_output_order"}}, do: func(_ *Session, r *request) { r.out.Array(0) }},
+	{Spec: command.Spec{Name: "acl", Arity: -2, Group: command.Server}, do: containerOnly},
+	{Spec: command.Spec{Name: "acl|cat", Arity: -2, Flags: noScript, Group: command.Server}, do: aclCat},
+	{Spec: command.Spec{Name: "acl|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("acl")},
+	{Spec: command.Spec{Name: "acl|users", Arity: 2, Flags: adminOnly, Group: command.Server}, do: aclUsers},
+	{Spec: command.Spec{Name: "acl|whoami", Arity: 2, Flags: noScript, Group: command.Server}, do: func(_ *Session, r *request) { r.out.BulkString(defaultUser) }},
+}
+
+func timeNow(s *Session, r *request) {
+	now := s.srv.now()
+	r.out.Array(2)
+	r.out.BulkInt(now.Unix())
+	r.out.BulkInt(int64(now.Nanosecond() / 1000))
+}
+
+// snapshots is what this node's clients asked to be saved.
+type snapshots struct {
+	running atomic.Bool
+	failed  atomic.Bool // the last one
+	took    atomic.Int64
+}
+
+// take writes a snapshot; false if another is being written.
+func (s *Server) takeSnapshot() (bool, error) {
+	if !s.rdb.running.CompareAndSwap(false, true) {
+		return false, nil
+	}
+	defer s.rdb.running.Store(false)
+	started := s.now()
+	err := s.opts.Cluster.Snapshot(s.ctx)
+	s.rdb.failed.Store(err != nil)
+	s.rdb.took.Store(int64(s.now().Sub(started).Seconds()))
+	if err != nil {
+		s.log.Error("snapshot failed", "error", err)
+	}
+	return true, err
+}
+
+func save(s *Session, r *request) {
+	began, err := s.srv.takeSnapshot()
+	switch {
+	case !began:
+		r.fail("ERR Background save already in progress")
+	case err != nil:
+		r.fail(reply.Error("ERR " + err.Error()))
+	default:
+		r.out.OK()
+	}
+}
+
+// bgsave: BGSAVE [SCHEDULE].
+func bgsave(s *Session, r *request) {
+	scheduled := len(r.args) == 2 && strings.EqualFold(string(r.args[1]), "schedule")
+	switch {
+	case len(r.args) > 1 && !scheduled:
+		r.fail(reply.ErrSyntax)
+		return
+	case s.srv.rdb.running.Load() && !scheduled:
+		r.fail("ERR Background save already in progress")
+		return
+	}
+	go s.srv.takeSnapshot()
+	r.out.Status("Background saving started")
+}
+
+// bgrewriteaof: a snapshot is what shortens the log.
+func bgrewriteaof(s *Session, r *request) {
+	if s.srv.rdb.running.Load() {
+		r.fail("ERR Background append only file rewriting already in progress")
+		return
+	}
+	go s.srv.takeSnapshot()
+	r.out.Status("Background append only file rewriting started")
+}
+
+func lastsave(s *Session, r *request) { r.out.Int(s.srv.opts.Cluster.LastSave().Unix()) }
+
+// role tells what Redis calls this node: the leader is a master.
+func role(s *Session, r *request) {
+	t := s.srv.opts.Cluster.Topology(s.peer.Listener)
+	offset := int64(t.Applied)
+	if t.Self.Leader || t.Leader.ID == "" {
+		var others []Member
+		for _, m := range t.Members {
+			if !m.Self && m.Online {
+				others = append(others, m)
+			}
+		}
+		r.out.Array(3)
+		r.out.BulkString("master")
+		r.out.Int(offset)
+		r.out.Array(len(others))
+		for _, m := range others {
+			r.out.Array(3)
+			r.out.BulkString(m.Host)
+			r.out.BulkInt(int64(m.Port))
+			r.out.BulkInt(offset)
+		}
+		return
+	}
+	r.out.Array(5)
+	r.out.BulkString("slave")
+	r.out.BulkString(t.Leader.Host)
+	r.out.Int(int64(t.Leader.Port))
+	r.out.BulkString("connected")
+	r.out.Int(offset)
+}
+
+// wait: WAIT replicas timeout. Inside a transaction it tells how it stands.
+func wait(s *Session, r *request) {
+	replicas, err := strconv.ParseInt(string(r.args[1]), 10, 64)
+	if err != nil {
+		r.fail(reply.ErrNotInteger)
+		return
+	}
+	ms, err := strconv.ParseInt(string(r.args[2]), 10, 64)
+	switch {
+	case err != nil:
+		r.fail("ERR timeout is not an integer or out of range")
+		return
+	case ms < 0:
+		r.fail(reply.ErrNegativeTimeout)
+		return
+	}
+	ctx, cancel := context.WithCancel(s.srv.ctx)
+	defer cancel()
+	if r.inTx {
+		cancel()
+	} else if ms > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, time.Duration(min(ms, int64(24*time.Hour/time.Millisecond)))*time.Millisecond)
+		defer stop()
+	}
+	s.srv.blocked.Add(1)
+	defer s.srv.blocked.Add(-1)
+	r.out.Int(int64(s.srv.opts.Cluster.WaitReplicas(ctx, int(min(replicas, 1<<20)))))
+}
+
+// shutdown: SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]. The client hears
+// nothing but the end of its connection.
+func shutdown(s *Session, r *request) {
+	withSave, abort, saves := true, false, 0
+	for _, arg := range r.args[1:] {
+		switch strings.ToLower(string(arg)) {
+		case "nosave":
+			withSave = false
+			saves++
+		case "save":
+			saves++
+		case "now", "force":
+		case "abort":
+			abort = true
+		default:
+			saves = 2
+		}
+	}
+	switch {
+	case saves > 1 || abort && len(r.args) > 2:
+		r.fail(reply.ErrSyntax)
+	case abort:
+		r.fail("ERR No shutdown in progress.")
+	case s.srv.opts.Shutdown == nil:
+		r.fail("ERR Errors trying to SHUTDOWN. Check logs.")
+	default:
+		s.closing = true
+		s.srv.log.Info("shutdown asked for by a client", "addr", s.peer.Addr, "save", withSave)
+		s.srv.opts.Shutdown(withSave)
+	}
+}
+
+func memoryPurge(_ *Session, r *request) {
+	debug.FreeOSMemory()
+	r.out.OK()
+}
+
+func memoryDoctor(s *Session, r *request) {
+	stats := s.srv.opts.Engine.Stats()
+	text := "The memory of this node is in order."
+	if stats.ArenaFree > stats.ArenaLive && stats.ArenaFree > 64<<20 {
+		text = "More than half of the memory held for keys is free: " + human(stats.ArenaFree) + " of " + human(stats.ArenaTotal) + ". It is used again by new keys."
+	}
+	r.out.Verbatim("txt", text+"\n")
+}
+
+// aclCat: ACL CAT [category].
+func aclCat(s *Session, r *request) {
+	if len(r.args) == 2 {
+		names := command.Category(1<<32 - 1).Names()
+		r.out.Array(len(names))
+		for _, name := range names {
+			r.out.BulkString(name)
+		}
+		return
+	}
+	category, ok := command.ParseCategory(strings.ToLower(string(r.args[2])))
+	if !ok || len(r.args) > 3 {
+		r.fail(reply.Error("ERR Unknown category '" + string(r.args[2]) + "'"))
+		return
+	}
+	mark, n := r.out.Mark(), 0
+	for _, e := range s.srv.table.all {
+		if e.AllCategories()&category != 0 {
+			r.out.BulkString(e.Name)
+			n++
+		}
+	}
+	r.out.EndArray(mark, n)
+}
+
+func aclUsers(_ *Session, r *request) {
+	r.out.Array(1)
+	r.out.BulkString(defaultUser)
+}

@@ -1,0 +1,180 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/transport/config"
+	"github.com/quorate/quorate/transport/observe"
+	"github.com/quorate/quorate/transport/pubsub"
+)
+
+// Options are the parts that the sessions of a node share. All but Shutdown,
+// Now and Log must be given.
+type Options struct {
+	Engine   *engine.Engine
+	Cluster  Cluster
+	Config   *config.Config
+	Registry *pubsub.Registry
+	Counters *observe.Counters
+	// Version is Quorate's own.
+	Version string
+	// Shutdown stops the node; save tells whether to take a snapshot first.
+	// Nil refuses SHUTDOWN.
+	Shutdown func(save bool)
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Server holds what all sessions of a node share.
+type Server struct {
+	opts     Options
+	table    *table
+	log      *slog.Logger
+	now      func() time.Time
+	started  time.Time
+	runID    string
+	slowlog  *observe.Slowlog
+	spikes   observe.Spikes
+	settings settings
+	pause    pause
+	monitors monitors
+	rdb      snapshots
+
+	engineDebugs bool // the engine has DEBUG subcommands of its own
+
+	nextID  atomic.Int64
+	blocked atomic.Int64 // sessions that wait in WAIT
+
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	sessions map[int64]*Session // guarded by mu; the open ones
+}
+
+// New returns a Server. Close ends it.
+func New(opts Options) *Server {
+	s := &Server{opts: opts, log: opts.Log, now: opts.Now, sessions: make(map[int64]*Session)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.started = s.now()
+	var id [20]byte
+	_, _ = rand.Read(id[:]) // never fails
+	s.runID = hex.EncodeToString(id[:])
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.table = newTable(opts.Engine.Table())
+	_, s.engineDebugs = opts.Engine.Table().Lookup("debug")
+	s.slowlog = observe.NewSlowlog(int(opts.Config.Int("slowlog-max-len")))
+	s.settings.follow(opts.Config, s.slowlog)
+	return s
+}
+
+// Close ends waits that are under way. Open sessions are their owner's to
+// close.
+func (s *Server) Close() { s.cancel() }
+
+// Counters returns the node's counters.
+func (s *Server) Counters() *observe.Counters { return s.opts.Counters }
+
+// Config returns the node's configuration.
+func (s *Server) Config() *config.Config { return s.opts.Config }
+
+// Open begins a conversation. The caller calls Run for what the client sends
+// and, at the end, Close.
+func (s *Server) Open(peer Peer, out Output) *Session {
+	session := &Session{
+		srv: s, id: s.nextID.Add(1), peer: peer, out: out, born: s.now(),
+		proto: reply.RESP2, authed: s.settings.password.Load() == nil,
+		idle: make(chan struct{}, 1),
+	}
+	session.scratch = reply.NewWriter(reply.RESP2, nil)
+	session.quiet.SetProto(reply.RESP2)
+	session.shown = shown{proto: reply.RESP2, multi: -1, user: defaultUser}
+	session.lastActive.Store(session.born.UnixNano())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[session.id] = session
+	return session
+}
+
+// all returns the open sessions in the order of their ids.
+func (s *Server) all() []*Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.sessions), func(a, b *Session) int { return int(a.id - b.id) })
+}
+
+// Len returns the number of open sessions.
+func (s *Server) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// FlushAll tells the sessions that this node's state was replaced by a
+// snapshot: what they watched may have changed unseen.
+func (s *Server) FlushAll() {
+	for _, session := range s.all() {
+		session.watchLost.Store(true)
+	}
+}
+
+// settings are directives that are read for every command.
+type settings struct {
+	password       atomic.Pointer[string] // nil: none is required
+	consistency    atomic.Uint32          // a Consistency
+	slowerThan     atomic.Int64           // ns; -1: nothing is slow
+	spikeThreshold atomic.Int64           // ns; 0: off
+	trackLatency   atomic.Bool
+}
+
+func (s *settings) follow(c *config.Config, slow *observe.Slowlog) {
+	on := func(name string, set func()) {
+		set()
+		c.OnSet(name, func(string) error {
+			set()
+			return nil
+		})
+	}
+	on("requirepass", func() {
+		s.password.Store(nil)
+		if p := c.String("requirepass"); p != "" {
+			s.password.Store(&p)
+		}
+	})
+	on("read-consistency", func() {
+		level, _ := parseConsistency(c.String("read-consistency"))
+		s.consistency.Store(uint32(level))
+	})
+	on("slowlog-log-slower-than", func() {
+		s.slowerThan.Store(microseconds(c.Int("slowlog-log-slower-than")))
+	})
+	on("slowlog-max-len", func() { slow.SetLimit(int(c.Int("slowlog-max-len"))) })
+	on("latency-monitor-threshold", func() {
+		s.spikeThreshold.Store(c.Int("latency-monitor-threshold") * int64(time.Millisecond))
+	})
+	on("latency-tracking", func() { s.trackLatency.Store(c.Bool("latency-tracking")) })
+}
+
+// microseconds returns n microseconds in nanoseconds, -1 if n is negative.
+func microseconds(n int64) int64 {
+	if n < 0 {
+		return -1
+	}
+	return min(n, int64(time.Hour/time.Microsecond)) * int64(time.Microsecond)
+}

@@ -1,0 +1,149 @@
+package session
+
+import (
+	"bytes"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/fsm"
+)
+
+// Session is one client's conversation. Run and Close are called by the
+// connection's goroutine; the methods of fsm.Conn by the node's.
+//
+// Whoever executes the connection's commands owns the plain fields: that is
+// the connection's goroutine, or the node's while that waits for a
+// transaction with session commands in it.
+type Session struct {
+	srv  *Server
+	id   int64
+	peer Peer
+	out  Output
+	born time.Time
+
+	proto    reply.Proto
+	db       int
+	authed   bool
+	user     string
+	closing  bool
+	silence  silence
+	aware    bool // showed that it follows MOVED
+	capable  bool // announced CLIENT CAPA redirect
+	readonly bool // READONLY was called
+	level    levelChoice
+	tx       *transaction // nil outside MULTI
+	watches  []fsm.Watch
+	deferred []func() // by session commands inside a transaction, run after it
+
+	// What the pipeline under way has come to; see the package's comment.
+	// Invariant: steps is empty when an op is added.
+	steps   []step
+	ops     []fsm.Op
+	scratch *reply.Writer
+	keys    []command.KeyPos // reused
+
+	inflight atomic.Int64  // ops submitted and not answered
+	idle     chan struct{} // one token when inflight has come to 0
+	doubt    atomic.Bool   // an answer was in doubt, and none has come since
+	fencing  atomic.Bool   // what is in flight is a fence: its answer is dropped
+
+	writer *reply.Writer // guarded by the output's lock; takes the replies under way
+	mark   int           // guarded by the output's lock; where in writer they began
+	quiet  reply.Writer  // guarded by the output's lock; takes what the client shall not see
+
+	watchLost  atomic.Bool
+	lastActive atomic.Int64 // Unix nanoseconds
+	lastCmd    atomic.Pointer[entry]
+	commands   atomic.Uint64
+
+	mu    sync.Mutex
+	shown shown // guarded by mu
+	subs  subs  // changed with mu held, by the owner, who may read it without
+}
+
+// shown is what other sessions see of this one, in CLIENT LIST.
+type shown struct {
+	name, libName, libVersion string
+	db                        int
+	proto                     reply.Proto
+	multi                     int // commands queued; -1 outside MULTI
+	watching                  int
+	noEvict, noTouch          bool
+	readonly, monitor         bool
+	user                      string
+}
+
+// ID returns the connection's id, as CLIENT ID gives it.
+func (s *Session) ID() int64 { return s.id }
+
+// Trusted reports whether the client is authenticated.
+func (s *Session) Trusted() bool { return s.authed }
+
+// IdleSince returns when the client last sent a command, and whether the
+// client may be closed for being idle: subscribers may not.
+func (s *Session) IdleSince() (at time.Time, mayClose bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Unix(0, s.lastActive.Load()), s.subs.len() == 0 && !s.shown.monitor && s.inflight.Load() == 0
+}
+
+// Close ends the conversation: subscriptions and watches are gone, replies
+// that still come are dropped by the output.
+func (s *Session) Close() {
+	s.srv.mu.Lock()
+	delete(s.srv.sessions, s.id)
+	s.srv.mu.Unlock()
+	s.dropSubscriptions()
+	s.srv.monitors.remove(s)
+}
+
+// BeginReplies implements fsm.Conn.
+func (s *Session) BeginReplies() *reply.Writer {
+	s.writer = s.out.Begin()
+	if s.fencing.Load() || s.silence == silent {
+		s.quiet.Reset(nil)
+		s.writer = &s.quiet
+	}
+	s.mark = s.writer.Mark()
+	return s.writer
+}
+
+// EndReplies implements fsm.Conn.
+func (s *Session) EndReplies(n int) {
+	replies := s.writer.Bytes()[s.mark:]
+	s.doubt.Store(doubtful(replies))
+	s.srv.countErrors(replies, n)
+	s.out.End()
+	s.out.SendSoon()
+	if s.inflight.Add(-int64(n)) == 0 {
+		select {
+		case s.idle <- struct{}{}:
+		default: // a token is there
+		}
+	}
+}
+
+// waitIdle waits until all that was submitted has been answered.
+func (s *Session) waitIdle() {
+	for s.inflight.Load() > 0 {
+		<-s.idle
+	}
+}
+
+var inDoubt = []byte("-INDOUBT ")
+
+// doubtful reports whether the first or the last of the replies says that its
+// outcome is not known.
+func doubtful(replies []byte) bool {
+	if bytes.HasPrefix(replies, inDoubt) {
+		return true
+	}
+	if len(replies) < len(inDoubt) {
+		return false
+	}
+	last := bytes.LastIndexByte(replies[:len(replies)-1], '\n')
+	return bytes.HasPrefix(replies[last+1:], inDoubt)
+}

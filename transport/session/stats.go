@@ -1,0 +1,68 @@
+package session
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/transport/observe"
+)
+
+// took notes how long a command took that was executed here.
+func (s *Server) took(by *Session, e *entry, args [][]byte, started time.Time) {
+	now := s.now()
+	d := now.Sub(started)
+	e.stats.Called(d, s.settings.trackLatency.Load())
+	if slow := s.settings.slowerThan.Load(); slow >= 0 && int64(d) >= slow && !e.Flags.Has(command.SkipSlowlog) {
+		s.slowlog.Add(observe.Slow{At: now, Duration: d, Args: args, Addr: by.peer.Addr, Client: by.Name()})
+	}
+	if threshold := s.settings.spikeThreshold.Load(); threshold > 0 && int64(d) >= threshold {
+		event := "command"
+		if e.Flags.Has(command.Fast) {
+			event = "fast-command"
+		}
+		s.spikes.Add(event, now, d)
+	}
+}
+
+// countErrors counts the errors among n top-level replies. Most times there
+// are none, and one look for a '-' tells.
+func (s *Server) countErrors(replies []byte, n int) {
+	if bytes.IndexByte(replies, '-') < 0 || n == 1 && replies[0] != '-' {
+		return
+	}
+	for len(replies) > 0 {
+		if replies[0] == '-' {
+			line, _, _ := bytes.Cut(replies[1:], []byte{'\r'})
+			code, _, _ := bytes.Cut(line, []byte{' '})
+			s.opts.Counters.CountError(string(code))
+		}
+		replies = afterReply(replies)
+	}
+}
+
+// afterReply returns what follows the first reply in b, which is whole.
+func afterReply(b []byte) []byte {
+	for left := 1; left > 0 && len(b) > 0; left-- {
+		kind := b[0]
+		end := bytes.IndexByte(b, '\n')
+		if end < 0 {
+			return nil
+		}
+		n, err := strconv.Atoi(string(b[1:max(end-1, 1)]))
+		b = b[end+1:]
+		if err != nil || n < 0 {
+			continue
+		}
+		switch kind {
+		case '$', '=', '!':
+			b = b[min(n+2, len(b)):]
+		case '*', '~', '>':
+			left += n
+		case '%':
+			left += 2 * n
+		}
+	}
+	return b
+}

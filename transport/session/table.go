@@ -1,0 +1,88 @@
+package session
+
+import (
+	"slices"
+
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/transport/observe"
+)
+
+// row is a command of the session: what describes it, and what carries it out.
+type row struct {
+	command.Spec
+	do func(*Session, *request)
+	// rides: the answer depends on the arguments and the clock alone, so it
+	// may be given at its place behind writes in flight.
+	rides bool
+	// prompt: executed at once inside MULTI too, not queued.
+	prompt bool
+	// waits: waits for the cluster, which a transaction must not.
+	waits bool
+	// data: the engine has the command too; inside MULTI it is the engine's.
+	data bool
+}
+
+// request is one execution of a session command.
+type request struct {
+	args [][]byte
+	out  *reply.Writer
+	// inTx: the output is locked and the caller is not the connection's
+	// goroutine, which waits meanwhile.
+	inTx bool
+}
+
+func (r *request) fail(e reply.Error) { r.out.Error(e) }
+
+// entry is a command as sessions see it.
+type entry struct {
+	*command.Spec
+	row   *row // nil: the engine's alone
+	stats observe.Command
+}
+
+// engines reports whether the engine carries the command out.
+func (e *entry) engines() bool { return e.row == nil }
+
+// reads reports whether it is carried out by the engine and changes nothing.
+func (e *entry) reads() bool { return e.row == nil && e.Flags.Has(command.ReadOnly) }
+
+type table struct {
+	*command.Table[*entry]
+	all []*entry // by name
+}
+
+// newTable joins the session's commands and the engine's. Where both have
+// one, the session's row stands, and knows of the engine's.
+func newTable(data *command.Table[*call.Row]) *table {
+	var entries []*entry
+	own := make(map[string]bool)
+	rows := rows()
+	for i := range rows {
+		r := &rows[i]
+		_, r.data = data.Lookup(r.Name)
+		own[r.Name] = true
+		entries = append(entries, &entry{Spec: &r.Spec, row: r})
+	}
+	for _, name := range data.Names() {
+		if !own[name] {
+			r, _ := data.Lookup(name)
+			entries = append(entries, &entry{Spec: &r.Spec})
+		}
+	}
+	t := &table{Table: command.NewTable(entries, func(e *entry) *command.Spec { return e.Spec })}
+	for _, name := range t.Names() {
+		e, _ := t.Lookup(name)
+		t.all = append(t.all, e)
+	}
+	return t
+}
+
+// rows returns the session's commands. Each group's file opens with its rows.
+func rows() []row {
+	return slices.Concat(
+		connectionRows, clientRows, transactionRows, pubsubRows, serverRows, configRows, commandRows,
+		clusterRows, latencyRows,
+	)
+}
