@@ -12,10 +12,13 @@ import (
 // group's file opens with its rows.
 func All() []call.Row {
 	return slices.Concat(
+		stringRows,
+		genericRows,
 		listRows,
 		hashRows,
 		setRows,
 		zsetRows,
+		streamRows,
 		publishRows,
 	)
 }
