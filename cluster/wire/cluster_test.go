@@ -24,6 +24,8 @@ type register struct {
 	value string
 	count int
 	index uint64
+
+	applied chan uint64 // gets every index, if not nil
 }
 
 func (f *register) Apply(l *raft.Log) any {
@@ -31,6 +33,9 @@ func (f *register) Apply(l *raft.Log) any {
 	defer f.mu.Unlock()
 	f.value, f.index = string(l.Data), l.Index
 	f.count++
+	if f.applied != nil {
+		f.applied <- l.Index
+	}
 	return nil
 }
 
@@ -73,7 +78,7 @@ type member struct {
 // group is a cluster in memory. It must be made inside a synctest bubble or
 // over real sockets, and stopped there.
 type group struct {
-	t       *testing.T
+	t       testing.TB
 	net     *memnet.Network
 	members []*member
 }
@@ -111,7 +116,7 @@ func (g *group) start(m *member, noVote time.Duration) {
 	startMember(g.t, m, g.net.Node(string(m.id), string(m.addr)), noVote)
 }
 
-func startMember(t *testing.T, m *member, s wire.Streams, noVote time.Duration) {
+func startMember(t testing.TB, m *member, s wire.Streams, noVote time.Duration) {
 	t.Helper()
 	w, err := wire.New(wire.Options{Streams: s, LocalID: m.id, HeartbeatTimeout: heartbeat, NoVoteFor: noVote, Log: quiet})
 	if err != nil {
@@ -179,7 +184,7 @@ func (g *group) others(m *member) []*member {
 	return out
 }
 
-func (m *member) apply(t *testing.T, v string) uint64 {
+func (m *member) apply(t testing.TB, v string) uint64 {
 	t.Helper()
 	f := m.raft.Apply([]byte(v), 5*time.Second)
 	if err := f.Error(); err != nil {

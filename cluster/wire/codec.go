@@ -147,8 +147,8 @@ func (d *decoder) header() raft.RPCHeader {
 	}
 }
 
-// The deprecated fields Leader and Candidate repeat the header's address; they
-// are not sent and are filled from it.
+// The deprecated fields Leader and Candidate repeat the header's address, which
+// raft prefers; they are not sent.
 
 func (e *encoder) appendEntries(m *raft.AppendEntriesRequest) {
 	e.u8(kindAppend)
@@ -165,7 +165,6 @@ func (e *encoder) appendEntries(m *raft.AppendEntriesRequest) {
 
 func (d *decoder) appendEntries() *raft.AppendEntriesRequest {
 	m := &raft.AppendEntriesRequest{RPCHeader: d.header()}
-	m.Leader = m.Addr
 	m.Term = d.u64()
 	m.PrevLogEntry = d.u64()
 	m.PrevLogTerm = d.u64()
@@ -257,7 +256,6 @@ func (e *encoder) vote(m *raft.RequestVoteRequest) {
 
 func (d *decoder) vote() *raft.RequestVoteRequest {
 	m := &raft.RequestVoteRequest{RPCHeader: d.header()}
-	m.Candidate = m.Addr
 	m.Term, m.LastLogIndex, m.LastLogTerm = d.u64(), d.u64(), d.u64()
 	m.LeadershipTransfer = d.flag()
 	return m
@@ -316,7 +314,6 @@ func (e *encoder) snapshot(m *raft.InstallSnapshotRequest) {
 
 func (d *decoder) snapshot() *raft.InstallSnapshotRequest {
 	m := &raft.InstallSnapshotRequest{RPCHeader: d.header()}
-	m.Leader = m.Addr
 	m.SnapshotVersion = raft.SnapshotVersion(d.u8())
 	m.Term, m.LastLogIndex, m.LastLogTerm = d.u64(), d.u64(), d.u64()
 	m.ConfigurationIndex = d.u64()

@@ -28,19 +28,19 @@ var messages = []struct {
 	m    any
 }{
 	{"append", &raft.AppendEntriesRequest{
-		RPCHeader: header, Leader: header.Addr, Term: 7, PrevLogEntry: 41, PrevLogTerm: 6, LeaderCommitIndex: 40,
+		RPCHeader: header, Term: 7, PrevLogEntry: 41, PrevLogTerm: 6, LeaderCommitIndex: 40,
 		Entries: []*raft.Log{
 			{Index: 42, Term: 7, Type: raft.LogCommand, Data: []byte("data"), Extensions: []byte("ext"), AppendedAt: time.Unix(1, 2)},
 			{Index: 43, Term: 7, Type: raft.LogConfiguration, Data: bytes.Repeat([]byte("c"), 300)},
 			{Index: 44, Term: 7, Type: raft.LogNoop},
 		},
 	}},
-	{"heartbeat", &raft.AppendEntriesRequest{RPCHeader: header, Leader: header.Addr, Term: 7}},
-	{"vote", &raft.RequestVoteRequest{RPCHeader: header, Candidate: header.Addr, Term: 8, LastLogIndex: 9, LastLogTerm: 7, LeadershipTransfer: true}},
+	{"heartbeat", &raft.AppendEntriesRequest{RPCHeader: header, Term: 7}},
+	{"vote", &raft.RequestVoteRequest{RPCHeader: header, Term: 8, LastLogIndex: 9, LastLogTerm: 7, LeadershipTransfer: true}},
 	{"prevote", &raft.RequestPreVoteRequest{RPCHeader: header, Term: 8, LastLogIndex: 9, LastLogTerm: 7}},
 	{"timeout", timeoutAt{&raft.TimeoutNowRequest{RPCHeader: header}, 12}},
 	{"snapshot", &raft.InstallSnapshotRequest{
-		RPCHeader: header, Leader: header.Addr, SnapshotVersion: 1, Term: 3, LastLogIndex: 100, LastLogTerm: 2,
+		RPCHeader: header, SnapshotVersion: 1, Term: 3, LastLogIndex: 100, LastLogTerm: 2,
 		Configuration: []byte("conf"), ConfigurationIndex: 5, Peers: []byte("p"), Size: 1 << 33,
 	}},
 	{"append-answer", appendAnswer{&raft.AppendEntriesResponse{Term: 7, LastLog: 44, Success: true, NoRetryBackoff: true}, true}},

@@ -122,7 +122,10 @@ func (s *server) ready(h raft.RPCHeader) error {
 	if string(h.ID) != s.peer {
 		return errImpostor
 	}
-	return nil
+	if len(h.Addr) == 0 { // raft would forget its leader over it
+		s.dec.fail("no address")
+	}
+	return s.dec.err
 }
 
 func (s *server) appendEntries() (func(), error) {

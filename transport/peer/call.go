@@ -15,8 +15,8 @@ import (
 )
 
 // Method serves one method of calls. ctx ends with the caller's deadline, with
-// the connection and with the port. req is the method's to keep. An error
-// reaches the caller as a RemoteError with the error's text.
+// the connection and with the port, whose Close waits for the method to return.
+// req is the method's to keep. An error reaches the caller as a RemoteError with the error's text.
 type Method func(ctx context.Context, from Info, req []byte) ([]byte, error)
 
 // RemoteError is an error that the far side's method returned: the call was made.
