@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/cluster/wire"
+	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/fsm/entry"
 	"github.com/quorate/quorate/transport/peer"
@@ -346,12 +347,21 @@ func (n *Node) prepareToLead(ctx context.Context, term uint64) {
 		if err := n.packer.add(entry.PartGenesis, "", newGenesis()); err != nil {
 			return
 		}
+		if len(n.opts.Settings) > 0 {
+			n.Submit(&fsm.Request{Conn: nobody{}, Ops: []fsm.Op{{Kind: fsm.OpSettings, Args: n.opts.Settings}}})
+		}
 	}
 	if n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && ctx.Err() == nil {
 		n.readyTerm.Store(term)
 		n.opts.Log.Info("ready to serve as leader", "term", term)
 	}
 }
+
+// nobody takes the reply to what the node itself submits.
+type nobody struct{}
+
+func (nobody) BeginReplies() *reply.Writer { return new(reply.Writer) }
+func (nobody) EndReplies(int)              {}
 
 // takeBatches serves the stream of another node's batches.
 func (n *Node) takeBatches(in *peer.Incoming) {

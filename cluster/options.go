@@ -58,6 +58,10 @@ type Options struct {
 	// time. It relies on monotonic clocks that do not stop.
 	ReadLease bool
 
+	// Settings are the cluster-wide settings with which a new cluster begins:
+	// names and values alternate.
+	Settings [][]byte
+
 	Engine *engine.Engine
 	// Flush writes out the replies that the node has given.
 	Flush func()

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/cluster/raftlog"
 )
 
 const (
@@ -47,6 +49,14 @@ func (n *Node) SetSavePoints(points []SavePoint) {
 	n.snapshots.mu.Lock()
 	defer n.snapshots.mu.Unlock()
 	n.snapshots.points = points
+}
+
+// SetSync changes when log entries are fsynced. It has no effect on
+// log-store boltdb, which always does.
+func (n *Node) SetSync(p raftlog.Policy) {
+	if n.store.own != nil {
+		n.store.own.SetPolicy(p)
+	}
 }
 
 func (s *snapshotter) run(ctx context.Context) {

@@ -10,18 +10,22 @@ import (
 // Apply calls f with the lock held for writing. The Step is valid during the
 // call only. It is called by package fsm alone, by one goroutine.
 func (e *Engine) Apply(f func(*Step)) {
-	for _, m := range e.apply(f) {
+	published, resettled := e.apply(f)
+	for _, m := range published {
 		e.opts.Publish(m)
+	}
+	if resettled {
+		e.opts.Settings(e.AllSettings())
 	}
 }
 
-func (e *Engine) apply(f func(*Step)) []Message {
+func (e *Engine) apply(f func(*Step)) (published []Message, resettled bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f(&Step{engine: e})
-	published := e.outbox
-	e.outbox = nil
-	return published
+	published, resettled = e.outbox, e.resettled
+	e.outbox, e.resettled = nil, false
+	return published, resettled
 }
 
 // Step changes the state, one log entry after the other.

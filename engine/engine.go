@@ -54,6 +54,9 @@ type Options struct {
 	// published. It is called after Apply, in the log's order, without the
 	// lock, and must not block.
 	Publish func(Message)
+	// Settings is told of the cluster-wide settings when they change. It is
+	// called after Apply or Restore, without the lock.
+	Settings func(map[string]string)
 	// Log takes what an operator should know: a command that panicked.
 	Log *slog.Logger
 }
@@ -71,13 +74,14 @@ type Engine struct {
 	opts   Options
 	panics atomic.Uint64
 
-	mu       sync.RWMutex
-	env      call.Env       // guarded by mu, with all that it points to
-	settings call.Settings  // guarded by mu
-	scripts  *script.Engine // guarded by mu
-	seed     seed.Seed      // guarded by mu
-	clock    int64          // guarded by mu; the log clock, Unix milliseconds
-	outbox   []Message      // guarded by mu; published by the Apply under way
+	mu        sync.RWMutex
+	env       call.Env       // guarded by mu, with all that it points to
+	settings  call.Settings  // guarded by mu
+	scripts   *script.Engine // guarded by mu
+	seed      seed.Seed      // guarded by mu
+	clock     int64          // guarded by mu; the log clock, Unix milliseconds
+	outbox    []Message      // guarded by mu; published by the Apply under way
+	resettled bool           // guarded by mu; settings were changed by the Apply under way
 }
 
 // New returns an empty engine. Its order of keys and members is not the
@@ -89,6 +93,9 @@ func New(opts Options) *Engine {
 	}
 	if e.opts.Publish == nil {
 		e.opts.Publish = func(Message) {}
+	}
+	if e.opts.Settings == nil {
+		e.opts.Settings = func(map[string]string) {}
 	}
 	if e.opts.Log == nil {
 		e.opts.Log = slog.New(slog.DiscardHandler)

@@ -100,5 +100,6 @@ func (s *Step) Set(pairs [][]byte) error {
 		}
 	}
 	s.engine.settings = changed
+	s.engine.resettled = true
 	return nil
 }
