@@ -54,11 +54,19 @@ func (e Encoding) String() string {
 type Object interface {
 	// Freeze returns the object's present content as an object that later changes of the receiver do not
 	// touch. It is called under the write lock, or under the read lock by the one goroutine that writes a
-	// snapshot, with readers of the receiver beside it. What it returns is read without any lock.
+	// snapshot, with readers of the receiver beside it. What it returns is read without any lock, and is
+	// not changed unless Freeze is called on it too: only then does it own what it changes.
 	Freeze() Object
 
 	// MemBytes returns the memory the object holds, in bytes, in constant time.
 	MemBytes() int
+}
+
+// Clone returns a copy of o that is changed independently of it.
+func Clone(o Object) Object {
+	c := o.Freeze()
+	c.Freeze()
+	return c
 }
 
 // A Value is what a key holds: Packed bytes, or an Object when that is not nil.
