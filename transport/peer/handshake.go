@@ -330,8 +330,8 @@ func (p *Port) admit(c net.Conn) (Kind, Info, error) {
 		verdict = refusedKind
 	}
 	refuse := func(r refusal) (Kind, Info, error) {
+		p.refused(r, remote, nil) // counted before the other side knows
 		c.Write([]byte{byte(r)})
-		p.refused(r, remote, nil)
 		return 0, Info{}, r.err()
 	}
 	if verdict != accepted {
