@@ -1,0 +1,65 @@
+# Targets for people; .ci/run calls the same ones.
+
+GO       ?= go
+TOOLS    := $(CURDIR)/bin/tools
+GOFUMPT  := $(TOOLS)/gofumpt
+STATIC   := $(TOOLS)/staticcheck
+IMAGE    ?= quorate:latest
+
+.PHONY: build demo test check race fuzz oracle e2e compose bench image tools clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate
+
+# Three nodes on this machine; Ctrl-C stops them.
+demo: build
+	bin/quorate demo
+
+test:
+	$(GO) test ./...
+
+# What must hold before a change goes in.
+check: tools
+	@unformatted=$$($(GOFUMPT) -l .); test -z "$$unformatted" || { echo "not formatted:" $$unformatted; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./...
+	$(STATIC) -tags e2e ./...
+	$(MAKE) race fuzz
+
+race:
+	$(GO) test -race -timeout 20m ./...
+
+# A few seconds of each fuzz target: enough to find what a change broke.
+FUZZTIME ?= 3s
+fuzz:
+	GO=$(GO) FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+# The datadriven scripts against a real redis-server.
+oracle:
+	QUORATE_ORACLE=$$(command -v redis-server) $(GO) test ./engine/... -run 'Oracle|Transcript|Facts' -count=1
+
+# Real processes: the guide, killed leaders, restarts, snapshots.
+e2e: build
+	$(GO) test -tags e2e -count=1 -timeout 20m ./scripts/e2e
+
+# The shipped compose file, where a Docker engine answers.
+compose: image
+	$(GO) test -tags compose -count=1 -timeout 10m ./scripts/e2e -run Compose
+
+bench: build
+	scripts/bench.sh
+
+# A static binary in an empty image: needs no other image to build.
+image: build
+	docker build -q -f deploy/Dockerfile.scratch -t $(IMAGE) .
+
+tools: $(GOFUMPT) $(STATIC)
+
+$(GOFUMPT):
+	GOBIN=$(TOOLS) $(GO) install mvdan.cc/gofumpt@v0.12.0
+
+$(STATIC):
+	GOBIN=$(TOOLS) $(GO) install honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+clean:
+	rm -rf bin

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the tree for FUZZTIME each.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+go=${GO:-go}
+grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do
+	sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$dir"/*_test.go | sort -u | while read -r target; do
+		echo "fuzz $dir $target"
+		"$go" test "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-3s}" </dev/null | tail -n 1
+	done
+done
