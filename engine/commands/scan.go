@@ -17,19 +17,24 @@ type scanOptions struct {
 	typ     []byte // of keys to return, nil for all; TYPE
 }
 
-// parseCursor reads argument i, or replies with an error.
+// parseCursor reads argument i, or replies with an error. It takes what C's
+// strtoul takes: nothing is 0, and a negative number wraps around.
 func parseCursor(c *call.Call, i int) (uint64, bool) {
 	arg := string(c.Args[i])
 	if arg == "" {
-		return 0, true // as redis-server has it
+		return 0, true
 	}
-	if arg[0] == '+' {
+	negative := arg[0] == '-'
+	if negative || arg[0] == '+' {
 		arg = arg[1:]
 	}
 	cursor, err := strconv.ParseUint(arg, 10, 64)
 	if err != nil {
 		c.Fail(reply.ErrInvalidCursor)
 		return 0, false
+	}
+	if negative {
+		return -cursor, true
 	}
 	return cursor, true
 }

@@ -56,6 +56,16 @@ func zsetLimits(c *call.Call) zset.Limits {
 	return zset.Limits{Entries: c.Settings.ZsetMaxListpackEntries, Value: c.Settings.ZsetMaxListpackValue}
 }
 
+// newZset returns an empty sorted set of the form that suits n members of at
+// most longest bytes, so that it need not change on the way.
+func newZset(c *call.Call, n, longest int) zset.Zset {
+	limits := zsetLimits(c)
+	if n > limits.Entries || longest > limits.Value {
+		return zset.NewLarge(c.Keyspace.Seed())
+	}
+	return zset.New(c.Keyspace.Seed(), nil)
+}
+
 // zsetValue returns z as what a key holds.
 func zsetValue(z *zset.Zset) keyspace.Value {
 	if l := z.Object(); l != nil {

@@ -261,9 +261,8 @@ func zrangestore(c *call.Call) {
 	if !ok {
 		return
 	}
-	target := zset.New(c.Keyspace.Seed(), nil)
 	from, to := r.ranks(&source.Zset)
-	limits := zsetLimits(c)
+	target, limits := newZset(c, to-from, 0), zsetLimits(c)
 	for member, score := range source.Ascend(from) {
 		if from == to {
 			break

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strings"
@@ -27,13 +28,13 @@ func (in *zsetInput) len() int {
 	return in.set.Len()
 }
 
-// score returns the member's weighted score.
+// score returns the member's score times the weight, which may be no number.
 func (in *zsetInput) score(member []byte) (float64, bool) {
 	if in.zset == nil {
-		return in.weigh(1), in.set.Has(member)
+		return in.weight, in.set.Has(member)
 	}
 	score, ok := in.zset.Score(member)
-	return in.weigh(score), ok
+	return score * in.weight, ok
 }
 
 // weigh returns score times the weight; what is no number counts as 0.
@@ -62,10 +63,10 @@ func (in *zsetInput) each(yield func(member []byte, score float64) bool) {
 	}
 }
 
-// aggregate makes one score of two.
+// aggregate makes one score of two, of which b alone may be no number.
 type aggregate func(a, b float64) float64
 
-// sumScores adds scores; opposite infinities make 0.
+// sumScores adds scores; what is no number makes 0.
 func sumScores(a, b float64) float64 {
 	if s := a + b; !math.IsNaN(s) {
 		return s
@@ -222,36 +223,83 @@ func (z *zsetCombination) parseAggregate(c *call.Call, i int) bool {
 	return true
 }
 
-// carryOut returns the outcome as a new sorted set.
-func (z *zsetCombination) carryOut(c *call.Call) zset.Zset {
-	out, limits := zset.New(c.Keyspace.Seed(), nil), zsetLimits(c)
+// scored is a member of an outcome.
+type scored struct {
+	member []byte
+	score  float64
+}
+
+// outcome collects what comes out of a combination. It keeps the sign of a zero,
+// as redis-server does until a small outcome is stored.
+type outcome struct {
+	members []scored
+	text    []byte // what members alias
+}
+
+func (o *outcome) add(member []byte, score float64) {
+	from := len(o.text)
+	o.text = append(o.text, member...)
+	o.members = append(o.members, scored{o.text[from:len(o.text):len(o.text)], score})
+}
+
+// sort brings the members into the order of a sorted set.
+func (o *outcome) sort() {
+	slices.SortFunc(o.members, func(a, b scored) int {
+		switch {
+		case a.score < b.score:
+			return -1
+		case a.score > b.score:
+			return 1
+		}
+		return bytes.Compare(a.member, b.member)
+	})
+}
+
+// carryOut returns the outcome in order.
+func (z *zsetCombination) carryOut() []scored {
+	var out outcome
 	switch z.op {
 	case union:
-		z.smallestFirst()
-		for i := range z.inputs {
-			z.inputs[i].each(func(member []byte, score float64) bool {
-				if before, ok := out.Score(member); ok {
-					score = z.aggregate(before, score)
-				}
-				out.Add(member, score, limits)
-				return true
-			})
-		}
+		z.union(&out)
 	case intersection:
 		z.common(func(member []byte, score float64) bool {
-			out.Add(member, score, limits)
+			out.add(member, score)
 			return true
 		})
 	case difference:
-		others := z.inputs[1:]
-		z.inputs[0].each(func(member []byte, score float64) bool {
-			if !slices.ContainsFunc(others, func(in zsetInput) bool { _, ok := in.score(member); return ok }) {
-				out.Add(member, score, limits)
+		z.difference(&out)
+	}
+	out.sort()
+	return out.members
+}
+
+func (z *zsetCombination) union(out *outcome) {
+	z.smallestFirst()
+	index := make(map[string]int) // of out.members by member
+	for i := range z.inputs {
+		z.inputs[i].each(func(member []byte, score float64) bool {
+			if at, ok := index[string(member)]; ok {
+				out.members[at].score = z.aggregate(out.members[at].score, score)
+				return true
 			}
+			index[string(member)] = len(out.members)
+			out.add(member, score)
 			return true
 		})
 	}
-	return out
+}
+
+func (z *zsetCombination) difference(out *outcome) {
+	others := z.inputs[1:]
+	z.inputs[0].each(func(member []byte, score float64) bool {
+		for i := range others {
+			if _, ok := others[i].score(member); ok {
+				return true
+			}
+		}
+		out.add(member, score)
+		return true
+	})
 }
 
 // smallestFirst orders the inputs by size. Sums of scores depend on the order in
@@ -286,10 +334,10 @@ func replyCombination(c *call.Call, op zsetOp) {
 	if !z.parse(c, 1, toReply) {
 		return
 	}
-	outcome := z.carryOut(c)
-	replyMembers(c.Out, outcome.Len(), z.withScores)
-	for member, score := range outcome.Ascend(0) {
-		replyMember(c.Out, member, score, z.withScores)
+	members := z.carryOut()
+	replyMembers(c.Out, len(members), z.withScores)
+	for _, m := range members {
+		replyMember(c.Out, m.member, m.score, z.withScores)
 	}
 }
 
@@ -319,6 +367,14 @@ func storeCombination(c *call.Call, op zsetOp) {
 	if !z.parse(c, 2, toStore) {
 		return
 	}
-	outcome := z.carryOut(c)
-	replaceZset(c, c.Args[1], &outcome, op.storeEvent())
+	members := z.carryOut()
+	longest := 0
+	for _, m := range members {
+		longest = max(longest, len(m.member))
+	}
+	stored, limits := newZset(c, len(members), longest), zsetLimits(c)
+	for _, m := range members {
+		stored.Add(m.member, m.score, limits)
+	}
+	replaceZset(c, c.Args[1], &stored, op.storeEvent())
 }

@@ -54,6 +54,10 @@ func startServer(t *testing.T) *server {
 	return nil
 }
 
+// Server starts a redis-server that ends with the test, and returns it as a
+// target.
+func Server(t *testing.T, proto reply.Proto) Target { return startServer(t).open(t, proto) }
+
 // Ask returns the RESP3 reply of a redis-server that has just been started.
 func Ask(t *testing.T, args ...string) reply.Value {
 	return startServer(t).open(t, reply.RESP3).must(args...)
