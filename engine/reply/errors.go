@@ -1,6 +1,9 @@
 package reply
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Error is an error reply: a code in capitals, a space, and a sentence.
 // Clients match on these texts, so each stands here once.
@@ -127,10 +130,9 @@ func UnknownCommand(args [][]byte) Error {
 	return Error(fmt.Sprintf("ERR unknown command '%s', with args beginning with: %s", clip(args[0], 128), quoted))
 }
 
-// UnknownSubcommand tells that a container command has no such subcommand;
-// container is written as the client should, in capitals.
+// UnknownSubcommand tells that a container command has no such subcommand.
 func UnknownSubcommand(container string, sub []byte) Error {
-	return Error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", clip(sub, 128), container))
+	return Error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", clip(sub, 128), strings.ToUpper(container)))
 }
 
 func clip(b []byte, n int) []byte {
