@@ -26,8 +26,8 @@ var (
 var genericRows = []call.Row{
 	{Spec: command.Spec{Name: "del", Group: command.Generic, Arity: -2, Flags: command.Write, Keys: command.All(removeKey), Tips: sumOverShards}, Do: del},
 	{Spec: command.Spec{Name: "unlink", Group: command.Generic, Arity: -2, Flags: command.Write | command.Fast, Keys: command.All(removeKey), Tips: sumOverShards}, Do: del},
-	{Spec: command.Spec{Name: "exists", Group: command.Generic, Arity: -2, Flags: command.ReadOnly | command.Fast, Keys: command.All(command.RO), Tips: sumOverShards}, Do: exists},
-	{Spec: command.Spec{Name: "touch", Group: command.Generic, Arity: -2, Flags: command.ReadOnly | command.Fast, Keys: command.All(command.RO), Tips: sumOverShards}, Do: exists},
+	{Spec: command.Spec{Name: "exists", Group: command.Generic, Arity: -2, Flags: command.ReadOnly | command.Fast, Keys: command.All(command.RO), Tips: sumOverShards}, Do: countKeys},
+	{Spec: command.Spec{Name: "touch", Group: command.Generic, Arity: -2, Flags: command.ReadOnly | command.Fast, Keys: command.All(command.RO), Tips: sumOverShards}, Do: countKeys},
 	{Spec: command.Spec{Name: "type", Group: command.Generic, Arity: 2, Flags: command.ReadOnly | command.Fast, Keys: command.One(command.RO)}, Do: typeOf},
 	{Spec: command.Spec{Name: "rename", Group: command.Generic, Arity: 3, Flags: command.Write, Keys: renameKeys(overwriteKey)}, Do: rename},
 	{Spec: command.Spec{Name: "renamenx", Group: command.Generic, Arity: 3, Flags: command.Write | command.Fast, Keys: renameKeys(command.OW | command.Insert)}, Do: renamenx},
@@ -86,8 +86,8 @@ func del(c *call.Call) {
 	c.Out.Int(int64(n))
 }
 
-// exists implements EXISTS and TOUCH key [key ...].
-func exists(c *call.Call) {
+// countKeys implements EXISTS and TOUCH key [key ...].
+func countKeys(c *call.Call) {
 	n := 0
 	for _, key := range c.Args[1:] {
 		if _, found := c.Get(key); found {

@@ -73,7 +73,7 @@ func objectHelp(c *call.Call) {
 		"    Return the number of references of the value associated with the specified",
 		"    <key>.",
 		"HELP",
-		"    Print this help.",
+		"    Prints this help.",
 	}
 	c.Out.Array(len(lines))
 	for _, line := range lines {
