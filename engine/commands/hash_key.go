@@ -6,6 +6,7 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/types/hash"
+	"github.com/quorate/quorate/engine/types/seed"
 )
 
 // hashKey is what a key holds or will hold, as a hash, while a command works on
@@ -25,6 +26,12 @@ var hashBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
+// emptyHash is read where there is no key.
+var emptyHash = func() []byte {
+	h := hash.New(seed.Seed{}, nil)
+	return h.Packed()
+}()
+
 // openHash returns the hash at key for reading, an empty one if there is none.
 // It replies WRONGTYPE itself, and then returns false.
 func openHash(c *call.Call, key []byte) (h hashKey, ok bool) {
@@ -35,7 +42,7 @@ func openHash(c *call.Call, key []byte) (h hashKey, ok bool) {
 	h = hashKey{c: c, key: key, exists: found}
 	switch {
 	case !found:
-		h.Hash = hash.New(c.Keyspace.Seed(), nil)
+		h.Hash = hash.FromPacked(c.Keyspace.Seed(), emptyHash)
 	case e.Object != nil:
 		h.Hash = hash.FromObject(keyspace.Unbox[*hash.Large](e.Object))
 	default:

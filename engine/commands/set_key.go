@@ -5,6 +5,7 @@ import (
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/types/seed"
 	"github.com/quorate/quorate/engine/types/set"
 )
 
@@ -25,6 +26,12 @@ var setBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
+// emptySet is read where there is no key.
+var emptySet = func() []byte {
+	s := set.New(seed.Seed{}, nil)
+	return s.Packed()
+}()
+
 // openSet returns the set at key for reading, an empty one if there is none. It
 // replies WRONGTYPE itself, and then returns false.
 func openSet(c *call.Call, key []byte) (s setKey, ok bool) {
@@ -35,7 +42,7 @@ func openSet(c *call.Call, key []byte) (s setKey, ok bool) {
 	s = setKey{c: c, key: key, exists: found}
 	switch {
 	case !found:
-		s.Set = set.New(c.Keyspace.Seed(), nil)
+		s.Set = set.FromPacked(c.Keyspace.Seed(), emptySet)
 	case e.Object != nil:
 		s.Set = set.FromObject(keyspace.Unbox[*set.Large](e.Object))
 	default:
@@ -127,6 +134,9 @@ func (s *setKey) reply() {
 }
 
 func (s *setKey) replyMembers() {
+	if s.c.Out.Discards() {
+		return
+	}
 	for member := range s.All() {
 		s.c.Out.Bulk(member)
 	}
