@@ -28,9 +28,7 @@
 // it that are not yet the tree's own, and an untouched tree costs nothing.
 package tree
 
-import (
-	"unsafe"
-)
+import "unsafe"
 
 // Tree is an ordered collection of entries with distinct keys. Key and value may
 // be any bytes, the empty key too; a single entry may be as large as memory.
@@ -94,7 +92,8 @@ func (t *Tree) Len() int { return t.n }
 func (t *Tree) MemBytes() int { return t.mem }
 
 // Freeze returns a copy of the tree as it is now, in constant time. Afterwards
-// the tree and the copy may be read and changed by different goroutines.
+// the tree and the copy may be read and changed by different goroutines. Others
+// may read the tree meanwhile: only changes look at its mark.
 func (t *Tree) Freeze() *Tree {
 	frozen := *t
 	frozen.mark, t.mark = new(mark), new(mark)

@@ -378,6 +378,23 @@ func TestFrozenCopyIsIndependent(t *testing.T) {
 	same(t, tr, m)
 }
 
+// A snapshot freezes a tree while others read it; the race detector is the judge.
+func TestFreezeBesideReaders(t *testing.T) {
+	tr, m := New(), model{}
+	for i := range 2000 {
+		tr.Put(key8(uint64(i)), nil)
+		m[string(key8(uint64(i)))] = ""
+	}
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() { same(t, tr, m) })
+	}
+	frozen := tr.Freeze()
+	readers.Wait()
+	tr.DeleteRange(0, 1000)
+	same(t, frozen, m)
+}
+
 func TestOneHugeEntryAmongSmallOnes(t *testing.T) {
 	tr, m := New(), model{}
 	huge := strings.Repeat("x", 200_000)
