@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/quorate/quorate/cluster/hclogslog"
 	"github.com/quorate/quorate/cluster/wire"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
@@ -171,7 +172,7 @@ func (n *Node) raftConfig() *raft.Config {
 	c.SnapshotInterval = 24 * 365 * time.Hour
 	c.SnapshotThreshold = 1 << 62
 	c.TrailingLogs = trailingLogsDefault
-	c.Logger = newRaftLogger(n.opts.Log)
+	c.Logger = hclogslog.New(n.opts.Log)
 	return c
 }
 
