@@ -8,6 +8,12 @@ type (
 	stmt interface{}
 )
 
+// block is a list of statements with a scope of its own.
+type block struct {
+	stmts []stmt
+	line  int // where it begins
+}
+
 type (
 	nilExpr    struct{}
 	boolExpr   struct{ b bool }
@@ -69,33 +75,33 @@ type (
 		line    int
 	}
 	callStmt  struct{ call *callExpr }
-	doStmt    struct{ body []stmt }
+	doStmt    struct{ body block }
 	whileStmt struct {
 		cond expr
-		body []stmt
+		body block
 	}
 	repeatStmt struct {
-		body []stmt
+		body block
 		cond expr
 	}
 	ifStmt struct {
 		clauses   []clause
-		otherwise []stmt
+		otherwise block
 	}
 	clause struct {
 		cond expr
-		body []stmt
+		body block
 	}
 	numericFor struct {
 		v                  *local
 		start, limit, step expr
-		body               []stmt
+		body               block
 		line               int
 	}
 	genericFor struct {
 		vars []*local
 		vals []expr
-		body []stmt
+		body block
 		line int
 	}
 	localFunction struct {
@@ -131,7 +137,7 @@ type function struct {
 	vararg   bool
 	needsArg bool // declares the table arg, as functions with ... that do not use ... do
 	arg      *local
-	body     []stmt
+	body     block
 	captures []capture
 	slots    int
 	line     int

@@ -81,7 +81,9 @@ func baseError(vm *VM, args []Value) []Value {
 	level := vm.OptInt(args, 2, 1)
 	v := first(args)
 	if s, ok := v.Coerce(); ok && level > 0 {
-		v = Text(vm.where(level) + s)
+		where := vm.where(level)
+		vm.ChargeText(len(where) + len(s))
+		v = Text(where + s)
 	}
 	vm.Raise(v)
 	return nil
@@ -159,7 +161,7 @@ const compileSteps = 8 // that compiling a byte of source costs
 func (vm *VM) load(src, name string) []Value {
 	vm.chargeBytes(len(src) * chunkBytesPerByte)
 	vm.Charge(len(src) * compileSteps)
-	c, err := Compile(chunkName(name), src)
+	c, err := compile(chunkName(name, 80), chunkName(name, 60), src)
 	if err != nil {
 		return vm.ret2(Value{}, vm.NewString(err.Error()))
 	}
@@ -167,9 +169,8 @@ func (vm *VM) load(src, name string) []Value {
 }
 
 // chunkName returns how messages show the name of a chunk: names that begin with = or @ as they are, others
-// as the source text that they are, shortened.
-func chunkName(name string) string {
-	const room = 60
+// as the source text that they are, shortened to room, which counts a final zero.
+func chunkName(name string, room int) string {
 	if name == "" {
 		return `[string ""]`
 	}
@@ -237,7 +238,7 @@ func baseXpcall(vm *VM, args []Value) []Value {
 	}
 	handled, again := vm.PCall(handler, raised.Value)
 	if again != nil {
-		return vm.ret2(Bool(false), again.Value)
+		return vm.ret2(Bool(false), Text("error in error handling"))
 	}
 	return vm.ret2(Bool(false), first(handled))
 }
@@ -350,22 +351,10 @@ func (vm *VM) tostring(v Value) Value {
 	if h := vm.metamethod(v, eventToString); h.o != nil {
 		return first(vm.Call(h, v))
 	}
-	switch o := v.o.(type) {
-	case nil:
-		return Text("nil")
-	case *Str:
+	if _, ok := v.o.(*Str); ok {
 		return v
-	case *boolTag:
-		if v.n != 0 {
-			return Text("true")
-		}
-		return Text("false")
-	case *numberTag:
-		return vm.NewString(FormatNumber(v.n))
-	case *Token:
-		return Text(o.text)
 	}
-	return vm.NewString(vm.address(v))
+	return vm.NewString(vm.ToString(v))
 }
 
 // address shows an object as the reference does, with its identity in place of an address.

@@ -16,12 +16,15 @@ const chunkBytesPerByte = 48 // of compiled code, for a byte of source
 
 // Compile compiles source text. name stands before the line in messages. An error is worded as the
 // reference implementation does.
-func Compile(name, source string) (c *Chunk, err error) {
+func Compile(name, source string) (*Chunk, error) { return compile(name, name, source) }
+
+// compile is Compile with a name for syntax errors and one for those at run time.
+func compile(syntaxName, name, source string) (c *Chunk, err error) {
 	if len(source) > MaxSource {
-		return nil, fmt.Errorf("%s: script is longer than %d bytes", name, MaxSource)
+		return nil, fmt.Errorf("%s: script is longer than %d bytes", syntaxName, MaxSource)
 	}
 	if len(source) > 0 && source[0] == '\x1b' {
-		return nil, fmt.Errorf("%s: bad header in precompiled chunk", name)
+		return nil, fmt.Errorf("%s: bad header in precompiled chunk", syntaxName)
 	}
 	defer func() {
 		if r := recover(); r != nil {
@@ -32,7 +35,7 @@ func Compile(name, source string) (c *Chunk, err error) {
 			c, err = nil, e
 		}
 	}()
-	main := (&compiler{chunk: name}).function(parse(name, source))
+	main := (&compiler{chunk: name}).function(parse(syntaxName, source))
 	return &Chunk{main: main, Size: len(source) * chunkBytesPerByte}, nil
 }
 
@@ -94,23 +97,24 @@ func (c *compiler) function(fn *function) *proto {
 }
 
 // block compiles statements; the closure pays for them.
-func (c *compiler) block(body []stmt) execFunc {
+func (c *compiler) block(body block) execFunc {
 	outer := c.weight
 	c.weight = 1
 	c.depth++
-	stmts := make([]execFunc, len(body))
-	for i, s := range body {
+	stmts := make([]execFunc, len(body.stmts))
+	for i, s := range body.stmts {
 		c.node()
 		stmts[i] = c.statement(s)
 		c.done()
 	}
 	c.depth--
-	weight := c.weight
+	weight, line := c.weight, body.line
 	c.weight = outer
 	if len(stmts) == 1 {
 		only := stmts[0]
 		return func(fr *frame) ctl {
 			if fr.vm.steps -= weight; fr.vm.steps < 0 {
+				fr.line = line
 				fr.vm.exhausted()
 			}
 			return only(fr)
@@ -118,6 +122,7 @@ func (c *compiler) block(body []stmt) execFunc {
 	}
 	return func(fr *frame) ctl {
 		if fr.vm.steps -= weight; fr.vm.steps < 0 {
+			fr.line = line
 			fr.vm.exhausted()
 		}
 		for _, s := range stmts {
@@ -363,7 +368,7 @@ func (c *compiler) ifElse(s *ifStmt) execFunc {
 	otherwise := c.block(s.otherwise)
 	if len(branches) == 1 {
 		test, body := branches[0].test, branches[0].body
-		if len(s.otherwise) == 0 {
+		if len(s.otherwise.stmts) == 0 {
 			return func(fr *frame) ctl {
 				if test(fr) {
 					return body(fr)

@@ -80,7 +80,9 @@ func coWrap(vm *VM, args []Value) []Value {
 		if raised != nil {
 			v := raised.Value
 			if s, ok := v.Coerce(); ok {
-				v = Text(vm.where(1) + s)
+				where := vm.where(1)
+				vm.ChargeText(len(where) + len(s))
+				v = Text(where + s)
 			}
 			vm.Raise(v)
 		}
@@ -102,7 +104,7 @@ func coStatus(vm *VM, args []Value) []Value {
 func coYield(vm *VM, args []Value) []Value {
 	co := vm.running
 	if co == nil || vm.native > co.stack.native+1 {
-		vm.Fail("attempt to yield across metamethod/C-call boundary")
+		vm.fault("attempt to yield across metamethod/C-call boundary")
 	}
 	vm.swap(co)
 	vm.running = co.resumer
@@ -121,7 +123,7 @@ func (vm *VM) swap(co *coroutine) { vm.thread, co.stack = co.stack, vm.thread }
 // resume runs the coroutine until it yields, returns or fails.
 func (vm *VM) resume(co *coroutine, args []Value) ([]Value, *Error) {
 	if co.state != suspended {
-		return nil, &Error{Value: Text("cannot resume " + nonSuspended(co.state) + " coroutine")}
+		return nil, &Error{Value: Text("cannot resume " + coStates[co.state] + " coroutine")}
 	}
 	if vm.native >= maxNative {
 		return nil, &Error{Value: Text("C stack overflow")}
@@ -162,13 +164,6 @@ func (vm *VM) resume(co *coroutine, args []Value) ([]Value, *Error) {
 		panic(m.raised)
 	}
 	return m.vals, m.raised
-}
-
-func nonSuspended(s coState) string {
-	if s == running || s == normal {
-		return "non-suspended"
-	}
-	return coStates[s]
 }
 
 // main is the coroutine's goroutine. It starts when resume has handed the VM over.

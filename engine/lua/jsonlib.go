@@ -199,13 +199,17 @@ func (w *jsonWriter) number(v Value) {
 			return
 		}
 	}
+	if v.n != v.n {
+		w.raw("nan")
+		return
+	}
 	var buf [32]byte
 	w.raw(string(appendG(buf[:0], v.n, w.cfg.precision, false)))
 }
 
 func (w *jsonWriter) table(t *Table, depth int) {
 	if depth > w.cfg.encodeDepth || depth > jsonStackDepth {
-		w.vm.Fail("Cannot serialise, excessive depth (%d)", depth)
+		w.vm.Fail("Cannot serialise, excessive nesting (%d)", depth)
 	}
 	if n := w.arrayLen(t); n > 0 {
 		w.raw("[")

@@ -83,7 +83,7 @@ type lexer struct {
 	kind     token
 	text     string // of a name or string
 	num      float64
-	raw      string // as written, for messages
+	raw      string // for messages: as written, but with escape sequences replaced
 
 	ahead *lexeme // the next token when it was looked at
 }
@@ -178,8 +178,9 @@ func (lx *lexer) scan() {
 		lx.scanString(c)
 	case c == '[':
 		if level := lx.longBracket(); level >= 0 {
+			equals := strings.Repeat("=", level)
 			lx.text = lx.scanLong(level, "unfinished long string")
-			lx.raw, lx.kind = lx.src[start:lx.pos], tokString
+			lx.raw, lx.kind = "["+equals+"["+lx.text+"]"+equals+"]", tokString
 		} else if level == -1 {
 			lx.single(c)
 		} else {
@@ -281,9 +282,8 @@ func (lx *lexer) scanNumber() {
 var escapes = map[byte]byte{'a': '\a', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', 'v': '\v'}
 
 func (lx *lexer) scanString(quote byte) {
-	start := lx.pos
 	lx.pos++
-	var b []byte
+	b := []byte{quote}
 	for {
 		if lx.pos >= len(lx.src) {
 			lx.failNear("unfinished string", tokEOF.String())
@@ -291,14 +291,15 @@ func (lx *lexer) scanString(quote byte) {
 		switch c := lx.src[lx.pos]; c {
 		case quote:
 			lx.pos++
-			lx.raw, lx.text, lx.kind = lx.src[start:lx.pos], string(b), tokString
+			lx.text, lx.kind = string(b[1:]), tokString
+			lx.raw = string(append(b, quote))
 			return
 		case '\n', '\r':
-			lx.failNear("unfinished string", lx.src[start:lx.pos])
+			lx.failNear("unfinished string", string(b))
 		case '\\':
 			lx.pos++
 			if lx.pos < len(lx.src) {
-				b = lx.escape(b, start)
+				b = lx.escape(b)
 			}
 		default:
 			b = append(b, c)
@@ -308,7 +309,7 @@ func (lx *lexer) scanString(quote byte) {
 }
 
 // escape appends what the sequence after a backslash stands for.
-func (lx *lexer) escape(b []byte, start int) []byte {
+func (lx *lexer) escape(b []byte) []byte {
 	c := lx.src[lx.pos]
 	switch {
 	case c == '\n' || c == '\r':
@@ -322,7 +323,7 @@ func (lx *lexer) escape(b []byte, start int) []byte {
 		v, _ := strconv.Atoi(lx.src[lx.pos : lx.pos+n])
 		lx.pos += n
 		if v > 255 {
-			lx.failNear("escape sequence too large", lx.src[start:lx.pos])
+			lx.failNear("escape sequence too large", string(b))
 		}
 		return append(b, byte(v))
 	}

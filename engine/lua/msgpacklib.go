@@ -274,14 +274,12 @@ func (u *unpacker) value(depth int) Value {
 		return Num(float64(math.Float32frombits(uint32(u.number(4)))))
 	case 0xcb:
 		return Num(math.Float64frombits(u.number(8)))
-	case 0xcc, 0xcd, 0xce, 0xcf:
-		return Num(float64(u.number(1 << (c - 0xcc))))
+	case 0xcc, 0xcd, 0xce, 0xcf: // one of eight bytes is taken as signed, too
+		return Num(float64(int64(u.number(1 << (c - 0xcc)))))
 	case 0xd0, 0xd1, 0xd2, 0xd3:
 		return u.signed(1 << (c - 0xd0))
 	case 0xd9, 0xda, 0xdb:
 		return u.text(u.number(1 << (c - 0xd9)))
-	case 0xc4, 0xc5, 0xc6:
-		return u.text(u.number(1 << (c - 0xc4)))
 	case 0xdc, 0xdd:
 		return u.array(u.number(2<<(c-0xdc)), depth)
 	case 0xde, 0xdf:

@@ -154,21 +154,21 @@ func (p *parser) blockEnds() bool {
 }
 
 // block parses statements in a scope of their own.
-func (p *parser) block() []stmt {
+func (p *parser) block() block {
 	scope := len(p.fn.active)
 	body := p.statements()
 	p.fn.active = p.fn.active[:scope]
 	return body
 }
 
-func (p *parser) statements() []stmt {
-	var body []stmt
+func (p *parser) statements() block {
+	body := block{line: p.line}
 	p.enter()
 	for last := false; !last && !p.blockEnds(); {
 		var s stmt
 		s, last = p.statement()
 		p.accept(';')
-		body = append(body, s)
+		body.stmts = append(body.stmts, s)
 	}
 	p.leave()
 	return body
@@ -217,7 +217,7 @@ func (p *parser) statement() (s stmt, last bool) {
 	return p.expressionStatement(), false
 }
 
-func (p *parser) loopBody() []stmt {
+func (p *parser) loopBody() block {
 	p.fn.loops++
 	body := p.block()
 	p.fn.loops--

@@ -141,6 +141,7 @@ func (l *layout) order() binary.ByteOrder {
 
 func structPack(vm *VM, args []Value) []Value {
 	l := newLayout(vm, args)
+	args = append(args[:len(args):len(args)], Value{}) // the reference takes one more for nil
 	var out []byte
 	var buf [8]byte
 	for arg := 2; l.fmt != ""; {
@@ -185,7 +186,7 @@ func structUnpack(vm *VM, args []Value) []Value {
 	l := newLayout(vm, args)
 	data := vm.CheckString(args, 2)
 	pos := vm.OptInt(args, 3, 1)
-	if pos <= 0 {
+	if pos == 0 {
 		vm.ArgError(3, "offset must be 1 or greater")
 	}
 	pos--
@@ -230,7 +231,7 @@ func structUnpack(vm *VM, args []Value) []Value {
 }
 
 func (l *layout) check(data string, pos, size int) {
-	if size < 0 || size > len(data) || pos > len(data)-size {
+	if pos < 0 || size < 0 || size > len(data) || pos > len(data)-size {
 		l.vm.ArgError(2, "data string too short")
 	}
 }
@@ -253,9 +254,9 @@ func structSize(vm *VM, args []Value) []Value {
 		opt, size, padding := l.next(pos)
 		switch {
 		case opt == 's':
-			vm.ArgError(1, "variable-size format in size")
+			vm.ArgError(1, "option 's' has no fixed size")
 		case opt == 'c' && size == 0:
-			vm.ArgError(1, "variable-length format in size")
+			vm.ArgError(1, "option 'c0' has no fixed size")
 		case !isAlpha(opt) && !isDigit(opt):
 			l.control(opt)
 		}

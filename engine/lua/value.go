@@ -165,15 +165,14 @@ func (v Value) ToNumber() (float64, bool) {
 	return 0, false
 }
 
-// hash samples at most 32 characters, back to front, as the reference does: pairs shows its order.
+// hash is that of Redis' Lua, which looks at every character, back to front: pairs shows its order.
 func (s *Str) hash() uint32 {
 	if s.hashed {
 		return s.h
 	}
 	h := uint32(len(s.s))
-	step := len(s.s)>>5 + 1
-	for i := len(s.s); i >= step; i -= step {
-		h ^= h<<5 + h>>2 + uint32(s.s[i-1])
+	for i := len(s.s) - 1; i >= 0; i-- {
+		h ^= h<<5 + h>>2 + uint32(s.s[i])
 	}
 	s.h, s.hashed = h, true
 	return h

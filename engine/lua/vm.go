@@ -18,8 +18,8 @@ var (
 )
 
 const (
-	maxCalls  = 20000   // nested calls of Lua functions
-	maxNative = 200     // nested calls from native code back into Lua
+	maxCalls  = 16384   // nested calls of Lua functions
+	maxNative = 199     // nested calls from native code back into Lua
 	maxHeight = 400_000 // nested closures of all running functions: at most about 100 MB of Go stack
 	maxSlots  = 1 << 20 // values on the stack
 
@@ -210,6 +210,29 @@ func (vm *VM) Charge(n int) {
 }
 
 func (vm *VM) exhausted() { panic(&Error{Fatal: ErrSteps, At: vm.location()}) }
+
+// ChargeBytes pays for n bytes that native code is about to allocate on behalf of the script.
+func (vm *VM) ChargeBytes(n int) { vm.chargeBytes(n) }
+
+// ToString returns what Lua's tostring does, without asking a metatable.
+func (vm *VM) ToString(v Value) string {
+	switch o := v.o.(type) {
+	case nil:
+		return "nil"
+	case *Str:
+		return o.s
+	case *boolTag:
+		if v.n != 0 {
+			return "true"
+		}
+		return "false"
+	case *numberTag:
+		return FormatNumber(v.n)
+	case *Token:
+		return o.text
+	}
+	return vm.address(v)
+}
 
 // chargeBytes takes n bytes off the budget; n bytes are about to be allocated.
 func (vm *VM) chargeBytes(n int) {

@@ -1,6 +1,8 @@
 package script
 
 import (
+	"slices"
+
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/lua"
@@ -15,6 +17,8 @@ const (
 	errArity        reply.Error = "ERR Wrong number of args calling Redis command from script"
 	errNotAllowed   reply.Error = "ERR This Redis command is not allowed from script"
 )
+
+const numberBytes = 24 // room for a number as text
 
 const stepsPerCall = 60 // of running a command, beside what its arguments and its reply cost
 
@@ -60,7 +64,13 @@ func (r *runner) arguments(vals []lua.Value) reply.Error {
 	if len(vals) == 0 {
 		return errNoArguments
 	}
-	r.arena = r.arena[:0]
+	n := 0
+	for _, v := range vals {
+		s, _ := v.Str()
+		n += len(s) + numberBytes
+	}
+	r.vm.ChargeText(n)
+	r.arena = slices.Grow(r.arena[:0], n)
 	ends := r.ends[:0]
 	for _, v := range vals {
 		if f, ok := v.Float(); ok {
@@ -75,7 +85,7 @@ func (r *runner) arguments(vals []lua.Value) reply.Error {
 	r.ends = ends
 	r.args = r.args[:0]
 	start := 0
-	for _, end := range ends { // only now does the arena stay where it is
+	for _, end := range ends {
 		r.args = append(r.args, r.arena[start:end:end])
 		start = end
 	}

@@ -105,8 +105,16 @@ func (r *runner) verbatim(text []byte) lua.Value {
 	return r.field(verbatimField, t.Value())
 }
 
-// replyDepthMax is how deep tables nest in a reply; Redis' stack ends about there.
-const replyDepthMax = 1996
+// Redis' Lua stack ends where a reply is nested so deep. A level takes one slot, and more where a map or a
+// set is traversed.
+const (
+	replyDepthMax = 7995
+	levelArray    = 1
+	levelValue    = 3
+	levelKey      = 4
+)
+
+const replyBytes = 32 // charged for an element of a reply, beside its text
 
 const errDepth reply.Error = "ERR reached lua stack limit"
 
@@ -114,14 +122,15 @@ const errDepth reply.Error = "ERR reached lua stack limit"
 func (r *runner) reply(v lua.Value, depth int) {
 	out := r.call.Out
 	r.vm.Charge(1)
-	if depth > replyDepthMax {
+	r.vm.ChargeBytes(replyBytes)
+	if depth >= replyDepthMax {
 		out.Error(errDepth)
 		return
 	}
 	switch v.Kind() {
 	case lua.String:
 		s, _ := v.Str()
-		r.vm.Charge(len(s) >> 6)
+		r.vm.ChargeText(2 * len(s)) // on followers, too, which write nothing
 		out.BulkString(s)
 	case lua.Number:
 		f, _ := v.Float()
@@ -187,28 +196,35 @@ func (r *runner) replyTable(t *lua.Table, depth int) {
 			return
 		}
 	}
-	mark, n := out.Mark(), 0
-	for v := t.GetInt(1); !v.IsNil(); v = t.GetInt(n + 1) {
-		r.reply(v, depth+1)
+	n := 0
+	for !t.GetInt(n + 1).IsNil() {
 		n++
 	}
-	out.EndArray(mark, n)
+	r.vm.Charge(n)
+	out.Array(n)
+	for i := 1; i <= n; i++ {
+		r.reply(t.GetInt(i), depth+levelArray)
+	}
 }
 
 // replyPairs writes a table as a map, or its keys as a set.
 func (r *runner) replyPairs(t *lua.Table, depth int, values bool) {
-	out := r.call.Out
-	mark, n := out.Mark(), 0
-	for k, v, _ := t.Next(lua.Value{}); !k.IsNil(); k, v, _ = t.Next(k) {
-		r.reply(k, depth+1)
-		if values {
-			r.reply(v, depth+1)
-		}
+	n := 0
+	for k, _, _ := t.Next(lua.Value{}); !k.IsNil(); k, _, _ = t.Next(k) {
 		n++
 	}
+	r.vm.Charge(n)
+	keyLevel := levelKey
 	if values {
-		out.EndMap(mark, n)
-		return
+		r.call.Out.Map(n)
+	} else {
+		r.call.Out.Set(n)
+		keyLevel = levelValue
 	}
-	out.EndSet(mark, n)
+	for k, v, _ := t.Next(lua.Value{}); !k.IsNil(); k, v, _ = t.Next(k) {
+		r.reply(k, depth+keyLevel)
+		if values {
+			r.reply(v, depth+levelValue)
+		}
+	}
 }

@@ -55,7 +55,7 @@ func (r *runner) run(c *call.Call, s *script, keys int, readOnly bool) {
 	mark := c.Out.Mark()
 	if err := r.execute(c, s, keys); err != nil {
 		c.Out.Truncate(mark)
-		c.Fail(s.describe(err))
+		c.Fail(r.describe(s, err))
 	}
 }
 
@@ -110,19 +110,19 @@ func (r *runner) list(args [][]byte) lua.Value {
 }
 
 // describe returns the reply to a script that failed.
-func (s *script) describe(err error) reply.Error {
+func (r *runner) describe(s *script, err error) reply.Error {
 	var e *lua.Error
 	if !errors.As(err, &e) {
 		return reply.Error("ERR " + err.Error())
 	}
-	message := errorMessage(e)
+	message := r.errorMessage(e)
 	if e.At.Chunk == "" {
 		return reply.Error(fmt.Sprintf("%s script: %s", message, s.sha))
 	}
 	return reply.Error(fmt.Sprintf("%s script: %s, on @%s:%d.", message, s.sha, e.At.Chunk, e.At.Line))
 }
 
-func errorMessage(e *lua.Error) string {
+func (r *runner) errorMessage(e *lua.Error) string {
 	if e.Fatal != nil {
 		return "ERR " + e.Fatal.Error()
 	}
@@ -132,8 +132,5 @@ func errorMessage(e *lua.Error) string {
 		}
 		return "ERR unknown error"
 	}
-	if text, ok := e.Value.Coerce(); ok {
-		return "ERR " + text
-	}
-	return "ERR " + e.Value.Kind().String()
+	return "ERR " + r.vm.ToString(e.Value)
 }

@@ -1,0 +1,107 @@
+package script_test
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/engine/reply"
+)
+
+// TestBounds runs scripts that want too much. Each has to end with an error, soon, and without having taken
+// much more memory than its budget.
+func TestBounds(t *testing.T) {
+	const (
+		seconds = 5 // a second is the aim, on a machine that does nothing else
+		bytes   = 800 << 20
+	)
+	steps, memory := "instruction budget", "memory budget"
+	for _, tc := range []struct{ name, source, want string }{
+		{"endless loop", `while true do end`, steps},
+		{"endless repeat", `repeat until false`, steps},
+		{"endless for", `for i=1,math.huge do end`, steps},
+		{"for of step zero", `for i=2,1,0 do end`, steps},
+		{"loop in pcall", `while true do pcall(function() while true do end end) end`, steps},
+		{"loop in xpcall", `xpcall(function() while true do end end, function() while true do end end)`, steps},
+		{"loop in coroutine", `coroutine.wrap(function() while true do end end)()`, steps},
+		{"endless tail calls", `local function f() return f() end f()`, steps},
+		{"recursion", `local function f() return 1 + f() end f()`, "stack overflow"},
+		{"recursion of arguments", `local function f(...) return 1 + f(1, ...) end f()`, "overflow"},
+		{"recursion by metatable", `local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}) return t[1]`, "C stack overflow"},
+		{"recursion by pcall", `local function f() local ok, e = pcall(f) error(e, 0) end f()`, "C stack overflow"},
+		{"recursion of tostring", `local t t = setmetatable({}, {__tostring = function() return tostring(t) end}) tostring(t)`, "C stack overflow"},
+		{"recursive coroutines", `local function f() return coroutine.wrap(f)() end f()`, ""},
+		{"many coroutines", `local t = {} for i = 1, 1e9 do t[i] = coroutine.create(function() coroutine.yield() end) coroutine.resume(t[i]) end`, memory},
+		{"long string", `return string.rep("x", 2^30)`, memory},
+		{"longest string", `return string.rep("xx", 2^62)`, memory},
+		{"doubled string", `local s = "x" while true do s = s .. s end`, memory},
+		{"strings kept", `local t = {} for i = 1, 1e9 do t[i] = ("x"):rep(1000) .. i end`, memory},
+		{"concat", `local t = {} for i = 1, 1000 do t[i] = ("x"):rep(1e6) end return table.concat(t)`, memory},
+		{"concat of one", `local s, t = ("x"):rep(1e6), {} for i = 1, 1000 do t[i] = s end return table.concat(t)`, memory},
+		{"gsub", `return (("x"):rep(1e6):gsub("x", ("y"):rep(1e6)))`, memory},
+		{"format", `local s = ("x"):rep(1e6) return (("%s"):rep(1000)):format(unpack((function() local t = {} for i = 1, 1000 do t[i] = s end return t end)()))`, memory},
+		{"table of 1e9", `local t = {} for i = 1, 1e9 do t[i] = i end`, ""},
+		{"sparse table", `local t = {} for i = 1, 1e9 do t[i * 1000] = i end`, ""},
+		{"one far index", `local t = {} for i = 1, 1e7 do t = {} t[60000000] = 1 end`, memory},
+		{"small tables", `local t = {} for i = 1, 1e9 do t[i] = {a = 1} end`, memory},
+		{"closures", `local t = {} for i = 1, 1e9 do t[i] = function() return i end end`, memory},
+		{"length of holes", `local t = {} for i = 1, 1e6 do t[i] = i end for i = 1, 1e6 - 1 do t[i] = nil end while true do local n = #t end`, steps},
+		{"next over holes", `local t = {} for i = 1, 1e6 do t[i] = i end for i = 1, 1e6 - 1 do t[i] = nil end while true do next(t) end`, steps},
+		{"insert at the front", `local t = {} while true do table.insert(t, 1, 1) end`, steps},
+		{"insert far away", `table.insert({}, -2^40, 1)`, steps},
+		{"unpack", `return unpack({}, 1, 2^31)`, "too many results"},
+		{"concat of nothing", `local t = setmetatable({}, {}) return table.concat(t, "", 1, 2^40)`, "invalid value"},
+		{"sort", `local t = {} for i = 1, 1e5 do t[i] = i % 2 end while true do table.sort(t) end`, steps},
+		{"sort that contradicts itself", `local t = {} for i = 1, 1e5 do t[i] = i end table.sort(t, function() return true end)`, "invalid order"},
+		{"long strings compared", `local a, b = ("x"):rep(1e7) .. "a", ("x"):rep(1e7) .. "a" while a == b do end`, steps},
+		{"long strings ordered", `local a, b = ("x"):rep(1e7) .. "a", ("x"):rep(1e7) .. "b" while a < b do end`, steps},
+		{"long strings as keys", `local t, s = {}, ("x"):rep(1e6) while true do t[s .. "x"] = 1 end`, memory},
+		{"pattern of options", `return (("a"):rep(30)):find(("a?"):rep(30) .. ("a"):rep(30))`, steps},
+		{"pattern of stars", `return (("a"):rep(100)):match(("a*"):rep(20) .. "b")`, steps},
+		{"pattern of laziness", `return (("a"):rep(1000)):match(("a-"):rep(20) .. "b")`, steps},
+		{"pattern of balance", `return (("("):rep(1e6)):find("%b()")`, steps},
+		{"pattern set", `local s, p = ("x"):rep(1e6), "[" .. ("abcdefgh"):rep(1e5) .. "]" return s:find(p)`, steps},
+		{"deep pattern", `return (("a"):rep(1e6)):find(("a?"):rep(1e6))`, "pattern too complex"},
+		{"plain search", `local s, p = ("a"):rep(1e6), ("a"):rep(5e5) .. "b" while true do s:find(p, 1, true) end`, steps},
+		{"json of itself", `local t = {} t[1] = t return cjson.encode(t)`, "excessive nesting"},
+		{"json of one string", `local s, t = ("x"):rep(1e6), {} for i = 1, 1000 do t[i] = s end return cjson.encode(t)`, memory},
+		{"json as a tree", `local t = {} for i = 1, 40 do t = {t, t} end return cjson.encode(t)`, ""},
+		{"json text", `return cjson.decode(("["):rep(1e6))`, "nested"},
+		{"json numbers", `local s = "[" .. ("1,"):rep(1e6) .. "1]" while true do cjson.decode(s) end`, ""},
+		{"msgpack as a tree", `local t = {} for i = 1, 15 do local u = {} for j = 1, 20 do u[j] = t end t = u end return cmsgpack.pack(t)`, ""},
+		{"msgpack text", `return cmsgpack.unpack(("\145"):rep(1e6))`, "stack overflow"},
+		{"msgpack array", `return cmsgpack.unpack("\221\255\255\255\255")`, "Missing bytes"},
+		{"struct", `local s = ("x"):rep(1e6) return struct.pack(("s"):rep(1000), unpack((function() local t = {} for i = 1, 1000 do t[i] = s end return t end)()))`, memory},
+		{"struct padding", `return struct.pack("!1073741824" .. ("bi32"):rep(1e6))`, "number expected"},
+		{"reply as a tree", `local t = {1} for i = 1, 40 do t = {t, t} end return t`, ""},
+		{"reply of one string", `local s, t = ("x"):rep(1e6), {} for i = 1, 1000 do t[i] = s end return t`, memory},
+		{"reply of itself", `local t = {} t[1] = t t[2] = t return t`, ""},
+		{"arguments of one string", `local s = ("x"):rep(1e6) local t = {} for i = 1, 1000 do t[i] = s end redis.call("rpush", "k", unpack(t))`, memory},
+		{"calls", `while true do redis.call("ping") end`, ""},
+		{"sums", `local s = ("x"):rep(1e7) while true do redis.sha1hex(s) end`, ""},
+		{"chunks", `while true do loadstring(("local a = 1 "):rep(1000)) end`, ""},
+		{"nested brackets", `return assert(loadstring("return " .. ("("):rep(1e6)))`, "too many syntax levels"},
+		{"error messages", `local s = ("x"):rep(1e7) while true do pcall(error, s) end`, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tg := newTarget(reply.RESP2)
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			out, _ := tg.Do([][]byte{[]byte("EVAL"), []byte(tc.source), []byte("0")})
+			took := time.Since(start)
+			runtime.ReadMemStats(&after)
+			if took > seconds*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if n := after.TotalAlloc - before.TotalAlloc; n > bytes {
+				t.Errorf("allocated %d MB", n>>20)
+			}
+			if text := string(out[:min(len(out), 300)]); out[0] != '-' || !strings.Contains(text, tc.want) {
+				t.Errorf("replied %q, want an error with %q", text, tc.want)
+			}
+		})
+	}
+}
