@@ -13,7 +13,7 @@ import (
 
 // With -oracle a random walk over few keys and members is done by redis-server
 // too, and each reply compared.
-func TestZsetWalk(t *testing.T) {
+func TestZsetWalkBesideOracle(t *testing.T) {
 	if !transcript.Oracle() {
 		t.Skip("needs redis-server: run with -oracle")
 	}
@@ -28,7 +28,7 @@ func TestZsetWalk(t *testing.T) {
 		}
 		walk := zsetWalk{rand: rand.New(rand.NewPCG(1, uint64(proto)))}
 		var history []string
-		for range 20_000 {
+		for range 10_000 {
 			line := walk.command()
 			history = append(history, line)
 			args := bytes.Fields([]byte(line))

@@ -14,7 +14,7 @@ import (
 
 // With -oracle the golden file is compared with redis-server, and with
 // -rewrite made anew.
-func TestGoldenIsWhatTheServerSays(t *testing.T) {
+func TestGoldenIsWhatTheOracleSays(t *testing.T) {
 	if !transcript.Oracle() {
 		t.Skip("needs redis-server: run with -oracle")
 	}
@@ -63,7 +63,7 @@ func TestDescribeTellsAllButNotes(t *testing.T) {
 }
 
 // With -oracle the facts in docs.json are compared with redis-server's.
-func TestDocsAreTrue(t *testing.T) {
+func TestDocsAgreeWithOracle(t *testing.T) {
 	if !transcript.Oracle() {
 		t.Skip("needs redis-server: run with -oracle")
 	}
