@@ -19,6 +19,7 @@ func All() []call.Row {
 		setRows,
 		zsetRows,
 		streamRows,
+		streamGroupRows,
 		publishRows,
 	)
 }

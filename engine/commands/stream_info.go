@@ -93,7 +93,7 @@ func replyFull(c *call.Call, s *stream.Stream, count int64) {
 		replyProgress(c, s, g)
 		out.BulkString("pel-count")
 		out.Int(int64(g.PendingLen()))
-		out.BulkString("pel")
+		out.BulkString("pending")
 		replyPending(c, g, count)
 		out.BulkString("consumers")
 		out.Array(len(g.Consumers()))
@@ -105,7 +105,7 @@ func replyFull(c *call.Call, s *stream.Stream, count int64) {
 			out.Int(consumer.SeenMs)
 			out.BulkString("pel-count")
 			out.Int(int64(consumer.PendingLen()))
-			out.BulkString("pel")
+			out.BulkString("pending")
 			replyConsumerPending(c, g, consumer, count)
 		}
 	}
@@ -153,4 +153,26 @@ func replyConsumerPending(c *call.Call, g *stream.Group, consumer *stream.Consum
 		return int64(n) != count
 	})
 	c.Out.EndArray(mark, n)
+}
+
+// xinfoHelp replies with the subcommands of XINFO.
+func xinfoHelp(c *call.Call) {
+	replyLines(c,
+		"XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+		"CONSUMERS <key> <groupname>",
+		"    Show consumers of <groupname>.",
+		"GROUPS <key>",
+		"    Show the stream consumer groups.",
+		"STREAM <key> [FULL [COUNT <count>]",
+		"    Show information about the stream.",
+		"HELP",
+		"    Prints this help.",
+	)
+}
+
+func replyLines(c *call.Call, lines ...string) {
+	c.Out.Array(len(lines))
+	for _, line := range lines {
+		c.Out.Status(line)
+	}
 }

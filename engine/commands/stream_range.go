@@ -52,8 +52,7 @@ func rangeStream(c *call.Call, reverse bool) {
 
 // readArgs are the arguments of XREAD and XREADGROUP.
 type readArgs struct {
-	name            string // of the command
-	count           int64  // 0 is all
+	count           int64 // 0 is all
 	blocks          bool
 	group, consumer []byte // nil in XREAD
 	noAck           bool
@@ -61,11 +60,9 @@ type readArgs struct {
 	keys            int // how many there are, and as many IDs
 }
 
-// parseRead reads the arguments of XREAD or XREADGROUP but the IDs, or replies
-// with an error.
-func parseRead(c *call.Call, name string) (a readArgs, ok bool) {
-	a.name = name
-	grouped := name == "xreadgroup"
+// parseRead reads the arguments of XREAD or, grouped, XREADGROUP but the IDs, or
+// replies with an error.
+func parseRead(c *call.Call, grouped bool) (a readArgs, ok bool) {
 	for i := 1; i < len(c.Args) && a.streams == 0; i++ {
 		more := len(c.Args) - 1 - i
 		switch {
@@ -84,7 +81,7 @@ func parseRead(c *call.Call, name string) (a readArgs, ok bool) {
 		case more > 0 && c.Is(i, "STREAMS"):
 			a.streams, a.keys = i+1, more/2
 			if more%2 != 0 {
-				c.Fail(unbalanced(name))
+				c.Fail("ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.")
 				return a, false
 			}
 		case more > 1 && c.Is(i, "GROUP"):
@@ -116,14 +113,6 @@ func parseRead(c *call.Call, name string) (a readArgs, ok bool) {
 	return a, true
 }
 
-func unbalanced(name string) reply.Error {
-	symbol := "$"
-	if name == "xreadgroup" {
-		symbol = ">"
-	}
-	return reply.Error("ERR Unbalanced " + strings.ToUpper(name) + " list of streams: for each stream key an ID or '" + symbol + "' must be specified.")
-}
-
 // checkBlock checks the milliseconds of BLOCK at argument i.
 func checkBlock(c *call.Call, i int) bool {
 	if c.InScript {
@@ -149,7 +138,7 @@ func (a *readArgs) keyID(c *call.Call, i int) (key, id []byte) {
 
 // xread replies with the entries after given IDs of several streams.
 func xread(c *call.Call) {
-	a, ok := parseRead(c, "xread")
+	a, ok := parseRead(c, false)
 	if !ok {
 		return
 	}

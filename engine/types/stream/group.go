@@ -205,6 +205,14 @@ func (g *Group) Pending(id ID) (Pending, bool) {
 	return decodePending(key[:], record), true
 }
 
+// PendingEdges returns the first and the last pending ID; there must be one.
+func (g *Group) PendingEdges() (first, last ID) {
+	k, _ := g.pending.At(0)
+	first = IDFromKey(k)
+	k, _ = g.pending.At(g.pending.Len() - 1)
+	return first, IDFromKey(k)
+}
+
 // EachPending calls yield for each pending entry from an ID on, in order, until
 // it returns false. The group must not be changed meanwhile.
 func (g *Group) EachPending(from ID, yield func(Pending) bool) {
