@@ -105,7 +105,7 @@ func testNode(t *testing.T, dir, addr string, join []string, expect int) Options
 	return Options{
 		Dir: dir, LogStore: "own", Sync: raftlog.No, SnapshotName: "dump.rdb", Bind: addr, Name: "test",
 		Join: join, BootstrapExpect: expect, HeartbeatTimeout: 150 * time.Millisecond, WriteTimeout: 5 * time.Second,
-		ReadLease: true, Engine: engine.New(engine.Options{}), Flush: func() {}, Receive: func(Remote) {}, Applied: func(uint64) {},
+		ReadLease: true, Engine: engine.New(engine.Options{}), Receive: func(Remote) {}, Applied: func(uint64) {},
 		Exit: func(err error) { t.Errorf("node exits: %v", err) },
 		Log:  slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: level})).With("node", filepath.Base(dir)),
 	}

@@ -114,9 +114,8 @@ func Open(o Options) (n *Node, err error) {
 	n.sequencer = newSequencer(n.store.id, n.firstIncarnation, n.route, o.WriteTimeout, time.Now)
 	n.sequencer.persist = n.store.setIncarnation
 	n.sequencer.fatal = fatal
-	n.sequencer.flush = o.Flush
 	n.fsm = fsm.New(fsm.Options{
-		Engine: o.Engine, Node: n.store.id, Origin: n.sequencer, Flush: o.Flush,
+		Engine: o.Engine, Node: n.store.id, Origin: n.sequencer,
 		Applied: n.advance, Genesis: n.learnCluster, Fatal: fatal,
 	})
 	n.members = newMembership(n)
@@ -250,6 +249,9 @@ func (n *Node) id() raft.ServerID { return raft.ServerID(n.store.id.String()) }
 
 // ID returns this node's id: 40 hexadecimal digits.
 func (n *Node) ID() string { return n.store.id.String() }
+
+// AppliedIndex returns how far this node has applied the log.
+func (n *Node) AppliedIndex() uint64 { return n.applied.value.Load() }
 
 // ClusterID returns the cluster's id, "" while this node belongs to none.
 func (n *Node) ClusterID() string { return *n.clusterID.Load() }

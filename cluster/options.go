@@ -63,8 +63,6 @@ type Options struct {
 	Settings [][]byte
 
 	Engine *engine.Engine
-	// Flush writes out the replies that the node has given.
-	Flush func()
 	// Receive takes a message of another node for this node's subscribers,
 	// who get it once this node has applied the log as far as its publisher had.
 	Receive func(Remote)
@@ -90,8 +88,8 @@ type SavePoint struct {
 
 func (o *Options) validate() error {
 	switch {
-	case o.Engine == nil || o.Log == nil || o.Exit == nil || o.Flush == nil || o.Receive == nil || o.Applied == nil:
-		return errors.New("cluster: Engine, Log, Exit, Flush, Receive and Applied are required")
+	case o.Engine == nil || o.Log == nil || o.Exit == nil || o.Receive == nil || o.Applied == nil:
+		return errors.New("cluster: Engine, Log, Exit, Receive and Applied are required")
 	case o.LogStore != "own" && o.LogStore != "boltdb":
 		return fmt.Errorf("log-store %q: it is own or boltdb", o.LogStore)
 	case o.HeartbeatTimeout < 50*time.Millisecond:

@@ -100,7 +100,6 @@ type sequencer struct {
 	timeout time.Duration // write-timeout
 	persist func(incarnation uint64) error
 	fatal   func(error)
-	flush   func()
 	now     func() time.Time
 
 	mu          sync.Mutex
@@ -269,7 +268,6 @@ func (s *sequencer) Submit(req *fsm.Request) {
 	case s.closed:
 		s.mu.Unlock()
 		answer(fsm.Part{Conn: req.Conn, Ops: req.Ops}, func(*fsm.Op) reply.Error { return reply.ErrNoLeader })
-		s.flush()
 		return
 	case full:
 		s.refuseInTurnLocked(req.Conn, req.Ops, reply.ErrBusyQueue)
@@ -488,7 +486,6 @@ func (s *sequencer) Restored(incarnation, last uint64) {
 	for _, b := range lost {
 		doubt(b, "the node caught up by a snapshot, in which the write is applied but its reply is not")
 	}
-	s.flush()
 	s.kick()
 }
 
@@ -541,7 +538,6 @@ func (s *sequencer) dropPiecesLocked() {
 		s.queueBytes -= len(b.items)
 		if len(b.parts) > 0 {
 			doubt(b, "no majority confirmed the write in time")
-			s.flush()
 			return
 		}
 	}
@@ -552,7 +548,6 @@ func (s *sequencer) doubtAllLocked(why string) {
 		doubt(b, why)
 	}
 	s.inFlight = nil
-	s.flush()
 }
 
 // refuseAllLocked refuses everything that has not been sent.
@@ -563,7 +558,6 @@ func (s *sequencer) refuseAllLocked(why reply.Error) {
 		}
 	}
 	s.queue, s.queueBytes = nil, 0
-	s.flush()
 	s.room.Broadcast()
 }
 
@@ -586,7 +580,6 @@ func (s *sequencer) refuseWaitingLocked(now time.Time) {
 	}
 	s.queue = kept
 	s.room.Broadcast()
-	s.flush()
 }
 
 // refusePartsLocked answers the parts of b that have waited too long and takes

@@ -56,9 +56,6 @@ type Options struct {
 	Node entry.NodeID
 	// Origin is this node's sequencer.
 	Origin Origin
-	// Flush makes the node write out the replies of all connections that
-	// have been answered. It is called after each round of entries.
-	Flush func()
 	// Applied is told up to which index of the log entries have been applied.
 	Applied func(index uint64)
 	// Genesis is told the cluster's identity when it becomes known.
@@ -128,9 +125,6 @@ func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
 	f.mu.Unlock()
 	last := logs[len(logs)-1].Index
 	f.applied.Store(last)
-	if f.opts.Flush != nil {
-		f.opts.Flush()
-	}
 	if f.opts.Applied != nil {
 		f.opts.Applied(last)
 	}

@@ -62,8 +62,8 @@ type Conn interface {
 	// BeginReplies locks the connection's output and returns where the next
 	// replies go.
 	BeginReplies() *reply.Writer
-	// EndReplies unlocks the output: n Ops have been answered, in order. The
-	// node flushes all connections so answered soon after, together.
+	// EndReplies unlocks the output: n Ops have been answered, in order, and
+	// the replies go on their way.
 	EndReplies(n int)
 }
 
