@@ -143,14 +143,16 @@ func (c *Config) Set(pairs ...Pair) error {
 	return nil
 }
 
-// Adopt takes values on which the cluster has decided. Hooks hear of them,
-// and can't refuse them.
+// Adopt takes values on which the cluster has decided. Hooks hear of those
+// that are new, and can't refuse them.
 func (c *Config) Adopt(pairs []Pair) {
 	c.setting.Lock()
 	defer c.setting.Unlock()
 	for _, p := range pairs {
 		s := mustLookup(p.Name)
-		c.swap(s, p.Value)
+		if c.swap(s, p.Value) == p.Value {
+			continue
+		}
 		_ = c.tell(s, p.Value) // decided elsewhere: there is nobody to refuse it to
 	}
 }

@@ -1,6 +1,9 @@
 package session
 
-import "github.com/quorate/quorate/engine/reply"
+import (
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/transport/config"
+)
 
 // Output takes what a session says to its client, in order. transport/resp
 // implements it over a socket, without ever waiting for the client.
@@ -17,7 +20,8 @@ type Output interface {
 	// Pending returns how many bytes were written that the client has not
 	// taken.
 	Pending() int
-	// SetClass tells by which limits a slow client is cut.
+	// SetClass tells by which limits a slow client is cut. Like Pending and
+	// Kill it may be called between Begin and End.
 	SetClass(OutputClass)
 	// Kill ends the connection at once.
 	Kill()
@@ -41,15 +45,5 @@ type Peer struct {
 	TLS      bool
 	FD       int
 	Listener string // name of the listener by which it came
-	Redirect Redirect
+	Redirect config.Redirect
 }
-
-// Redirect says what is answered to keyed commands on a follower.
-type Redirect uint8
-
-// The ways.
-const (
-	RedirectAuto Redirect = iota
-	RedirectAlways
-	RedirectNever
-)

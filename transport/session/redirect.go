@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/transport/config"
 )
 
 // redirected returns the redirection that a keyed command gets, or "". A node
@@ -13,9 +14,9 @@ import (
 // or those that showed that they do.
 func (s *Session) redirected(e *entry, args [][]byte) reply.Error {
 	switch {
-	case len(e.Keys) == 0 || s.peer.Redirect == RedirectNever:
+	case len(e.Keys) == 0 || s.peer.Redirect == config.RedirectNever:
 		return ""
-	case s.peer.Redirect == RedirectAuto && !s.aware && !s.capable:
+	case s.peer.Redirect == config.RedirectAuto && !s.aware && !s.capable:
 		return ""
 	case s.readonly && e.reads():
 		return ""
@@ -34,7 +35,7 @@ func (s *Session) redirected(e *entry, args [][]byte) reply.Error {
 	if strings.Contains(t.Leader.Host, ":") {
 		addr = t.Leader.Host + ":" + strconv.Itoa(t.Leader.Port) // Redis writes IPv6 addresses bare
 	}
-	if s.capable && !s.aware && s.peer.Redirect == RedirectAuto {
+	if s.capable && !s.aware && s.peer.Redirect == config.RedirectAuto {
 		return reply.Redirect(addr)
 	}
 	return reply.Moved(Slot(args[keys[0].Index]), addr)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/transport/config"
 )
 
 // defaultUser is the one user there is.
@@ -143,7 +144,7 @@ func (s *Session) writeHello(out *reply.Writer) {
 
 // mode is what clients branch on to find out whether to follow redirections.
 func (s *Session) mode() string {
-	if s.peer.Redirect == RedirectAlways {
+	if s.peer.Redirect == config.RedirectAlways {
 		return "cluster"
 	}
 	return "standalone"

@@ -1,0 +1,378 @@
+package resp
+
+import (
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/transport/observe"
+	"github.com/quorate/quorate/transport/session"
+)
+
+// outputKept is the size in bytes up to which an output keeps its buffers.
+const outputKept = 32 << 10
+
+// output is what one connection has to say to its client.
+//
+// Whoever writes appends to a buffer under the lock. Whoever sends takes the
+// buffer away, unlocks, and writes it to the socket as far as that takes it
+// without waiting; what is left goes to a goroutine of this connection alone,
+// which waits for the client and ends when all is sent. So no client can hold
+// up the apply, a publisher, or another client.
+//
+// Invariant: at most one party writes to the socket, the one that has set
+// sending.
+type output struct {
+	conn     net.Conn        // what is written to; TLS when the listener has it
+	socket   net.Conn        // the socket beneath
+	raw      syscall.RawConn // of socket; nil with TLS, where a write may wait
+	replier  *replier
+	limits   *outputLimits
+	counters *observe.Counters
+	drainers *sync.WaitGroup // counts the goroutines that wait for slow clients
+
+	queued  atomic.Bool   // is in the replier's list
+	pending atomic.Int64  // bytes written and not sent
+	class   atomic.Uint32 // a session.OutputClass
+
+	mu        sync.Mutex
+	w         reply.Writer // guarded by mu; what is to be sent next
+	spare     []byte       // guarded by mu; an empty buffer, or nil
+	sending   bool         // guarded by mu
+	unsent    int          // guarded by mu; bytes that the sender has taken
+	dead      bool         // guarded by mu; nothing can be sent any more
+	finishing bool         // guarded by mu; the last byte's sender closes done
+	softSince time.Time    // guarded by mu; since when the soft limit is exceeded
+	done      chan struct{}
+
+	// For the raw write under way; owned by the sender.
+	chunk    []byte
+	chunkErr error
+	writeRaw func(fd uintptr) bool
+}
+
+func newOutput(conn, socket net.Conn, s *Server) *output {
+	o := &output{
+		conn: conn, socket: socket, replier: s.replier, limits: &s.outputLimits,
+		counters: s.counters, drainers: &s.wg, done: make(chan struct{}),
+	}
+	o.w.SetProto(reply.RESP2)
+	if conn == socket {
+		if sc, ok := socket.(syscall.Conn); ok {
+			o.raw, _ = sc.SyscallConn() // without it a goroutine writes
+		}
+	}
+	o.writeRaw = func(fd uintptr) bool {
+		for len(o.chunk) > 0 {
+			n, err := syscall.Write(int(fd), o.chunk)
+			if err == syscall.EINTR {
+				continue
+			}
+			if err != nil {
+				o.chunkErr = err
+				return true
+			}
+			o.chunk = o.chunk[n:]
+		}
+		return true
+	}
+	return o
+}
+
+// Begin implements session.Output.
+func (o *output) Begin() *reply.Writer {
+	o.mu.Lock()
+	return &o.w
+}
+
+// End implements session.Output. An output past its limits is cut.
+func (o *output) End() {
+	size := o.w.Len() + o.unsent
+	if o.dead {
+		o.w.Reset(nil)
+		size = 0
+	}
+	o.pending.Store(int64(size))
+	cut := !o.dead && o.overLocked(size, time.Now)
+	o.mu.Unlock()
+	if cut {
+		o.cut()
+	}
+}
+
+// overLocked reports whether so many bytes are more than the client's class
+// may leave unread.
+func (o *output) overLocked(size int, now func() time.Time) bool {
+	limit := o.limits.of(session.OutputClass(o.class.Load()))
+	if limit.hard > 0 && int64(size) >= limit.hard {
+		return true
+	}
+	if limit.soft == 0 || int64(size) < limit.soft {
+		o.softSince = time.Time{}
+		return false
+	}
+	if o.softSince.IsZero() {
+		o.softSince = now()
+		return false
+	}
+	return now().Sub(o.softSince) > limit.patience
+}
+
+func (o *output) cut() {
+	o.counters.OutputBufferCuts.Add(1)
+	o.Kill()
+}
+
+// Send implements session.Output. It is called by the connection's own
+// goroutine, which may wait where the system can't do otherwise.
+func (o *output) Send() { o.send(true) }
+
+// SendSoon implements session.Output.
+func (o *output) SendSoon() {
+	if o.queued.CompareAndSwap(false, true) {
+		o.replier.add(o)
+	}
+}
+
+// Pending implements session.Output.
+func (o *output) Pending() int { return int(o.pending.Load()) }
+
+// SetClass implements session.Output.
+func (o *output) SetClass(c session.OutputClass) { o.class.Store(uint32(c)) }
+
+// Kill implements session.Output.
+func (o *output) Kill() { _ = o.socket.Close() } // the connection's goroutine finds it closed
+
+// send writes what is there. mayWait tells that the caller is the
+// connection's own goroutine.
+func (o *output) send(mayWait bool) {
+	o.mu.Lock()
+	for o.w.Len() > 0 && !o.sending && !o.dead {
+		taken := o.takeLocked()
+		if o.raw == nil && !mayWait {
+			o.drainers.Go(func() { o.drain(taken, taken) })
+			break
+		}
+		o.mu.Unlock()
+		rest, err := o.write(taken)
+		o.mu.Lock()
+		switch {
+		case err != nil:
+			o.failLocked()
+		case len(rest) > 0:
+			o.unsent = len(rest)
+			o.pending.Store(int64(o.w.Len() + o.unsent))
+			o.drainers.Go(func() { o.drain(taken, rest) })
+		default:
+			o.sentLocked(taken)
+		}
+		if len(rest) > 0 {
+			break
+		}
+	}
+	o.mu.Unlock()
+}
+
+// takeLocked takes the buffer for sending.
+func (o *output) takeLocked() []byte {
+	taken := o.w.Bytes()
+	o.w.Reset(o.spare)
+	o.spare = nil
+	o.sending, o.unsent = true, len(taken)
+	return taken
+}
+
+// write writes p and returns what the socket does not take now.
+func (o *output) write(p []byte) (rest []byte, err error) {
+	if o.raw == nil {
+		n, err := o.conn.Write(p)
+		o.counters.BytesOut.Add(uint64(n))
+		return nil, err
+	}
+	o.chunk, o.chunkErr = p, nil
+	err = o.raw.Write(o.writeRaw)
+	rest = o.chunk
+	o.chunk = nil
+	o.counters.BytesOut.Add(uint64(len(p) - len(rest)))
+	switch {
+	case err != nil:
+		return nil, err
+	case o.chunkErr != nil && !errors.Is(o.chunkErr, syscall.EAGAIN):
+		return nil, o.chunkErr
+	}
+	return rest, nil
+}
+
+// drain waits for the client to take rest, and what comes meanwhile. buffer
+// is where rest lies.
+func (o *output) drain(buffer, rest []byte) {
+	for {
+		n, err := o.conn.Write(rest)
+		o.counters.BytesOut.Add(uint64(n))
+		o.mu.Lock()
+		if err != nil {
+			o.failLocked()
+			o.mu.Unlock()
+			return
+		}
+		o.sentLocked(buffer)
+		if o.w.Len() == 0 || o.dead {
+			o.mu.Unlock()
+			return
+		}
+		buffer = o.takeLocked()
+		rest = buffer
+		o.mu.Unlock()
+	}
+}
+
+func (o *output) sentLocked(buffer []byte) {
+	o.sending, o.unsent = false, 0
+	o.pending.Store(int64(o.w.Len()))
+	if cap(buffer) <= outputKept {
+		o.spare = buffer[:0]
+	}
+	if o.finishing && o.w.Len() == 0 {
+		o.doneLocked()
+	}
+}
+
+func (o *output) failLocked() {
+	o.sending, o.unsent, o.dead = false, 0, true
+	o.w.Reset(nil)
+	o.spare = nil
+	o.pending.Store(0)
+	o.doneLocked()
+	o.Kill()
+}
+
+func (o *output) doneLocked() {
+	select {
+	case <-o.done:
+	default:
+		close(o.done)
+	}
+}
+
+// finish sends what is left, waits for it up to the given time, and lets
+// nothing more in.
+func (o *output) finish(patience time.Duration) {
+	o.send(true)
+	o.mu.Lock()
+	o.finishing = true
+	if !o.sending && o.w.Len() == 0 {
+		o.doneLocked()
+	}
+	o.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-o.done:
+	case <-timer.C:
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.dead = true
+	o.w.Reset(nil)
+	o.spare = nil
+	o.pending.Store(0)
+}
+
+// tend gives back what an idle output holds and enforces soft limits, which
+// pass while nothing is written. It is called about once a second.
+func (o *output) tend(now time.Time) {
+	o.mu.Lock()
+	if !o.sending && o.w.Len() == 0 {
+		o.spare = nil
+		o.w.Reset(nil)
+	}
+	cut := !o.dead && o.overLocked(o.w.Len()+o.unsent, func() time.Time { return now })
+	o.mu.Unlock()
+	if cut {
+		o.cut()
+	}
+}
+
+// replier sends, on one goroutine, what others have written to outputs.
+type replier struct {
+	wake chan struct{} // one token when list is not empty
+
+	mu     sync.Mutex
+	list   []*output // guarded by mu; each once
+	closed bool      // guarded by mu
+}
+
+func newReplier() *replier { return &replier{wake: make(chan struct{}, 1)} }
+
+func (r *replier) add(o *output) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	r.list = append(r.list, o)
+	if len(r.list) == 1 {
+		select {
+		case r.wake <- struct{}{}:
+		default: // a token is there
+		}
+	}
+}
+
+func (r *replier) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	close(r.wake)
+}
+
+// run sends until close.
+func (r *replier) run() {
+	var list []*output
+	for range r.wake {
+		r.mu.Lock()
+		list, r.list = r.list, list[:0]
+		r.mu.Unlock()
+		for i, o := range list {
+			list[i] = nil
+			o.queued.Store(false) // what is written from now on is a new errand
+			o.send(false)
+		}
+	}
+}
+
+// outputLimits are client-output-buffer-limit.
+type outputLimits struct {
+	classes atomic.Pointer[[3]outputLimit]
+}
+
+type outputLimit struct {
+	hard, soft int64 // bytes; 0: none
+	patience   time.Duration
+}
+
+func (l *outputLimits) of(c session.OutputClass) outputLimit { return l.classes.Load()[c] }
+
+// set takes the directive's canonical value: class hard soft seconds, three
+// times.
+func (l *outputLimits) set(value string) {
+	var classes [3]outputLimit
+	fields := strings.Fields(value)
+	number := func(i int) int64 {
+		n, _ := strconv.ParseInt(fields[i], 10, 64) // canonical
+		return n
+	}
+	for c := range classes {
+		at := 4 * c
+		classes[c] = outputLimit{number(at + 1), number(at + 2), time.Duration(number(at+3)) * time.Second}
+	}
+	l.classes.Store(&classes)
+}
+
+var _ session.Output = (*output)(nil)
