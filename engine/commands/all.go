@@ -13,6 +13,7 @@ import (
 func All() []call.Row {
 	return slices.Concat(
 		stringRows,
+		bitmapRows,
 		genericRows,
 		listRows,
 		hashRows,

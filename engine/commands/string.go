@@ -448,10 +448,7 @@ func setrange(c *call.Call) {
 	if !fitsString(c, off, len(data)) {
 		return
 	}
-	if !found {
-		putValue(c, key, keyspace.Value{Type: keyspace.String, Enc: keyspace.Raw}, keyspace.NoExpiry, false)
-	}
-	n := c.DB.Splice(key, int(off), data, keyspace.Raw)
+	n := spliceOrCreate(c, key, found, int(off), data)
 	c.Notify(call.EventString, "setrange", key)
 	c.Out.Int(int64(n))
 }
