@@ -34,6 +34,11 @@ type Cluster interface {
 	// PUBSUB: by channel, and the patterns.
 	RemoteSubscribers() Subscribers
 
+	// SubscriptionsKnown waits, for a short bounded time, until every node that
+	// can be reached knows what this node's subscribers want now: from then on
+	// they miss nothing that any node publishes.
+	SubscriptionsKnown(ctx context.Context)
+
 	// WaitReplicas waits until n other nodes have everything that was written
 	// so far in their durable logs, or until ctx ends, and returns how many have.
 	WaitReplicas(ctx context.Context, n int) int
@@ -45,6 +50,10 @@ type Cluster interface {
 	// Transfer hands leadership to the member of that id, or to any if id is
 	// empty.
 	Transfer(ctx context.Context, id string) error
+	// Forget removes the member of that id from the cluster.
+	Forget(id string) error
+	// Status returns the cluster as this node sees it, as JSON.
+	Status() []byte
 	// Digest returns DEBUG DIGEST of this node's data as of now, and the
 	// index of the log up to which it has applied.
 	Digest() (digest string, applied uint64)

@@ -191,7 +191,6 @@ func (s *Session) reject(e *entry, err reply.Error) {
 	if s.tx != nil && (e == nil || e.Name != "exec") {
 		s.tx.spoilt = true
 	}
-	s.srv.opts.Counters.CountError(err.Code())
 	s.answer(nil, func(out *reply.Writer) { out.Error(err) })
 }
 

@@ -100,6 +100,7 @@ func subscribe(kind pubsub.Kind, verb string) func(*Session, *request) {
 // published after the client has been told is delivered.
 func (s *Session) confirm(sub *subscription, kind pubsub.Kind, verb, name string, scratch *reply.Writer) {
 	s.srv.opts.Registry.Subscribe(sub, kind, name)
+	s.srv.opts.Cluster.SubscriptionsKnown(s.srv.ctx)
 	writeSubscription(scratch, verb, name, s.subs.count(kind))
 	w := s.out.Begin()
 	w.SetProto(s.proto)

@@ -83,6 +83,6 @@ func newTable(data *command.Table[*call.Row]) *table {
 func rows() []row {
 	return slices.Concat(
 		connectionRows, clientRows, transactionRows, pubsubRows, serverRows, configRows, commandRows,
-		clusterRows, latencyRows,
+		clusterRows, quorateRows, latencyRows,
 	)
 }

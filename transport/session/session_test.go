@@ -1,0 +1,531 @@
+package session_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/transport/config"
+	"github.com/quorate/quorate/transport/observe"
+	"github.com/quorate/quorate/transport/pubsub"
+	"github.com/quorate/quorate/transport/session"
+	"github.com/quorate/quorate/transport/session/sessiontest"
+)
+
+// node is a server with its parts, as a test needs them.
+type node struct {
+	t       *testing.T
+	server  *session.Server
+	cluster *sessiontest.Cluster
+	config  *config.Config
+}
+
+func newNode(t *testing.T, change func(*sessiontest.Cluster)) *node {
+	t.Helper()
+	n := &node{t: t, config: config.New()}
+	registry := pubsub.NewRegistry()
+	e := engine.New(engine.Options{
+		Receivers: registry.Receivers,
+		Publish:   func(m engine.Message) { registry.Publish(m.Channel, m.Text, m.Sharded) },
+	})
+	n.cluster = &sessiontest.Cluster{Engine: e, Registry: registry}
+	if change != nil {
+		change(n.cluster)
+	}
+	n.cluster.Start()
+	n.server = session.New(session.Options{
+		Engine: e, Cluster: n.cluster, Config: n.config, Registry: registry,
+		Counters: &observe.Counters{}, Version: "test",
+	})
+	t.Cleanup(func() {
+		n.server.Close()
+		n.cluster.Close()
+	})
+	return n
+}
+
+// memory is a session.Output that keeps what was sent.
+type memory struct {
+	mu   sync.Mutex
+	cond *sync.Cond
+	w    reply.Writer
+	dead bool
+}
+
+func newMemory() *memory {
+	m := &memory{}
+	m.cond = sync.NewCond(&m.mu)
+	m.w.SetProto(reply.RESP2)
+	return m
+}
+
+func (m *memory) Begin() *reply.Writer {
+	m.mu.Lock()
+	return &m.w
+}
+
+func (m *memory) End() {
+	m.cond.Broadcast()
+	m.mu.Unlock()
+}
+
+func (m *memory) Send()                        {}
+func (m *memory) SendSoon()                    {}
+func (m *memory) Pending() int                 { return 0 }
+func (m *memory) SetClass(session.OutputClass) {}
+
+func (m *memory) Kill() { m.dead = true }
+
+// client talks to a session as a connection would.
+type client struct {
+	t       *testing.T
+	session *session.Session
+	out     *memory
+	taken   int
+	open    bool
+}
+
+func (n *node) client() *client {
+	return n.clientFrom(session.Peer{Addr: "127.0.0.1:1", Local: "127.0.0.1:6379", Loopback: true})
+}
+
+func (n *node) clientFrom(p session.Peer) *client {
+	c := &client{t: n.t, out: newMemory(), open: true}
+	c.session = n.server.Open(p, c.out)
+	n.t.Cleanup(c.session.Close)
+	return c
+}
+
+// send gives the session a pipeline: one command a line.
+func (c *client) send(lines ...string) {
+	var commands [][][]byte
+	for _, line := range lines {
+		words, ok := config.SplitArgs([]byte(line))
+		if !ok {
+			c.t.Fatalf("bad line %q", line)
+		}
+		commands = append(commands, words)
+	}
+	c.open = c.session.Run(commands)
+	// The buffer beneath is used again.
+	for _, args := range commands {
+		for _, arg := range args {
+			for i := range arg {
+				arg[i] = '#'
+			}
+		}
+	}
+}
+
+// replies waits for n replies and returns them as they came, each on a line
+// of its own with CR LF as spaces.
+func (c *client) replies(n int) []string {
+	c.t.Helper()
+	var got []string
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	for len(got) < n {
+		b := c.out.w.Bytes()[c.taken:]
+		v, rest, err := reply.Read(b)
+		if err != nil {
+			c.out.cond.Wait()
+			continue
+		}
+		_ = v
+		raw := b[:len(b)-len(rest)]
+		c.taken += len(raw)
+		got = append(got, strings.TrimSpace(strings.ReplaceAll(string(raw), "\r\n", " ")))
+	}
+	return got
+}
+
+// expect sends a pipeline and compares the replies.
+func (c *client) expect(pipeline []string, want ...string) {
+	c.t.Helper()
+	c.send(pipeline...)
+	got := c.replies(len(want))
+	for i := range want {
+		if got[i] != want[i] {
+			c.t.Errorf("%q: reply %d is %q, want %q", pipeline, i, got[i], want[i])
+		}
+	}
+	if rest := c.rest(); rest != "" {
+		c.t.Errorf("%q: more replies than expected: %q", pipeline, rest)
+	}
+}
+
+// rest returns what was written beyond the replies taken.
+func (c *client) rest() string {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return string(c.out.w.Bytes()[c.taken:])
+}
+
+func lines(s ...string) []string { return s }
+
+func TestMixedPipeline(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	c.expect(
+		lines("SET a 1", "GET a", "PING", "INCR a", "GET a", "ECHO x", "NOPE", "SET a"),
+		"+OK", "$1 1", "+PONG", ":2", "$1 2", "$1 x", "-ERR unknown command 'NOPE', with args beginning with:", "-ERR wrong number of arguments for 'set' command",
+	)
+	c.expect(lines("GET a", "GET b", "PING y"), "$1 2", "$-1", "$1 y")
+}
+
+// Reads and answers behind a write ride in one submission; session commands
+// wait for it; nothing overtakes.
+func TestOneSubmission(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	n.cluster.Pause()
+	c.send("GET a", "SET a 1", "GET a", "PING", "SET b 1")
+	c.expect(nil, "$-1")
+	if got := fmt.Sprint(n.cluster.Waiting()); got != "[4]" {
+		t.Errorf("submissions of %s ops, want one of 4", got)
+	}
+	c.send("GET b") // behind what is in flight, it rides too
+	if got := fmt.Sprint(n.cluster.Waiting()); got != "[4 1]" {
+		t.Errorf("submissions of %s ops, want 4 and 1", got)
+	}
+	n.cluster.Resume()
+	for i, want := range []string{"+OK", "$1 1", "+PONG", "+OK", "$1 1"} {
+		if got := c.replies(1)[0]; got != want {
+			t.Errorf("reply %d is %q, want %q", i, got, want)
+		}
+	}
+	c.expect(lines("SET a 5", "SELECT 1", "GET a", "SELECT 0", "GET a"), "+OK", "+OK", "$-1", "+OK", "$1 5")
+}
+
+func TestTransactions(t *testing.T) {
+	n := newNode(t, nil)
+	c, other := n.client(), n.client()
+	c.expect(lines("MULTI", "SET a 1", "INCR a", "GET a", "PING", "EXEC"),
+		"+OK", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED", "*4 +OK :2 $1 2 +PONG")
+	c.expect(lines("MULTI", "GET a", "EXEC"), "+OK", "+QUEUED", "*1 $1 2")
+	c.expect(lines("MULTI", "EXEC"), "+OK", "*0")
+	c.expect(lines("MULTI", "SELECT 3", "SET x y", "EXEC", "GET x", "SELECT 0"), "+OK", "+QUEUED", "+QUEUED", "*2 +OK +OK", "$1 y", "+OK")
+	c.expect(lines("MULTI", "MULTI", "WATCH a", "SET a", "EXEC"),
+		"+OK", "-ERR MULTI calls can not be nested", "-ERR WATCH inside MULTI is not allowed",
+		"-ERR wrong number of arguments for 'set' command", "-EXECABORT Transaction discarded because of previous errors.")
+	c.expect(lines("EXEC", "DISCARD", "UNWATCH"), "-ERR EXEC without MULTI", "-ERR DISCARD without MULTI", "+OK")
+	c.expect(lines("MULTI", "SET a 9", "DISCARD", "GET a"), "+OK", "+QUEUED", "+OK", "$1 2")
+	c.expect(lines("MULTI", "SAVE", "EXEC"), "+OK", "-ERR Command not allowed inside a transaction", "-EXECABORT Transaction discarded because of previous errors.")
+	c.expect(lines("MULTI", "LPUSH a x", "INCR a", "EXEC"), "+OK", "+QUEUED", "+QUEUED",
+		"*2 -WRONGTYPE Operation against a key holding the wrong kind of value :3")
+
+	for name, commands := range map[string][]string{"of writes": {"SET b 2"}, "of reads": {"GET b"}, "of nothing": nil} {
+		c.expect(lines("WATCH a"), "+OK")
+		other.expect(lines("INCR a"), fmt.Sprint(":", intOf(t, c, "a")+1))
+		c.send(append(append(lines("MULTI"), commands...), "EXEC")...)
+		if got := c.replies(2 + len(commands)); got[len(got)-1] != "*-1" {
+			t.Errorf("transaction %s with a changed watch: %q", name, got)
+		}
+	}
+	c.expect(lines("WATCH a", "UNWATCH"), "+OK", "+OK")
+	other.expect(lines("SET a 1"), "+OK")
+	c.expect(lines("MULTI", "GET a", "EXEC"), "+OK", "+QUEUED", "*1 $1 1")
+}
+
+func intOf(t *testing.T, c *client, key string) (n int) {
+	t.Helper()
+	c.send("GET " + key)
+	if _, err := fmt.Sscanf(c.replies(1)[0], "$1 %d", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestSubscribe(t *testing.T) {
+	n := newNode(t, nil)
+	sub, pub := n.client(), n.client()
+	sub.expect(lines("SUBSCRIBE a b a", "PSUBSCRIBE n*", "SSUBSCRIBE s", "GET x", "PING", "PING z"),
+		"*3 $9 subscribe $1 a :1", "*3 $9 subscribe $1 b :2", "*3 $9 subscribe $1 a :2",
+		"*3 $10 psubscribe $2 n* :3", "*3 $10 ssubscribe $1 s :1",
+		"-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+		"*2 $4 pong $0", "*2 $4 pong $1 z")
+	pub.expect(lines("PUBLISH a hi", "PUBLISH news x", "SPUBLISH s y", "PUBLISH off z"), ":1", ":1", ":1", ":0")
+	sub.expect(nil, "*3 $7 message $1 a $2 hi", "*4 $8 pmessage $2 n* $4 news $1 x", "*3 $8 smessage $1 s $1 y")
+	pub.expect(lines("PUBSUB CHANNELS", "PUBSUB NUMSUB a q", "PUBSUB NUMPAT", "PUBSUB SHARDCHANNELS"),
+		"*2 $1 a $1 b", "*4 $1 a :1 $1 q :0", ":1", "*1 $1 s")
+	pub.expect(lines("MULTI", "PUBLISH a tx", "EXEC"), "+OK", "+QUEUED", "*1 :1")
+	sub.expect(nil, "*3 $7 message $1 a $2 tx")
+	sub.expect(lines("UNSUBSCRIBE q", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", "UNSUBSCRIBE", "PING"),
+		"*3 $11 unsubscribe $1 q :3", "*3 $11 unsubscribe $1 a :2", "*3 $11 unsubscribe $1 b :1", "*3 $12 punsubscribe $2 n* :0",
+		"*3 $12 sunsubscribe $1 s :0", "*3 $11 unsubscribe $-1 :0", "+PONG")
+
+	sub.send("HELLO 3")
+	sub.replies(1)
+	sub.expect(lines("SUBSCRIBE a", "PUBLISH a self", "GET x", "PING"), ">3 $9 subscribe $1 a :1", ">3 $7 message $1 a $4 self", ":1", "_", "+PONG")
+	sub.expect(lines("MULTI", "SUBSCRIBE m", "UNSUBSCRIBE a", "EXEC"), "+OK", "+QUEUED", "+QUEUED", "*2 >3 $9 subscribe $1 m :2 >3 $11 unsubscribe $1 a :1")
+	pub.expect(lines("PUBLISH m 1", "PUBLISH a 1"), ":1", ":0")
+	sub.expect(nil, ">3 $7 message $1 m $1 1")
+	sub.expect(lines("RESET", "GET x"), "+RESET", "$-1")
+	pub.expect(lines("PUBLISH m 1"), ":0")
+}
+
+func TestSubscribersOfOtherNodesAreCounted(t *testing.T) {
+	n := newNode(t, func(c *sessiontest.Cluster) {
+		c.Others = session.Subscribers{Channels: map[string]int{"far": 2, "near": 1}, Patterns: map[string]int{"p*": 1}}
+	})
+	c := n.client()
+	c.send("SUBSCRIBE near", "PSUBSCRIBE p*")
+	n.client().expect(lines("PUBSUB CHANNELS", "PUBSUB CHANNELS f*", "PUBSUB NUMSUB far near", "PUBSUB NUMPAT"),
+		"*2 $3 far $4 near", "*1 $3 far", "*4 $3 far :2 $4 near :2", ":1")
+}
+
+func TestAuth(t *testing.T) {
+	n := newNode(t, nil)
+	old := n.client()
+	old.expect(lines("AUTH x"), "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?")
+	old.expect(lines("AUTH default x", "AUTH a b c"), "+OK", "-ERR syntax error")
+	old.expect(lines("CONFIG SET requirepass secret", "PING"), "+OK", "+PONG")
+	c := n.client()
+	if c.session.Trusted() {
+		t.Error("trusted before AUTH")
+	}
+	c.expect(lines("GET a", "PING", "NOPE", "AUTH wrong", "AUTH other secret", "HELLO 3"),
+		"-NOAUTH Authentication required.", "-NOAUTH Authentication required.", "-ERR unknown command 'NOPE', with args beginning with:",
+		"-WRONGPASS invalid username-password pair or user is disabled.", "-WRONGPASS invalid username-password pair or user is disabled.",
+		"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
+	c.expect(lines("AUTH secret", "GET a"), "+OK", "$-1")
+	if !c.session.Trusted() {
+		t.Error("not trusted after AUTH")
+	}
+	c.expect(lines("RESET", "GET a"), "+RESET", "-NOAUTH Authentication required.")
+	c.send("HELLO 3 AUTH default secret SETNAME me")
+	if got := c.replies(1)[0]; !strings.HasPrefix(got, "%7 $6 server $5 redis $7 version $6 7.0.15 $5 proto :3 $2 id") {
+		t.Errorf("HELLO: %q", got)
+	}
+	c.expect(lines("CLIENT GETNAME"), "$2 me")
+}
+
+func TestReplyModes(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	c.expect(lines("CLIENT REPLY OFF", "SET a 1", "GET a", "PING", "CLIENT REPLY ON", "PING"), "+OK", "+PONG")
+	c.expect(lines("CLIENT REPLY SKIP", "INCR a", "GET a", "CLIENT REPLY SKIP", "NOPE", "ECHO b"), "$1 2", "$1 b")
+}
+
+// What has cost a doubt is followed by nothing before the doubt is settled.
+func TestDoubtIsSettledFirst(t *testing.T) {
+	var mu sync.Mutex
+	var failing reply.Error
+	n := newNode(t, func(c *sessiontest.Cluster) {
+		c.Err = func() reply.Error {
+			mu.Lock()
+			defer mu.Unlock()
+			return failing
+		}
+	})
+	set := func(e reply.Error) {
+		mu.Lock()
+		defer mu.Unlock()
+		failing = e
+	}
+	c := n.client()
+	set(reply.InDoubt("no answer"))
+	c.expect(lines("SET a 1"), "-INDOUBT no answer; the write may or may not have been applied")
+	set("")
+	n.cluster.Pause()
+	c.send("GET a") // must not be read here and now
+	if got := fmt.Sprint(n.cluster.Waiting()); got != "[1]" {
+		t.Errorf("after a doubt the read was not submitted: %s", got)
+	}
+	n.cluster.Resume()
+	c.expect(nil, "$-1")
+	n.cluster.Pause()
+	c.expect(lines("GET a"), "$-1") // settled: read here
+	n.cluster.Resume()
+
+	set(reply.InDoubt("again"))
+	c.send("SET a 1")
+	c.replies(1)
+	set("")
+	c.expect(lines("CLIENT SETNAME x", "CLIENT GETNAME"), "+OK", "$1 x") // the fence answers nothing
+}
+
+func TestRedirects(t *testing.T) {
+	leader := session.Member{ID: strings.Repeat("b", 40), Host: "10.0.0.2", Port: 7002, PeerAddr: "10.0.0.2:17002", Online: true, Leader: true}
+	self := session.Member{ID: strings.Repeat("a", 40), Host: "10.0.0.1", Port: 7001, PeerAddr: "10.0.0.1:17001", Online: true, Self: true}
+	n := newNode(t, func(c *sessiontest.Cluster) {
+		c.View = func(string) session.Topology {
+			return session.Topology{Self: self, Leader: leader, Members: []session.Member{self, leader}, Term: 3}
+		}
+	})
+	moved := "-MOVED 15495 10.0.0.2:7002"
+	plain := n.client()
+	plain.expect(lines("GET a", "SET a 1", "GET a"), "$-1", "+OK", "$1 1")
+	plain.expect(lines("CLUSTER KEYSLOT a", "CLUSTER MYID"), ":15495", "$40 "+self.ID)
+	plain.expect(lines("GET a"), "$1 1")
+
+	aware := n.client()
+	aware.send("CLUSTER SLOTS")
+	if got := aware.replies(1)[0]; got != "*1 *4 :0 :16383 *4 $8 10.0.0.2 :7002 $40 "+leader.ID+" *0 *4 $8 10.0.0.1 :7001 $40 "+self.ID+" *0" {
+		t.Errorf("CLUSTER SLOTS: %q", got)
+	}
+	aware.expect(lines("GET a", "SET {a}b 1", "PING", "DBSIZE"), moved, moved, "+PONG", ":1")
+	aware.expect(lines("READONLY", "GET a", "SET a 1", "READWRITE", "GET a"), "+OK", "$1 1", moved, "+OK", moved)
+	aware.expect(lines("MULTI", "GET a", "EXEC"), "+OK", moved, "-EXECABORT Transaction discarded because of previous errors.")
+
+	capable := n.client()
+	capable.expect(lines("CLIENT CAPA redirect", "GET a"), "+OK", "-REDIRECT 10.0.0.2:7002")
+
+	always := n.clientFrom(session.Peer{Addr: "x:1", Redirect: config.RedirectAlways})
+	always.expect(lines("GET a"), moved)
+	never := n.clientFrom(session.Peer{Addr: "x:1", Redirect: config.RedirectNever})
+	never.expect(lines("ASKING", "GET a"), "+OK", "$1 1")
+}
+
+func TestReadBarrier(t *testing.T) {
+	asked := make(chan session.Consistency, 10)
+	refuse := false
+	n := newNode(t, func(c *sessiontest.Cluster) {
+		c.Barrier = func(level session.Consistency) error {
+			asked <- level
+			if refuse {
+				return reply.ErrReadNotConfirmed
+			}
+			return nil
+		}
+	})
+	c := n.client()
+	check := func(pipeline []string, want session.Consistency) {
+		t.Helper()
+		c.send(pipeline...)
+		c.replies(len(pipeline))
+		if len(asked) != 1 || <-asked != want {
+			t.Errorf("%q: not one barrier of level %d", pipeline, want)
+		}
+	}
+	check(lines("GET a", "GET b", "PING", "GET c"), session.Linearizable)
+	check(lines("CLIENT CONSISTENCY stale", "GET a"), session.Stale)
+	check(lines("RESET", "READONLY", "GET a"), session.Bounded)
+	check(lines("RESET", "CONFIG SET read-consistency bounded", "GET a"), session.Bounded)
+	refuse = true
+	c.expect(lines("GET a", "PING"), "-"+string(reply.ErrReadNotConfirmed), "+PONG")
+}
+
+func TestConfig(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	c.expect(lines("CONFIG SET timeout 7 hash-max-listpack-value 1kb", "CONFIG GET timeout hash-max-listpack-value"),
+		"+OK", "*4 $23 hash-max-listpack-value $4 1024 $7 timeout $1 7")
+	c.expect(lines("CONFIG SET timeout x", "CONFIG SET foo 1", "CONFIG SET timeout 1 2"),
+		"-ERR CONFIG SET failed (possibly related to argument 'timeout') - argument couldn't be parsed into an integer",
+		"-ERR Unknown option or number of arguments for CONFIG SET - 'foo'", "-ERR syntax error")
+	// The node's half is undone when the cluster refuses the other.
+	c.expect(lines("CONFIG SET timeout 8 stream-node-max-bytes 99999999999"),
+		"-ERR CONFIG SET failed (possibly related to argument 'stream-node-max-bytes') - argument must be between 0 and 2147483647 inclusive")
+	c.expect(lines("CONFIG GET timeout", "CONFIG REWRITE", "CONFIG RESETSTAT"), "*2 $7 timeout $1 7", "-ERR The server is running without a config file", "+OK")
+}
+
+func TestClientList(t *testing.T) {
+	n := newNode(t, nil)
+	a, b := n.client(), n.clientFrom(session.Peer{Addr: "10.0.0.9:55", Local: "10.0.0.1:6379"})
+	a.expect(lines("CLIENT SETNAME ann", "CLIENT SETINFO LIB-NAME go", "CLIENT SETNAME \"a b\"", "SELECT 2"), "+OK", "+OK",
+		"-ERR Client names cannot contain spaces, newlines or special characters.", "+OK")
+	b.send("SUBSCRIBE x")
+	a.send("CLIENT LIST")
+	list := a.replies(1)[0]
+	for _, want := range []string{"name=ann", "db=2", "lib-name=go", "addr=10.0.0.9:55", "flags=P db=0 sub=1", "cmd=client|list"} {
+		if !strings.Contains(list, want) {
+			t.Errorf("CLIENT LIST lacks %q: %s", want, list)
+		}
+	}
+	a.expect(lines("CLIENT KILL ID 999", "CLIENT KILL 1.1.1.1:1", "CLIENT KILL TYPE pubsub"), ":0", "-ERR No such client", ":1")
+	if !b.out.dead || a.out.dead {
+		t.Error("the wrong client was killed")
+	}
+	a.expect(lines("CLIENT KILL ADDR 127.0.0.1:1 SKIPME no"), ":1")
+	if a.open {
+		t.Error("a client that killed itself is still open")
+	}
+}
+
+func TestQuitAndHostileWords(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	c.expect(lines("SET a 1", "QUIT", "SET a 2"), "+OK", "+OK")
+	if c.open {
+		t.Error("open after QUIT")
+	}
+	c = n.client()
+	c.send("POST / HTTP/1.1", "SET a 3")
+	if c.open || c.rest() != "" {
+		t.Errorf("open %t after POST, replies %q", c.open, c.rest())
+	}
+	n.client().expect(lines("GET a"), "$1 1")
+}
+
+func TestInfo(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	c.expect(lines("SET a 1 EX 100"), "+OK")
+	c.expect(lines("GET a", "NOPE"), "$1 1", "-ERR unknown command 'NOPE', with args beginning with:")
+	text := n.server.Info("everything")
+	for _, want := range []string{
+		"# Server\r\n", "redis_version:7.0.15\r\n", "quorate_version:test\r\n", "connected_clients:1\r\n", "used_memory:",
+		"role:master\r\n", "cmdstat_get:calls=1,", "cmdstat_set:calls=1,", "errorstat_ERR:count=1\r\n", "db0:keys=1,expires=1,avg_ttl=0\r\n",
+		"total_error_replies:1\r\n", "latency_percentiles_usec_get:p50=",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("INFO lacks %q", want)
+		}
+	}
+	if text := n.server.Info(); strings.Contains(text, "cmdstat_") {
+		t.Error("INFO without arguments shows commandstats")
+	}
+	if text := n.server.Info("cpu"); !strings.HasPrefix(text, "# CPU\r\nused_cpu_sys:") || strings.Contains(text, "# Server") {
+		t.Errorf("INFO cpu: %q", text)
+	}
+	sc := bufio.NewScanner(bytes.NewReader([]byte(text)))
+	for sc.Scan() {
+		line := sc.Text()
+		if line != "" && line[0] != '#' && !strings.Contains(line, ":") {
+			t.Errorf("INFO has the line %q", line)
+		}
+	}
+}
+
+func TestMonitor(t *testing.T) {
+	n := newNode(t, nil)
+	m, c := n.client(), n.client()
+	m.expect(lines("MONITOR"), "+OK")
+	c.expect(lines("SET a \"x\\x01\"", "AUTH default y"), "+OK", "+OK")
+	got := m.replies(1)[0]
+	if !strings.HasSuffix(got, `[0 127.0.0.1:1] "SET" "a" "x\x01"`) || m.rest() != "" {
+		t.Errorf("monitor saw %q and %q", got, m.rest())
+	}
+}
+
+func TestCommandTable(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	c.expect(lines("COMMAND GETKEYS SET a b", "COMMAND GETKEYS PING x", "COMMAND GETKEYS FOO a", "COMMAND LIST FILTERBY PATTERN xl*", "COMMAND INFO foo"),
+		"*1 $1 a", "-ERR The command has no key arguments", "-ERR Invalid command specified", "*1 $4 xlen", "*1 *-1")
+	c.send("COMMAND", "COMMAND DOCS get client|list")
+	for _, r := range c.replies(2) {
+		if r[0] != '*' {
+			t.Errorf("%.80q", r)
+		}
+	}
+}
+
+func TestErrorsAreCounted(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	c.expect(lines("SET a x", "INCR a", "GET nothing", "LPUSH a y", "INCR a"), "+OK", "-ERR value is not an integer or out of range", "$-1",
+		"-WRONGTYPE Operation against a key holding the wrong kind of value", "-ERR value is not an integer or out of range")
+	c.expect(lines("GET nothing", "LLEN a", "MULTI", "LLEN a", "EXEC"), "$-1", "-WRONGTYPE Operation against a key holding the wrong kind of value", "+OK", "+QUEUED",
+		"*1 -WRONGTYPE Operation against a key holding the wrong kind of value")
+	text := n.server.Info("errorstats")
+	if !strings.Contains(text, "errorstat_ERR:count=2\r\n") || !strings.Contains(text, "errorstat_WRONGTYPE:count=2\r\n") {
+		t.Errorf("%q", text)
+	}
+}

@@ -1,0 +1,216 @@
+// Package sessiontest stands in for a cluster in tests of sessions: one node
+// over a bare engine, with no log beneath it.
+package sessiontest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/fsm"
+	"github.com/quorate/quorate/transport/pubsub"
+	"github.com/quorate/quorate/transport/session"
+)
+
+// Cluster implements session.Cluster. Its zero values of the plain fields are
+// good; they must not change while sessions use it.
+type Cluster struct {
+	Engine   *engine.Engine
+	Registry *pubsub.Registry
+	// View is what Topology returns; nil is a single leader.
+	View func(listener string) session.Topology
+	// Barrier answers ReadBarrier; nil is always fresh.
+	Barrier func(session.Consistency) error
+	// Others are what RemoteSubscribers returns.
+	Others session.Subscribers
+	// Err, if set, is the answer to all that is submitted, in place of its
+	// execution.
+	Err func() reply.Error
+
+	mu      sync.Mutex
+	index   uint64         // guarded by mu; also the order of Apply
+	waiting []*fsm.Request // guarded by mu; while paused
+	paused  bool           // guarded by mu
+	queue   chan *fsm.Request
+	done    sync.WaitGroup
+}
+
+// Start begins to execute what is submitted, on a goroutine of its own, until
+// Close.
+func (c *Cluster) Start() {
+	c.queue = make(chan *fsm.Request, 1<<16)
+	c.done.Go(func() {
+		for req := range c.queue {
+			c.apply(req)
+		}
+	})
+}
+
+// Close waits until all that was submitted is done.
+func (c *Cluster) Close() {
+	close(c.queue)
+	c.done.Wait()
+}
+
+// Pause holds back what is submitted until Resume.
+func (c *Cluster) Pause() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = true
+}
+
+// Resume executes what was held back and what comes.
+func (c *Cluster) Resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = false
+	for _, req := range c.waiting {
+		c.queue <- req
+	}
+	c.waiting = nil
+}
+
+// Waiting returns how many ops each request holds that is held back.
+func (c *Cluster) Waiting() (ops []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, req := range c.waiting {
+		ops = append(ops, len(req.Ops))
+	}
+	return ops
+}
+
+// Submit implements session.Cluster.
+func (c *Cluster) Submit(req *fsm.Request) {
+	kept := &fsm.Request{Conn: req.Conn}
+	for _, op := range req.Ops {
+		op.Args = clone(op.Args)
+		kept.Ops = append(kept.Ops, op)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.paused {
+		c.waiting = append(c.waiting, kept)
+		return
+	}
+	c.queue <- kept
+}
+
+func clone(args [][]byte) [][]byte {
+	kept := make([][]byte, len(args))
+	for i, arg := range args {
+		kept[i] = bytes.Clone(arg)
+	}
+	return kept
+}
+
+func (c *Cluster) apply(req *fsm.Request) {
+	out := req.Conn.BeginReplies()
+	defer req.Conn.EndReplies(len(req.Ops))
+	if c.Err != nil {
+		if err := c.Err(); err != "" {
+			for range req.Ops {
+				out.Error(err)
+			}
+			return
+		}
+	}
+	c.mu.Lock()
+	c.index++
+	index := c.index
+	c.mu.Unlock()
+	c.Engine.Apply(func(s *engine.Step) {
+		s.Entry(index, time.Now().UnixMilli())
+		for i := range req.Ops {
+			c.do(s, &req.Ops[i], false, out)
+		}
+	})
+}
+
+func (c *Cluster) do(s *engine.Step, op *fsm.Op, inTx bool, out *reply.Writer) {
+	switch op.Kind {
+	case fsm.OpWrite:
+		s.Do(op.DB, op.Args, inTx, out)
+	case fsm.OpRead:
+		s.Read(op.DB, op.Args, time.Now().UnixMilli(), 1, inTx, out)
+	case fsm.OpLocal:
+		op.Local(out)
+	case fsm.OpSettings:
+		if err := s.Set(op.Args); err != nil {
+			out.Error(reply.Error("ERR " + err.Error()))
+			return
+		}
+		out.OK()
+	case fsm.OpTx:
+		for _, w := range op.Tx.Watches {
+			if s.Version(w.DB, w.Key) != w.Version {
+				op.Tx.Aborted = true
+				out.NullArray()
+				return
+			}
+		}
+		out.Array(len(op.Tx.Ops))
+		for i := range op.Tx.Ops {
+			c.do(s, &op.Tx.Ops[i], true, out)
+		}
+	}
+}
+
+// ReadBarrier implements session.Cluster.
+func (c *Cluster) ReadBarrier(_ context.Context, level session.Consistency) error {
+	if c.Barrier == nil {
+		return nil
+	}
+	return c.Barrier(level)
+}
+
+// Topology implements session.Cluster.
+func (c *Cluster) Topology(listener string) session.Topology {
+	if c.View != nil {
+		return c.View(listener)
+	}
+	self := session.Member{ID: strings.Repeat("a", 40), Host: "127.0.0.1", Port: 6379, PeerAddr: "127.0.0.1:16379", Voter: true, Online: true, Leader: true, Self: true}
+	return session.Topology{ClusterID: "c", Self: self, Leader: self, Members: []session.Member{self}, Term: 1}
+}
+
+// Publish implements session.Cluster.
+func (c *Cluster) Publish(channel, message []byte, sharded bool) int {
+	return c.Registry.Publish(channel, message, sharded)
+}
+
+// SubscriptionsKnown implements session.Cluster: there is nobody to tell.
+func (c *Cluster) SubscriptionsKnown(context.Context) {}
+
+// Forget implements session.Cluster.
+func (c *Cluster) Forget(string) error { return errors.New("this is no member") }
+
+// Status implements session.Cluster.
+func (c *Cluster) Status() []byte { return []byte("{}") }
+
+// RemoteSubscribers implements session.Cluster.
+func (c *Cluster) RemoteSubscribers() session.Subscribers { return c.Others }
+
+// WaitReplicas implements session.Cluster.
+func (c *Cluster) WaitReplicas(context.Context, int) int { return 0 }
+
+// Snapshot implements session.Cluster.
+func (c *Cluster) Snapshot(context.Context) error { return nil }
+
+// LastSave implements session.Cluster.
+func (c *Cluster) LastSave() time.Time { return time.Unix(1, 0) }
+
+// Transfer implements session.Cluster.
+func (c *Cluster) Transfer(context.Context, string) error { return errors.New("no other node") }
+
+// Digest implements session.Cluster.
+func (c *Cluster) Digest() (string, uint64) { return strings.Repeat("0", 40), 0 }
+
+// Info implements session.Cluster.
+func (c *Cluster) Info(string) []session.Field { return nil }
+
+var _ session.Cluster = (*Cluster)(nil)
