@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"strings"
 	"time"
 )
@@ -37,7 +38,7 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	const timeout = 10 * time.Second
+	const timeout = time.Minute // a profile takes 30 seconds
 	s := &Server{
 		http: &http.Server{Handler: handler(o), ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout},
 		done: make(chan struct{}),
@@ -82,6 +83,9 @@ func handler(o Options) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		writeMetrics(w, o.Info())
 	})
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
 }
 
