@@ -403,16 +403,17 @@ func getrange(c *call.Call) {
 	if failed {
 		return
 	}
+	if start < 0 && end < 0 && start > end {
+		c.Out.Bulk(nil)
+		return
+	}
 	from, limit := byteRange(start, end, int64(len(e.Packed)))
 	c.Out.Bulk(e.Packed[from:limit])
 }
 
 // byteRange returns the half-open range that the inclusive range from start to end, counted from the end of n units
-// where negative, stands for. An empty one is 0, 0.
+// where negative, stands for. An empty one is 0, 0. What lies before the first unit is taken for that unit.
 func byteRange(start, end, n int64) (from, limit int64) {
-	if start < 0 && end < 0 && start > end {
-		return 0, 0
-	}
 	if start < 0 {
 		start = max(0, n+start)
 	}
