@@ -56,7 +56,6 @@ func xclaim(c *call.Call) {
 	if a.deliveredMs < 0 || a.deliveredMs > c.Now {
 		a.deliveredMs = c.Now
 	}
-	createConsumer(c, g, c.Args[1], c.Args[3])
 	mark, n := c.Out.Mark(), 0
 	for _, id := range a.ids {
 		p, pending := g.Pending(id)
@@ -75,12 +74,20 @@ func xclaim(c *call.Call) {
 		} else if !a.justID {
 			p.Deliveries++
 		}
-		p.Consumer, p.DeliveredMs = string(c.Args[3]), a.deliveredMs
-		g.Assign(p)
+		p.DeliveredMs = a.deliveredMs
+		claim(c, g, p)
 		replyClaimed(c, s, id, a.justID)
 		n++
 	}
 	c.Out.EndArray(mark, n)
+}
+
+// claim makes p pending for the consumer that the command names. As in Redis 7.0
+// a consumer that claims nothing is not created and was not seen.
+func claim(c *call.Call, g *stream.Group, p stream.Pending) {
+	createConsumer(c, g, c.Args[1], c.Args[3])
+	p.Consumer = string(c.Args[3])
+	g.Assign(p)
 }
 
 func hasEntry(s *stream.Stream, id stream.ID) bool {
@@ -167,7 +174,6 @@ func xautoclaim(c *call.Call) {
 	}
 	writeStream(c, c.Args[1])
 	g := s.EditGroup(c.Args[2])
-	createConsumer(c, g, c.Args[1], c.Args[3])
 	looked, next := lookAhead(g, &a)
 	var claimed, dropped []stream.ID
 	for i, p := range looked {
@@ -183,11 +189,11 @@ func xautoclaim(c *call.Call) {
 		if a.minIdleMs > 0 && c.Now-p.DeliveredMs < a.minIdleMs {
 			continue
 		}
-		p.Consumer, p.DeliveredMs = string(c.Args[3]), c.Now
 		if !a.justID {
 			p.Deliveries++
 		}
-		g.Assign(p)
+		p.DeliveredMs = c.Now
+		claim(c, g, p)
 		claimed = append(claimed, p.ID)
 	}
 	c.Out.Array(3)

@@ -32,7 +32,7 @@ func (s *Stream) EntriesReadAt(id ID) int64 {
 // HasTombstone reports whether an entry from the given ID on was deleted by its
 // ID while entries before it may still be there.
 func (s *Stream) HasTombstone(from ID) bool {
-	if s.length == 0 || s.MaxDeletedID.IsZero() {
+	if s.length == 0 || s.MaxDeletedID.IsZero() || s.MaxDeletedID.Less(s.FirstID) {
 		return false
 	}
 	return from.Compare(s.MaxDeletedID) <= 0
