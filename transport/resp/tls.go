@@ -37,7 +37,7 @@ func loadTLS(conf *config.Config) (*tlsFiles, error) {
 	for _, name := range []string{"tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-auth-clients", "tls-protocols"} {
 		conf.OnSet(name, func(string) error {
 			if err := reload(); err != nil {
-				return fmt.Errorf("Unable to update TLS configuration. %w", err)
+				return fmt.Errorf("the new TLS files are not used: %w", err)
 			}
 			return nil
 		})

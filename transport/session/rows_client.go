@@ -282,13 +282,13 @@ func clientList(s *Session, r *request) {
 
 // killFilter says which clients CLIENT KILL ends.
 type killFilter struct {
-	id            int64
-	addr, laddr   string
-	kind, user    string
-	maxAge        time.Duration // 0: any
-	spareMyself   bool
-	now           time.Time
-	killed, asked *Session
+	id          int64         // 0: any
+	addr, laddr string        // "": any
+	kind        string        // "": any
+	maxAge      time.Duration // 0: any
+	spareMyself bool
+	asked       *Session // who asks
+	now         time.Time
 }
 
 // clientKill: CLIENT KILL addr, or CLIENT KILL filter value ...
@@ -352,7 +352,6 @@ func (f *killFilter) parse(args [][]byte) reply.Error {
 			if value != defaultUser {
 				return reply.Error("ERR No such user '" + value + "'")
 			}
-			f.user = value
 		case "maxage":
 			seconds, err := strconv.ParseInt(value, 10, 32)
 			if err != nil {

@@ -27,7 +27,6 @@ type Session struct {
 	proto    reply.Proto
 	db       int
 	authed   bool
-	user     string
 	closing  bool
 	silence  silence
 	aware    bool // showed that it follows MOVED
