@@ -24,7 +24,7 @@ type Settings struct {
 // it has none.
 func DefaultSettings() Settings {
 	return Settings{
-		HashMaxListpackEntries: 128,
+		HashMaxListpackEntries: 512,
 		HashMaxListpackValue:   64,
 		ListMaxListpackSize:    -2,
 		SetMaxIntsetEntries:    512,
