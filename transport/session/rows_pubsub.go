@@ -76,38 +76,56 @@ func (sub *subscription) Deliver(m *pubsub.Message) {
 
 var _ pubsub.Subscriber = (*subscription)(nil)
 
+// subscribe registers all names before it confirms the first, so that all
+// nodes are waited for once. What is published between the two is dropped:
+// the client has not been told that it would get it.
 func subscribe(kind pubsub.Kind, verb string) func(*Session, *request) {
 	return func(s *Session, r *request) {
+		confirmations := make([]confirmation, 0, len(r.args)-1)
+		registered := false
 		for _, arg := range r.args[1:] {
 			name := string(arg)
 			sub := s.addSubscription(kind, name)
-			switch {
-			case sub == nil:
-				writeSubscription(r.out, verb, name, s.subs.count(kind))
-			case r.inTx:
-				sub.confirmed = true
-				writeSubscription(r.out, verb, name, s.subs.count(kind))
+			if sub != nil {
+				registered = true
 				s.afterwards(r, func() { s.srv.opts.Registry.Subscribe(sub, kind, name) })
-			default:
-				s.confirm(sub, kind, verb, name, r.out)
 			}
+			confirmations = append(confirmations, confirmation{sub, name, s.subs.count(kind)})
 		}
 		s.classify()
+		if registered {
+			s.afterwards(r, func() { s.srv.opts.Cluster.SubscriptionsKnown(s.srv.ctx) })
+		}
+		if r.inTx { // the output is locked, and in r.out's hands
+			confirm(r.out, verb, confirmations)
+			return
+		}
+		w := s.out.Begin()
+		w.SetProto(s.proto)
+		if s.silence != silent {
+			confirm(w, verb, confirmations)
+		}
+		s.out.End()
 	}
 }
 
-// confirm registers a subscription and tells the client: whatever is
-// published after the client has been told is delivered.
-func (s *Session) confirm(sub *subscription, kind pubsub.Kind, verb, name string, scratch *reply.Writer) {
-	s.srv.opts.Registry.Subscribe(sub, kind, name)
-	s.srv.opts.Cluster.SubscriptionsKnown(s.srv.ctx)
-	writeSubscription(scratch, verb, name, s.subs.count(kind))
-	w := s.out.Begin()
-	w.SetProto(s.proto)
-	w.Raw(scratch.Bytes()) // with what came before it
-	sub.confirmed = true
-	s.out.End()
-	scratch.Reset(scratch.Bytes())
+// confirmation tells the client of a subscription, which is nil if there had
+// been one before.
+type confirmation struct {
+	sub   *subscription
+	name  string
+	count int
+}
+
+// confirm writes confirmations. The output is locked: whatever is published
+// from now on is delivered, behind them.
+func confirm(out *reply.Writer, verb string, all []confirmation) {
+	for _, c := range all {
+		writeSubscription(out, verb, c.name, c.count)
+		if c.sub != nil {
+			c.sub.confirmed = true
+		}
+	}
 }
 
 // addSubscription returns a new subscription, or nil if there is one.
