@@ -284,9 +284,6 @@ func bitop(c *call.Call) {
 		c.Fail(reply.ErrSyntax)
 		return
 	}
-	for _, key := range c.Args[2:] {
-		c.Get(key) // deletes what is due, so that nothing moves while sources are held
-	}
 	sources := make([][]byte, 0, len(c.Args)-3)
 	longest := 0
 	for _, key := range c.Args[3:] {

@@ -11,8 +11,8 @@ const (
 )
 
 // tidy does a bounded piece of what deletions leave behind: it frees cells a snapshot no longer needs and moves cells out
-// of thinly used slabs so that these can be given back. It runs after a change; cells move, so whatever aliases them
-// is good no longer.
+// of thinly used slabs so that these can be given back. It runs after a change. What aliases a cell that has moved stays
+// readable until cells are allocated again: only the word of the old cell is overwritten.
 //
 // A class is thin when more than a quarter of its cells, and more than four slabs' worth, are free. Each cell moved
 // out of a slab that is three quarters full brings a third of a cell, so four moves a change keep up with deletions.

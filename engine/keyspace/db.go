@@ -130,7 +130,8 @@ func (d *DB) Delete(key []byte) bool {
 	return true
 }
 
-// Evict deletes the key if it is due at now and reports whether it did.
+// Evict deletes the key if it is due at now and reports whether it did. What entries of other keys alias stays good, so
+// that a command can look at several keys one after the other.
 func (d *DB) Evict(key []byte, now int64) bool {
 	h, p, ok := d.find(key)
 	if !ok {

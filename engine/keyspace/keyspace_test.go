@@ -61,6 +61,39 @@ func TestMemoryComesBack(t *testing.T) {
 	}
 }
 
+// What a command has read stays good while it meets keys that are due, even if cells move.
+func TestEntriesOverEvict(t *testing.T) {
+	k := New(Options{Seed: testSeed})
+	d := k.DB(0)
+	key := func(i int) []byte { return fmt.Appendf(nil, "key:%d", i) }
+	for i := range 50_000 {
+		at := int64(10)
+		if i%10 == 0 {
+			at = NoExpiry
+		}
+		d.Put(key(i), Value{Packed: bytes.Repeat(key(i), 1+i%7)}, at)
+	}
+	entries := map[int]Entry{}
+	for i := 0; i < 50_000; i += 10 {
+		entries[i], _ = d.Get(key(i), 10)
+	}
+	moved := 0
+	for i := range 50_000 {
+		d.Evict(key(i), 10)
+	}
+	for i, e := range entries {
+		if !bytes.Equal(e.Packed, bytes.Repeat(key(i), 1+i%7)) || !bytes.Equal(e.Key, key(i)) {
+			t.Fatalf("%s was read, and is %q now", key(i), e.Packed)
+		}
+		if now, _ := d.Get(key(i), 10); &now.Packed[0] != &e.Packed[0] {
+			moved++
+		}
+	}
+	if moved == 0 {
+		t.Error("no cell has moved: the test tests nothing")
+	}
+}
+
 // The memory of deleted keys is used again.
 func TestChurn(t *testing.T) {
 	k := New(Options{Seed: testSeed})

@@ -75,7 +75,8 @@ type Value struct {
 	Enc  Encoding
 
 	// Packed is the value's flat form. In what the keyspace returns, it aliases the keyspace's memory: it is
-	// read-only and good until the next change. What is handed in is copied, and may be such an alias.
+	// read-only and good until the next change other than Evict of another key. What is handed in is copied, and
+	// may be such an alias.
 	Packed []byte
 
 	Object Object
