@@ -47,7 +47,7 @@ compose: image
 	$(GO) test -tags compose -count=1 -timeout 10m ./scripts/e2e -run Compose
 
 bench: build
-	scripts/bench.sh
+	$(GO) run ./scripts/bench -quorate bin/quorate
 
 # A static binary in an empty image: needs no other image to build.
 image: build

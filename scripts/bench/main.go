@@ -1,0 +1,129 @@
+// Command bench measures a three-node cluster beside redis-server on this
+// machine: the same load in turns, medians of the rounds, and the CPU time that
+// all server processes took. It prints a Markdown table.
+//
+//	go run ./scripts/bench -quorate bin/quorate -rounds 5
+//
+// redis-server and redis-benchmark must be installed. Ratios are worth more
+// than figures: all processes share the machine.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+func main() {
+	quorate := flag.String("quorate", "bin/quorate", "the binary to measure")
+	rounds := flag.Int("rounds", 5, "how often each load is run against each target")
+	requests := flag.Int("n", 100000, "requests of a run without pipeline; deep runs take five times as many")
+	port := flag.Int("port", 21001, "the first of the ports used, below 32768")
+	only := flag.String("only", "", "run loads whose name contains this")
+	memory := flag.Int("memory", 1_000_000, "keys loaded for the memory figure; 0 leaves it out")
+	flag.Parse()
+	if err := run(*quorate, *rounds, *requests, *port, *only, *memory); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// load is one kind of traffic, and what it is compared with.
+type load struct {
+	name     string
+	clients  int
+	pipeline int
+	test     string // of redis-benchmark
+	against  string // the target that ratios are taken to
+	targets  []string
+}
+
+const (
+	fsyncing = "redis, appendfsync always"
+	memoryDB = "redis, no persistence"
+	leader   = "quorate leader"
+	follower = "quorate follower"
+)
+
+func loads() []load {
+	writes := []string{fsyncing, leader, follower}
+	reads := []string{memoryDB, leader, follower}
+	return []load{
+		{name: "SET, 50 clients", clients: 50, pipeline: 1, test: "set", against: fsyncing, targets: writes},
+		{name: "SET, 50 clients, 16 deep", clients: 50, pipeline: 16, test: "set", against: fsyncing, targets: writes},
+		{name: "SET, 200 clients", clients: 200, pipeline: 1, test: "set", against: fsyncing, targets: writes},
+		{name: "SET, 1 client", clients: 1, pipeline: 1, test: "set", against: fsyncing, targets: writes},
+		{name: "GET, 50 clients", clients: 50, pipeline: 1, test: "get", against: memoryDB, targets: reads},
+		{name: "GET, 50 clients, 16 deep", clients: 50, pipeline: 16, test: "get", against: memoryDB, targets: reads},
+		{name: "INCR, 50 clients", clients: 50, pipeline: 1, test: "incr", against: fsyncing, targets: writes},
+		{name: "LPUSH, 50 clients", clients: 50, pipeline: 1, test: "lpush", against: fsyncing, targets: writes},
+		{name: "ZADD, 50 clients", clients: 50, pipeline: 1, test: "zadd", against: fsyncing, targets: writes},
+		{name: "HSET, 50 clients", clients: 50, pipeline: 1, test: "hset", against: fsyncing, targets: writes},
+	}
+}
+
+func run(binary string, rounds, requests, port int, only string, memory int) (err error) {
+	b := &bench{port: port}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.start(binary); err != nil {
+		return err
+	}
+	fmt.Println("| load | target | requests/s | ratio | p50 ms | p99 ms | server CPU us/op |")
+	fmt.Println("|---|---|---|---|---|---|---|")
+	for _, l := range loads() {
+		if !strings.Contains(l.name, only) {
+			continue
+		}
+		if err := b.measure(l, rounds, requests); err != nil {
+			return err
+		}
+	}
+	if memory > 0 && only == "" {
+		return b.memory(memory)
+	}
+	return nil
+}
+
+// measure runs a load in turns and prints the medians.
+func (b *bench) measure(l load, rounds, requests int) error {
+	if l.pipeline > 1 {
+		requests *= 5
+	}
+	if l.clients == 1 {
+		requests /= 20
+	}
+	results := make(map[string][]result)
+	for range rounds {
+		for _, name := range l.targets {
+			r, err := b.once(l, name, requests)
+			if err != nil {
+				return err
+			}
+			results[name] = append(results[name], r)
+		}
+	}
+	base := median(results[l.against], func(r result) float64 { return r.rate })
+	for _, name := range l.targets {
+		rs := results[name]
+		rate := median(rs, func(r result) float64 { return r.rate })
+		fmt.Printf("| %s | %s | %.0f | %.2f | %.2f | %.2f | %.1f |\n", l.name, name, rate, rate/base,
+			median(rs, func(r result) float64 { return r.p50 }), median(rs, func(r result) float64 { return r.p99 }),
+			median(rs, func(r result) float64 { return r.cpu }))
+	}
+	return nil
+}
+
+func median(rs []result, of func(result) float64) float64 {
+	var values []float64
+	for _, r := range rs {
+		values = append(values, of(r))
+	}
+	slices.Sort(values)
+	if len(values) == 0 {
+		return 0
+	}
+	return values[len(values)/2]
+}
