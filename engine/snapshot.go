@@ -1,33 +1,119 @@
 package engine
 
 import (
-	"errors"
+	"fmt"
 	"io"
+
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/rdb"
+	"github.com/quorate/quorate/engine/script"
+	"github.com/quorate/quorate/engine/types/seed"
 )
 
 // Aux is a field of a snapshot beside the data. Redis ignores those that it
-// does not know.
+// does not know. Names that begin with "quorate-engine" are the engine's.
 type Aux struct {
 	Name  string
 	Value []byte
 }
 
 // Snapshot is the state at one moment, while the engine goes on.
-type Snapshot struct{}
+type Snapshot struct {
+	engine *Engine
+	frozen *keyspace.Frozen
+	aux    []Aux
+	state  state
+}
+
+// state is what an engine holds beside the keys.
+type state struct {
+	clock    int64
+	seed     seed.Seed
+	settings call.Settings
+	versions keyspace.State
+	scripts  []script.Body
+}
 
 // Freeze begins a snapshot that also holds the fields aux. It takes no time
-// that grows with the data. There is one snapshot at a time.
-func (e *Engine) Freeze(aux []Aux) (*Snapshot, error) { return nil, errors.New("no snapshots yet") }
+// that grows with the data. There is one snapshot at a time: until it is closed
+// more are refused with [keyspace.ErrFrozen].
+func (e *Engine) Freeze(aux []Aux) (*Snapshot, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	frozen, err := e.env.Keyspace.Freeze()
+	if err != nil {
+		return nil, fmt.Errorf("begin a snapshot: %w", err)
+	}
+	return &Snapshot{engine: e, frozen: frozen, aux: aux, state: state{
+		clock:    e.clock,
+		seed:     e.seed,
+		settings: e.settings,
+		versions: frozen.State(),
+		scripts:  e.scripts.Bodies(),
+	}}, nil
+}
 
-// WriteRDB writes the snapshot as an RDB file that redis-server 7.0 loads.
-func (s *Snapshot) WriteRDB(w io.Writer) error { return nil }
+// WriteRDB writes the snapshot as an RDB file that redis-server 7.0 loads. It
+// may be called once, and holds the lock for reading a bounded time now and
+// then.
+func (s *Snapshot) WriteRDB(w io.Writer) error {
+	out := rdb.NewWriter(w, s.state.clock/1000)
+	for _, field := range append(s.state.fields(), s.aux...) {
+		if err := out.Aux(field.Name, field.Value); err != nil {
+			return fmt.Errorf("write field %s: %w", field.Name, err)
+		}
+	}
+	if err := s.writeKeys(out); err != nil {
+		return fmt.Errorf("write keys: %w", err)
+	}
+	if err := out.Close(); err != nil {
+		return fmt.Errorf("end the file: %w", err)
+	}
+	return nil
+}
 
-// Close ends the snapshot.
-func (s *Snapshot) Close() {}
+func (s *Snapshot) writeKeys(out *rdb.Writer) error {
+	var batch keyspace.Batch
+	var facts []byte
+	db := -1
+	for s.next(&batch) {
+		if len(batch.Entries) == 0 {
+			continue
+		}
+		if batch.DB != db {
+			db = batch.DB
+			keys, expires := s.frozen.Keys(db)
+			if err := out.Database(db, keys, expires); err != nil {
+				return err
+			}
+		}
+		facts = facts[:0]
+		for i := range batch.Entries {
+			facts = appendFacts(facts, &batch.Entries[i])
+		}
+		if err := out.Aux(auxFacts, facts); err != nil {
+			return err
+		}
+		for i := range batch.Entries {
+			if err := out.Key(&batch.Entries[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
-// Restore replaces the state by that of a snapshot. The fields beside the
-// data are shown to check before anything changes; if it or the reading fails,
-// the state is what it was.
-func (e *Engine) Restore(r io.Reader, check func(aux map[string][]byte) error) error {
-	return errors.New("no snapshots yet")
+// next takes the next keys out of the state.
+func (s *Snapshot) next(batch *keyspace.Batch) bool {
+	s.engine.mu.RLock()
+	defer s.engine.mu.RUnlock()
+	return s.frozen.Next(batch)
+}
+
+// Close ends the snapshot, written or not.
+func (s *Snapshot) Close() {
+	s.engine.mu.Lock()
+	defer s.engine.mu.Unlock()
+	s.frozen.Close()
 }

@@ -1,0 +1,48 @@
+package rdb
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/quorate/quorate/engine/keyspace"
+)
+
+// ErrPayload is returned for a DUMP payload of a newer version, or whose checksum
+// is wrong.
+var ErrPayload = errors.New("DUMP payload version or checksum are wrong")
+
+// footerBytes is the length of what ends a payload: version and checksum.
+const footerBytes = 2 + checksumBytes
+
+// A Dumper makes DUMP payloads. It is for one goroutine; it holds 256 KiB.
+type Dumper struct{ lzf compressor }
+
+// Append appends what DUMP replies for v.
+func (d *Dumper) Append(dst []byte, v *keyspace.Value) []byte {
+	start := len(dst)
+	e := encoder{buf: append(dst, valueType(v)), lzf: &d.lzf}
+	e.value(v)
+	e.buf = binary.LittleEndian.AppendUint16(e.buf, Version)
+	return binary.LittleEndian.AppendUint64(e.buf, checksum(0, e.buf[start:]))
+}
+
+// Undump returns the value in a DUMP payload, which may come from anywhere. The
+// value is the caller's. The error is [ErrPayload], or wraps [ErrCorrupt] or
+// [ErrUnsupported].
+func Undump(payload []byte, build Build) (keyspace.Value, error) {
+	n := len(payload) - footerBytes
+	if n < 1 {
+		return keyspace.Value{}, ErrPayload
+	}
+	version := binary.LittleEndian.Uint16(payload[n:])
+	crc := binary.LittleEndian.Uint64(payload[n+2:])
+	if version > versionMax || crc != checksum(0, payload[:n+2]) {
+		return keyspace.Value{}, ErrPayload
+	}
+	d := decoder{source: source{buf: payload[1:n]}, build: build}
+	v, err := d.value(payload[0])
+	if err != nil {
+		return keyspace.Value{}, err
+	}
+	return v, nil
+}

@@ -1,0 +1,180 @@
+package rdb
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/quorate/quorate/engine/keyspace"
+)
+
+// Kind says what an [Item] is.
+type Kind uint8
+
+// The kinds of items.
+const (
+	// End is the end of the file: its checksum was right.
+	End Kind = iota
+	// Aux is a field beside the data: Name and Text.
+	Aux
+	// Function is a library of functions: its code is in Text.
+	Function
+	// Key is a key of database DB: Entry, without a version.
+	Key
+)
+
+// Item is a piece of a file. It is valid until the next one is read, but for
+// Entry.Object, which is its receiver's.
+type Item struct {
+	Kind
+	Name  string
+	Text  []byte
+	DB    int
+	Entry keyspace.Entry
+}
+
+// databaseMax bounds the numbers of databases.
+const databaseMax = 1 << 20
+
+// Reader reads one RDB file, of any origin. See the package comment for what it
+// promises about files that are damaged or malicious.
+type Reader struct {
+	d       decoder
+	item    Item
+	version int
+	key     []byte
+	empty   int
+}
+
+// NewReader reads the head of a file. It takes more bytes from r than it needs.
+func NewReader(r io.Reader) (*Reader, error) {
+	f := &Reader{d: decoder{source: source{r: r, buf: make([]byte, 0, chunkBytes)}}}
+	head := f.d.append(nil, uint64(headerBytes))
+	if err := f.d.err; err != nil {
+		return nil, fmt.Errorf("head: %w", err)
+	}
+	if string(head[:len(magic)]) != magic {
+		return nil, fmt.Errorf("%w: it begins with %q", ErrCorrupt, head)
+	}
+	for _, digit := range head[len(magic):] {
+		if digit < '0' || digit > '9' {
+			return nil, fmt.Errorf("%w: it begins with %q", ErrCorrupt, head)
+		}
+		f.version = 10*f.version + int(digit-'0')
+	}
+	if f.version < 1 || f.version > versionMax {
+		return nil, fmt.Errorf("%w: version %d; 1 to %d can be read", ErrUnsupported, f.version, versionMax)
+	}
+	return f, nil
+}
+
+// Build says how the keys that follow are built. It must be called before the
+// first one is read.
+func (f *Reader) Build(b Build) { f.d.build = b }
+
+// Empty returns how many keys were left out because they held an empty
+// collection, which some old versions of Redis have written.
+func (f *Reader) Empty() int { return f.empty }
+
+// Next reads the next item. After an error, or the end, it must not be called
+// again.
+func (f *Reader) Next() (*Item, error) {
+	expireAt := keyspace.NoExpiry
+	for {
+		op := f.d.byte()
+		if f.d.err != nil {
+			return nil, f.d.err
+		}
+		switch op {
+		case opEOF:
+			return f.end()
+		case opSelectDB:
+			f.selectDB()
+		case opResizeDB:
+			f.d.length()
+			f.d.length()
+		case opSlotInfo:
+			f.d.length()
+			f.d.length()
+			f.d.length()
+		case opExpireMs:
+			expireAt = f.expiry(int64(f.d.uint64()))
+		case opExpireSeconds:
+			expireAt = f.expiry(int64(int32(f.d.uint32())) * 1000)
+		case opIdle:
+			f.d.length()
+		case opFreq:
+			f.d.byte()
+		case opModuleAux:
+			f.d.moduleAux()
+		case opAux:
+			name := string(f.d.string(nil))
+			f.item = Item{Kind: Aux, Name: name, Text: f.d.string(scratch(f.item.Text)[:0])}
+			return f.give("field " + name)
+		case opFunction:
+			f.item = Item{Kind: Function, Text: f.d.string(nil)}
+			return f.give("functions")
+		case opFunctionPreGA:
+			return nil, fmt.Errorf("%w: functions of a pre-release of Redis 7", ErrUnsupported)
+		default:
+			if item, err := f.readKey(op, expireAt); item != nil || err != nil {
+				return item, err
+			}
+			expireAt = keyspace.NoExpiry
+		}
+	}
+}
+
+// give returns the item just read, or the error that came meanwhile.
+func (f *Reader) give(what string) (*Item, error) {
+	if f.d.err != nil {
+		return nil, fmt.Errorf("%.64s: %w", what, f.d.err)
+	}
+	return &f.item, nil
+}
+
+func (f *Reader) selectDB() {
+	db := f.d.length()
+	if db > databaseMax {
+		f.d.fail("database %d", db)
+		return
+	}
+	f.item.DB = int(db)
+}
+
+// expiry takes an expiry time. Before the epoch there is none that our keys could
+// have; those keys are just as due at 0.
+func (f *Reader) expiry(ms int64) int64 { return max(ms, 0) }
+
+// readKey reads a key whose value has the given type. It returns nil for one that
+// is left out.
+func (f *Reader) readKey(valueType byte, expireAt int64) (*Item, error) {
+	f.key = f.d.string(scratch(f.key)[:0])
+	v, err := f.d.value(valueType)
+	switch {
+	case errors.Is(err, errEmpty):
+		f.empty++
+		f.d.err = nil
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("key %.64q: %w", f.key, err)
+	}
+	f.item = Item{Kind: Key, DB: f.item.DB, Entry: keyspace.Entry{Key: f.key, Value: v, ExpireAt: expireAt}}
+	return &f.item, nil
+}
+
+// end checks the checksum; none was written where it is 0.
+func (f *Reader) end() (*Item, error) {
+	if f.version >= versionChecksum {
+		want := f.d.sum()
+		got := f.d.uint64()
+		switch {
+		case f.d.err != nil:
+			return nil, fmt.Errorf("checksum: %w", f.d.err)
+		case got != 0 && got != want:
+			return nil, fmt.Errorf("%w: checksum %#x, the data has %#x", ErrCorrupt, got, want)
+		}
+	}
+	f.item = Item{Kind: End}
+	return &f.item, nil
+}

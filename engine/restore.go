@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/rdb"
+)
+
+// Restore replaces the state by that of a snapshot. The fields beside the
+// data are shown to check before any key is read; if it or the reading fails,
+// the state is what it was. Readers see the old state until all is read, so
+// that for a time both are in memory.
+func (e *Engine) Restore(r io.Reader, check func(aux map[string][]byte) error) error {
+	l := loader{check: check, aux: make(map[string][]byte)}
+	if err := l.load(r); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.scripts.Restore(l.state.scripts); err != nil {
+		return fmt.Errorf("scripts in the snapshot: %w", err)
+	}
+	e.env.Keyspace = l.keyspace
+	e.clock, e.seed, e.settings = l.state.clock, l.state.seed, l.state.settings
+	return nil
+}
+
+// loader builds the state that is in a snapshot.
+type loader struct {
+	check    func(aux map[string][]byte) error
+	aux      map[string][]byte // the fields that are not the engine's
+	hasState bool
+	state    state
+	keyspace *keyspace.Keyspace // nil until the first key
+	facts    fieldDecoder       // of the keys that come next
+}
+
+var errFacts = errors.New("the snapshot's keys and what it tells of them do not fit together")
+
+func (l *loader) load(r io.Reader) error {
+	in, err := rdb.NewReader(r)
+	if err != nil {
+		return err
+	}
+	for {
+		item, err := in.Next()
+		if err != nil {
+			return err
+		}
+		switch item.Kind {
+		case rdb.Aux:
+			err = l.field(in, item)
+		case rdb.Function:
+			err = fmt.Errorf("%w: functions", rdb.ErrUnsupported)
+		case rdb.Key:
+			err = l.key(in, item)
+		case rdb.End:
+			return l.end(in)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (l *loader) field(in *rdb.Reader, item *rdb.Item) (err error) {
+	switch item.Name {
+	case auxState:
+		scripts := l.state.scripts
+		l.state, err = decodeState(item.Text)
+		l.state.scripts, l.hasState = scripts, true
+	case auxScript:
+		body, err := decodeScript(item.Text)
+		if err != nil {
+			return err
+		}
+		l.state.scripts = append(l.state.scripts, body)
+	case auxFacts:
+		if len(l.facts.b) != 0 {
+			return errFacts
+		}
+		l.facts = fieldDecoder{b: slices.Clone(item.Text)}
+		if l.keyspace == nil {
+			return l.begin(in)
+		}
+	default:
+		l.aux[item.Name] = slices.Clone(item.Text)
+	}
+	return err
+}
+
+// begin is called when all fields beside the data are known: before the first
+// key, or what is told of it.
+func (l *loader) begin(in *rdb.Reader) error {
+	if l.check != nil {
+		if err := l.check(l.aux); err != nil {
+			return err
+		}
+	}
+	if !l.hasState {
+		return errors.New("the file is no snapshot of a cluster: it has no field " + auxState)
+	}
+	l.keyspace = keyspace.New(keyspace.Options{Seed: l.state.seed, Databases: Databases})
+	in.Build(rdb.Build{Seed: l.state.seed, Settings: l.state.settings})
+	return nil
+}
+
+func (l *loader) key(in *rdb.Reader, item *rdb.Item) error {
+	if item.DB >= Databases {
+		return fmt.Errorf("the snapshot has database %d; there are %d", item.DB, Databases)
+	}
+	if l.keyspace == nil { // a snapshot tells something of its first key
+		if err := l.begin(in); err != nil {
+			return err
+		}
+	}
+	entry := &item.Entry
+	if err := l.facts.takeFacts(entry); err != nil {
+		return err
+	}
+	if entry.Version > l.state.versions.Mutations {
+		return errFacts
+	}
+	return l.keyspace.DB(item.DB).Load(entry.Key, entry.Value, entry.ExpireAt, entry.Version)
+}
+
+func (l *loader) end(in *rdb.Reader) error {
+	if l.keyspace == nil {
+		if err := l.begin(in); err != nil {
+			return err
+		}
+	}
+	if len(l.facts.b) != 0 || in.Empty() != 0 {
+		return errFacts
+	}
+	return l.keyspace.SetState(l.state.versions)
+}

@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/rdb"
+	"github.com/quorate/quorate/engine/script"
+	"github.com/quorate/quorate/engine/types/list"
+	"github.com/quorate/quorate/engine/types/seed"
+)
+
+// The engine's own fields of a snapshot. auxState comes first and once; then
+// auxScript for each script, in order; then, before each run of keys, auxFacts
+// with what RDB files do not tell of them.
+const (
+	auxState  = "quorate-engine"
+	auxScript = "quorate-engine-script"
+	auxFacts  = "quorate-engine-keys"
+)
+
+// stateFormat is the format of the engine's fields. An engine refuses those that
+// it does not know.
+const stateFormat = 1
+
+var errState = errors.New("the engine's state in the snapshot is damaged")
+
+// fields returns the fields for all but the keys.
+func (s *state) fields() []Aux {
+	fields := []Aux{{auxState, s.append(nil)}}
+	for _, b := range s.scripts {
+		loaded := byte(0)
+		if b.Loaded {
+			loaded = 1
+		}
+		fields = append(fields, Aux{auxScript, append([]byte{loaded}, b.Text...)})
+	}
+	return fields
+}
+
+// append appends what auxState holds. Its bytes follow from the content.
+func (s *state) append(dst []byte) []byte {
+	dst = append(dst, stateFormat)
+	dst = binary.AppendVarint(dst, s.clock)
+	dst = binary.LittleEndian.AppendUint64(dst, s.seed.K0)
+	dst = binary.LittleEndian.AppendUint64(dst, s.seed.K1)
+
+	dst = binary.AppendUvarint(dst, s.versions.Mutations)
+	dst = binary.AppendUvarint(dst, s.versions.Expired)
+	for _, versions := range [][]uint64{s.versions.Floors, s.versions.Buckets} {
+		dst = binary.AppendUvarint(dst, uint64(len(versions)))
+		for _, version := range versions {
+			dst = binary.AppendUvarint(dst, version)
+		}
+	}
+
+	dst = binary.AppendUvarint(dst, uint64(len(settings)))
+	for _, name := range settingNames() {
+		dst = appendText(dst, name)
+		dst = appendText(dst, settings[name].get(&s.settings))
+	}
+	return dst
+}
+
+func settingNames() []string {
+	names := make([]string, 0, len(settings))
+	for name := range settings {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func appendText(dst []byte, text string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(text)))
+	return append(dst, text...)
+}
+
+// decodeState reads what auxState holds.
+func decodeState(b []byte) (state, error) {
+	if len(b) == 0 || b[0] != stateFormat {
+		return state{}, fmt.Errorf("the snapshot's format is not %d", stateFormat)
+	}
+	d := fieldDecoder{b: b[1:]}
+	s := state{settings: call.DefaultSettings()}
+	s.clock = d.varint()
+	s.seed = seed.Seed{K0: d.uint64(), K1: d.uint64()}
+	s.versions.Mutations, s.versions.Expired = d.uvarint(), d.uvarint()
+	s.versions.Floors, s.versions.Buckets = d.uvarints(), d.uvarints()
+	for n := d.uvarint(); n > 0 && !d.failed; n-- {
+		name, value := d.text(), d.text()
+		known, ok := settings[name]
+		if !ok && !d.failed {
+			return state{}, fmt.Errorf("the snapshot holds setting %.64q, which this version does not know", name)
+		}
+		if d.failed {
+			break
+		}
+		if err := known.set(&s.settings, value); err != nil {
+			return state{}, fmt.Errorf("setting %s in the snapshot: %w", name, err)
+		}
+	}
+	const mutationsMax = 1 << 54 // what a key's record can hold
+	if d.failed || len(d.b) != 0 || s.versions.Mutations > mutationsMax {
+		return state{}, errState
+	}
+	return s, nil
+}
+
+func decodeScript(b []byte) (script.Body, error) {
+	if len(b) == 0 || b[0] > 1 {
+		return script.Body{}, errState
+	}
+	return script.Body{Text: string(b[1:]), Loaded: b[0] == 1}, nil
+}
+
+// appendFacts appends what an RDB file does not tell of a key: its version, and
+// the form of its value where the file's type leaves that open. That is
+//
+//   - the encoding of a string that is not what one set as a whole has: APPEND
+//     and SETRANGE leave others;
+//   - that a list is long, and the limits that it keeps.
+func appendFacts(dst []byte, e *keyspace.Entry) []byte {
+	switch {
+	case e.Type == keyspace.String && e.Enc != rdb.StringEncoding(e.Packed):
+		dst = binary.AppendUvarint(dst, e.Version<<1|1)
+		return append(dst, byte(e.Enc))
+	case e.Type == keyspace.List && e.Object != nil:
+		dst = binary.AppendUvarint(dst, e.Version<<1|1)
+		limits := keyspace.Unbox[*list.Chunked](e.Object).Limits()
+		return binary.AppendVarint(dst, int64(limits.ListpackSize))
+	}
+	return binary.AppendUvarint(dst, e.Version<<1)
+}
+
+// takeFacts gives a key that was read from the file what appendFacts has told of
+// it, and its version.
+func (d *fieldDecoder) takeFacts(e *keyspace.Entry) error {
+	head := d.uvarint()
+	e.Version = head >> 1
+	switch {
+	case head&1 == 0:
+	case e.Type == keyspace.String:
+		enc := keyspace.Encoding(d.byte())
+		if enc > keyspace.Embstr {
+			return errState
+		}
+		e.Enc = enc
+	case e.Type == keyspace.List:
+		lengthen(e, list.Limits{ListpackSize: int(d.varint())})
+	default:
+		return errState
+	}
+	if d.failed {
+		return errState
+	}
+	return nil
+}
+
+// lengthen makes a list that was read a long one with the given limits.
+func lengthen(e *keyspace.Entry, limits list.Limits) {
+	long := list.NewChunked(limits)
+	switch {
+	case e.Object == nil:
+		long.AppendListpack(slices.Clone(e.Packed))
+	case keyspace.Unbox[*list.Chunked](e.Object).Limits() == limits:
+		return
+	default:
+		for data, plain := range keyspace.Unbox[*list.Chunked](e.Object).Nodes {
+			if plain {
+				long.AppendPlain(data)
+			} else {
+				long.AppendListpack(data)
+			}
+		}
+	}
+	e.Packed, e.Object = nil, keyspace.Box(long)
+}
+
+// fieldDecoder reads the engine's fields. After a failure all that it reads is
+// zero.
+type fieldDecoder struct {
+	b      []byte
+	failed bool
+}
+
+func (d *fieldDecoder) uvarint() uint64 {
+	n, size := binary.Uvarint(d.b)
+	if size <= 0 {
+		d.b, d.failed = nil, true
+		return 0
+	}
+	d.b = d.b[size:]
+	return n
+}
+
+func (d *fieldDecoder) varint() int64 {
+	n, size := binary.Varint(d.b)
+	if size <= 0 {
+		d.b, d.failed = nil, true
+		return 0
+	}
+	d.b = d.b[size:]
+	return n
+}
+
+func (d *fieldDecoder) uvarints() []uint64 {
+	var all []uint64
+	for n := d.uvarint(); n > 0 && !d.failed; n-- {
+		all = append(all, d.uvarint())
+	}
+	return all
+}
+
+func (d *fieldDecoder) take(n uint64) []byte {
+	if n > uint64(len(d.b)) {
+		d.b, d.failed = nil, true
+		return nil
+	}
+	taken := d.b[:n]
+	d.b = d.b[n:]
+	return taken
+}
+
+func (d *fieldDecoder) text() string { return string(d.take(d.uvarint())) }
+
+func (d *fieldDecoder) byte() byte {
+	if b := d.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (d *fieldDecoder) uint64() uint64 {
+	if b := d.take(8); b != nil {
+		return binary.LittleEndian.Uint64(b)
+	}
+	return 0
+}
