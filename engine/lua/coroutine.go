@@ -137,7 +137,7 @@ func (vm *VM) resume(co *coroutine, args []Value) ([]Value, *Error) {
 	level := vm.native + 1
 	if co.in == nil {
 		co.in, co.out = make(chan []Value), make(chan message)
-		co.stack = thread{stack: make([]Value, 64), cur: &frame{vm: vm}}
+		co.stack = thread{stack: make([]Value, 64), cur: &frame{vm: vm}, peak: freeHeight}
 		vm.threads = append(vm.threads, co)
 		go co.main(vm, vals)
 		vm.swap(co)

@@ -225,7 +225,7 @@ func (r *jsonReader) string() {
 		case '"':
 			text := r.data[from:r.pos]
 			if built != nil {
-				text = string(append(built, text...))
+				text = string(r.vm.appendText(built, text))
 			}
 			r.pos++
 			r.kind, r.text = jsonString, text
@@ -251,7 +251,7 @@ func (r *jsonReader) escape(b []byte) []byte {
 	c := r.at(1)
 	if e, ok := jsonEscapes[c]; ok {
 		r.pos += 2
-		return append(b, e)
+		return append(r.vm.reserve(b, 1), e)
 	}
 	if c != 'u' {
 		r.bad("invalid escape code")
@@ -263,7 +263,7 @@ func (r *jsonReader) escape(b []byte) []byte {
 		return nil
 	}
 	r.pos += n
-	return utf8.AppendRune(b, code)
+	return utf8.AppendRune(r.vm.reserve(b, utf8.UTFMax), code)
 }
 
 // codePoint reads \uXXXX, or two of them that are a surrogate pair; -1 if it is neither.

@@ -54,9 +54,7 @@ func msgpackPack(vm *VM, args []Value) []Value {
 // grow pays for n bytes about to be appended.
 func (p *packer) grow(n int) {
 	p.vm.Charge(1)
-	if len(p.out)+n > cap(p.out) {
-		p.vm.chargeBytes(2 * (len(p.out) + n))
-	}
+	p.out = p.vm.reserve(p.out, n)
 }
 
 func (p *packer) value(v Value, depth int) {

@@ -132,7 +132,9 @@ func strRep(vm *VM, args []Value) []Value {
 // patternSpecials are the characters that make a pattern more than a plain string.
 const patternSpecials = "^$*+?.([%-"
 
-// useMatcher lends the VM's matcher, which is large, unless a callback of it is running.
+const matcherBytes = 640
+
+// useMatcher lends the VM's matcher. Whoever calls back into Lua needs one of his own.
 func (vm *VM) useMatcher(src, pat string) *matcher {
 	m := &vm.matcher
 	m.begin(vm, src, pat)
@@ -222,6 +224,7 @@ func strGsub(vm *VM, args []Value) []Value {
 		vm.ArgError(3, "string/function/table expected")
 	}
 	limit := vm.OptInt(args, 4, len(s)+1)
+	vm.chargeBytes(matcherBytes)
 	m := new(matcher) // its own: the replacement may be a function that matches
 	m.begin(vm, s, pat)
 	p := 0
@@ -257,14 +260,20 @@ func strGsub(vm *VM, args []Value) []Value {
 	return vm.ret2(Text(string(out)), Num(float64(n)))
 }
 
-// appendText appends to a buffer that a script makes grow, and pays for the growth.
-func (vm *VM) appendText(b []byte, s string) []byte {
-	if len(b)+len(s) > cap(b) {
-		vm.chargeBytes(2 * (len(b) + len(s)))
-		vm.Charge((len(b) + len(s)) >> 6)
+// reserve returns the buffer with room for n bytes more, and pays for it. All buffers that scripts make grow grow
+// here: how append does it may change with the toolchain, and the budget must not.
+func (vm *VM) reserve(b []byte, n int) []byte {
+	if len(b)+n <= cap(b) {
+		return b
 	}
-	return append(b, s...)
+	size := max(2*cap(b), len(b)+n, 64)
+	vm.chargeBytes(size)
+	vm.Charge(size >> 6)
+	return append(make([]byte, 0, size), b...)
 }
+
+// appendText appends to a buffer.
+func (vm *VM) appendText(b []byte, s string) []byte { return append(vm.reserve(b, len(s)), s...) }
 
 // appendReplacement appends what gsub puts in place of the match src[s:e].
 func (m *matcher) appendReplacement(out []byte, with Value, s, e int) []byte {
@@ -301,7 +310,7 @@ func (m *matcher) appendTemplate(out []byte, with Value, s, e int) []byte {
 		i++
 		switch {
 		case i == len(template):
-			out = append(out, 0) // the reference copies the zero that ends its string
+			out = m.vm.appendText(out, "\x00") // the reference copies the zero that ends its string
 		case template[i] == '0':
 			out = m.vm.appendText(out, m.src[s:e])
 		case isDigit(template[i]):

@@ -96,6 +96,7 @@ func (l *layout) control(opt byte) {
 
 func (l *layout) appendInt(b []byte, f float64, size int) []byte {
 	n := unsigned(f)
+	b = l.vm.reserve(b, size)
 	start := len(b)
 	for range size {
 		b = append(b, byte(n))
@@ -152,14 +153,14 @@ func structPack(vm *VM, args []Value) []Value {
 			out = l.appendInt(out, vm.CheckNumber(args, arg), size)
 			arg++
 		case 'x':
-			out = append(out, 0)
+			out = vm.appendText(out, "\x00")
 		case 'f':
 			l.order().PutUint32(buf[:], math.Float32bits(float32(vm.CheckNumber(args, arg))))
-			out = append(out, buf[:4]...)
+			out = vm.appendText(out, string(buf[:4]))
 			arg++
 		case 'd':
 			l.order().PutUint64(buf[:], math.Float64bits(vm.CheckNumber(args, arg)))
-			out = append(out, buf[:]...)
+			out = vm.appendText(out, string(buf[:]))
 			arg++
 		case 'c', 's':
 			s := vm.CheckString(args, arg)
@@ -172,7 +173,7 @@ func structPack(vm *VM, args []Value) []Value {
 			}
 			out = vm.appendText(out, s[:size])
 			if opt == 's' {
-				out = append(out, 0)
+				out = vm.appendText(out, "\x00")
 			}
 		default:
 			l.control(opt)

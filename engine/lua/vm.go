@@ -23,6 +23,10 @@ const (
 	maxHeight = 400_000 // nested closures of all running functions: at most about 100 MB of Go stack
 	maxSlots  = 1 << 20 // values on the stack
 
+	heightBytes = 256 // of Go stack and frames, for a unit of height
+	freeHeight  = 64  // that costs nothing
+	firstSlots  = 256 // of a stack that has not grown
+
 	maxUnpacked = 8000 // values that one call may return or take
 )
 
@@ -84,6 +88,7 @@ type thread struct {
 	calls  int
 	native int
 	height int
+	peak   int // the greatest height so far, which is paid for
 }
 
 // VM runs chunks, one at a time. It is not safe for concurrent use.
@@ -119,7 +124,7 @@ type VM struct {
 // cmsgpack.
 func New() *VM {
 	vm := &VM{steps: 1 << 40, bytes: 1 << 40}
-	vm.stack = make([]Value, 256)
+	vm.stack, vm.peak = make([]Value, firstSlots), freeHeight
 	vm.ret = make([]Value, 0, 16)
 	vm.cur = &frame{vm: vm}
 	vm.globals = vm.NewTable(0, 64)
@@ -183,8 +188,8 @@ func (vm *VM) End() {
 	for fr := vm.cur.next; fr != nil && fr.fn != nil; fr = fr.next {
 		fr.fn, fr.s, fr.va, fr.ret, fr.site = nil, nil, nil, nil, nil
 	}
-	if len(vm.stack) > 4096 {
-		vm.stack = make([]Value, 256)
+	if len(vm.stack) > firstSlots { // a run pays for what it grows, so each begins alike
+		vm.stack = make([]Value, firstSlots)
 	} else {
 		clear(vm.stack)
 	}
@@ -192,7 +197,7 @@ func (vm *VM) End() {
 		vm.ret = make([]Value, 0, 16)
 	}
 	clear(vm.ret[:cap(vm.ret)])
-	vm.top, vm.calls, vm.native, vm.height = 0, 0, 0, 0
+	vm.top, vm.calls, vm.native, vm.height, vm.peak = 0, 0, 0, 0, freeHeight
 	clear(vm.tail.args[:cap(vm.tail.args)])
 	vm.tail.fn, vm.tail.site = nil, nil
 	vm.matcher = matcher{}
@@ -307,7 +312,6 @@ func (vm *VM) grow(top int) {
 func (vm *VM) push(fn *Function, site *callSite) *frame {
 	fr := vm.cur.next
 	if fr == nil {
-		vm.chargeBytes(160)
 		fr = &frame{vm: vm, prev: vm.cur}
 		vm.cur.next = fr
 	}
@@ -325,7 +329,7 @@ func (vm *VM) enter(fn *Function, s, va []Value, base int, site *callSite) []Val
 	}
 	caller, height := vm.cur, vm.height
 	vm.calls++
-	vm.height += p.height
+	vm.climb(height + p.height)
 	fr := vm.push(fn, site)
 	fr.s, fr.va = s, va
 	if p.boxed != nil || p.arg != 0 {
@@ -344,6 +348,16 @@ func (vm *VM) enter(fn *Function, s, va []Value, base int, site *callSite) []Val
 	return fr.ret
 }
 
+// climb sets the height. Reaching a new peak costs the stack that it takes: what was allocated by runs before
+// must not show in the budget, so this is counted and not what is really allocated.
+func (vm *VM) climb(height int) {
+	vm.height = height
+	if height > vm.peak {
+		vm.chargeBytes((height - vm.peak) * heightBytes)
+		vm.peak = height
+	}
+}
+
 // prologue boxes captured parameters and makes the table arg.
 func (vm *VM) prologue(fr *frame, p *proto) {
 	if p.arg != 0 {
@@ -355,6 +369,7 @@ func (vm *VM) prologue(fr *frame, p *proto) {
 		fr.s[p.arg-1] = Value{o: t}
 	}
 	for _, i := range p.boxed {
+		vm.chargeBytes(valueBytes)
 		fr.s[i] = Value{o: &cell{fr.s[i]}}
 	}
 }
@@ -371,9 +386,10 @@ func (vm *VM) tailCalls(fr *frame, base, height int) {
 			return
 		}
 		p := fn.proto
-		if vm.height = height + p.height; vm.height > maxHeight {
+		if height+p.height > maxHeight {
 			vm.fault("stack overflow")
 		}
+		vm.climb(height + p.height)
 		vm.top = base
 		fr.s, fr.va = vm.arrange(p, vm.tail.args)
 		fr.fn, fr.site = fn, nil
@@ -468,9 +484,9 @@ func (vm *VM) PCall(f Value, args ...Value) (ret []Value, raised *Error) {
 		if !ok || e.Fatal != nil {
 			panic(r)
 		}
-		stack := vm.stack
+		stack, peak := vm.stack, vm.peak
 		vm.thread = saved
-		vm.stack = stack
+		vm.stack, vm.peak = stack, peak
 		raised = e
 	}()
 	return vm.Call(f, args...), nil

@@ -31,8 +31,15 @@ func (r *runner) openRedis() {
 		name  string
 		value float64
 	}{
-		{"LOG_DEBUG", 0}, {"LOG_VERBOSE", 1}, {"LOG_NOTICE", 2}, {"LOG_WARNING", 3},
-		{"REPL_NONE", 0}, {"REPL_AOF", 1}, {"REPL_SLAVE", 2}, {"REPL_REPLICA", 2}, {"REPL_ALL", 3},
+		{"LOG_DEBUG", 0},
+		{"LOG_VERBOSE", 1},
+		{"LOG_NOTICE", 2},
+		{"LOG_WARNING", 3},
+		{"REPL_NONE", 0},
+		{"REPL_AOF", 1},
+		{"REPL_SLAVE", 2},
+		{"REPL_REPLICA", 2},
+		{"REPL_ALL", 3},
 		{"REDIS_VERSION_NUM", redisVersionNum},
 	} {
 		t.SetText(c.name, lua.Num(c.value))

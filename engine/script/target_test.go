@@ -32,6 +32,7 @@ type target struct {
 	proto    reply.Proto
 	now      int64
 	calls    uint64
+	broken   bool // GET panics
 
 	strings map[string]string
 	lists   map[string][]string
@@ -69,6 +70,9 @@ func (t *target) rows() []call.Row {
 			c.Out.OK()
 		}),
 		row("get", 2, command.ReadOnly, func(c *call.Call) {
+			if t.broken {
+				panic("broken")
+			}
 			if s, ok := t.strings[arg(c, 1)]; ok {
 				c.Out.BulkString(s)
 				return
