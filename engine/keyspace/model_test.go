@@ -530,10 +530,10 @@ func TestRandomWalk(t *testing.T) {
 	}{
 		{"few keys", 50, 40_000, 200},
 		{"some keys", 3_000, 30_000, 2_000},
-		{"many keys", 100_000, 60_000, 10_000},
+		{"many keys", 30_000, 25_000, 5_000},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for s := range uint64(2) {
+			for s := range uint64(2) { // seeds
 				rng := rand.New(rand.NewPCG(s, 1))
 				w := newWalk(t, test.keys, rng.IntN)
 				for i := range test.steps {
