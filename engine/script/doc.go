@@ -9,5 +9,5 @@
 // ([Engine.Bodies], [Engine.Restore]).
 //
 // What Redis shows a script and this does not: the node's own commands (INFO, CLIENT, ...), except
-// PING, ECHO, SELECT, TIME and PUBLISH; os.clock, which 7.0 does not have either.
+// PING, ECHO, SELECT and TIME; os.clock, which 7.0 does not have either.
 package script

@@ -29,8 +29,6 @@ func (r *runner) sessionRows() []call.Row {
 		row("echo", 2, command.Fast, func(c *call.Call) { c.Out.Bulk(c.Args[1]) }),
 		row("select", 2, command.Fast, r.selectDB),
 		row("time", 1, command.Fast, now),
-		row("publish", 3, command.MayReplicate, func(c *call.Call) { publish(c, false) }),
-		row("spublish", 3, command.MayReplicate, func(c *call.Call) { publish(c, true) }),
 	}
 }
 
@@ -64,8 +62,4 @@ func now(c *call.Call) {
 	c.Out.Array(2)
 	c.Out.BulkInt(c.Now / 1000)
 	c.Out.BulkInt(c.Now % 1000 * 1000)
-}
-
-func publish(c *call.Call, sharded bool) {
-	c.Out.Int(int64(c.Effects.Publish(c.Args[1], c.Args[2], sharded)))
 }

@@ -142,6 +142,7 @@ func (t *target) rows() []call.Row {
 			f, _ := strconv.ParseFloat(t.maps[arg(c, 1)][i][1], 64)
 			c.Out.Double(f)
 		}),
+		row("publish", 3, command.MayReplicate, func(c *call.Call) { c.Out.Int(int64(c.Effects.Publish(c.Args[1], c.Args[2], false))) }),
 		{Spec: command.NewContainer("object", command.Generic)},
 		row("object|encoding", 3, command.ReadOnly, func(c *call.Call) { c.Out.Null() }),
 	}
