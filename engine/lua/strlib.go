@@ -279,13 +279,12 @@ func (vm *VM) appendText(b []byte, s string) []byte { return append(vm.reserve(b
 func (m *matcher) appendReplacement(out []byte, with Value, s, e int) []byte {
 	vm := m.vm
 	var v Value
-	switch o := with.o.(type) {
+	switch with.o.(type) {
 	case *Table:
 		v = vm.Index(with, m.get(0, s, e))
 	case *Function:
 		v = first(vm.Call(with, m.appendCaptures(nil, s, e, true)...))
 	default:
-		_ = o
 		return m.appendTemplate(out, with, s, e)
 	}
 	if !v.Truth() {

@@ -96,7 +96,7 @@ func (r *runner) arguments(vals []lua.Value) reply.Error {
 func (r *runner) find() (*call.Row, reply.Error) {
 	row, _, ok := r.call.Lookup(r.args)
 	if !ok {
-		row, ok = r.engine.sessionRow(r, r.args)
+		row, ok = r.sessionRow(r.args)
 	}
 	if !ok {
 		arity, forbidden := forbids(r.args)

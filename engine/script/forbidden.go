@@ -44,13 +44,11 @@ func parseForbidden(list string) map[string]int {
 func forbids(args [][]byte) (arity int, ok bool) {
 	name := strings.ToLower(string(args[0]))
 	arity, ok = forbidden[name]
-	if _, container := forbidden[name+"|"]; container || len(args) == 1 || !ok {
+	if !ok || len(args) == 1 || !containers[name] {
 		return arity, ok
 	}
-	if sub, found := forbidden[name+"|"+strings.ToLower(string(args[1]))]; found {
-		return sub, true
-	}
-	return arity, arity != -2 || !containers[name]
+	arity, ok = forbidden[name+"|"+strings.ToLower(string(args[1]))]
+	return arity, ok
 }
 
 // containers are the forbidden commands that are nothing without a subcommand.

@@ -192,7 +192,7 @@ func (r *runner) aclCheck(vm *lua.VM, args []lua.Value) []lua.Value {
 	}
 	row, _, ok := r.call.Lookup(r.args)
 	if !ok {
-		row, ok = r.engine.sessionRow(r, r.args)
+		row, ok = r.sessionRow(r.args)
 	}
 	if !ok {
 		if _, forbidden := forbids(r.args); !forbidden {

@@ -19,9 +19,9 @@ type runner struct {
 	readOnly bool
 	nested   call.Call // the command that the script runs
 	args     [][]byte
-	arena    []byte // what args point into
-	ends     []int  // of the args in the arena
-	session  []call.Row
+	arena    []byte     // what args point into
+	ends     []int      // of the args in the arena
+	session  []call.Row // see sessionRows
 	out      *reply.Writer
 	buffer   []byte // of out
 	resp3    bool   // redis.setresp(3)

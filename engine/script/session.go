@@ -10,7 +10,7 @@ import (
 
 // sessionRow finds a command of the session that a script may call all the same, unless the table of data
 // commands has it.
-func (e *Engine) sessionRow(r *runner, args [][]byte) (*call.Row, bool) {
+func (r *runner) sessionRow(args [][]byte) (*call.Row, bool) {
 	for i := range r.session {
 		if row := &r.session[i]; isWord(args[0], row.Name) {
 			return row, true
