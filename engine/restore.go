@@ -139,3 +139,34 @@ func (l *loader) end(in *rdb.Reader) error {
 	}
 	return l.keyspace.SetState(l.state.versions)
 }
+
+// Import replaces all data by that of an RDB file of a redis-server of any
+// version that package rdb reads. Scripts, settings and the log clock stay;
+// values take the forms that the settings call for. It is for an engine that
+// begins: nothing in the log tells other nodes of it.
+func (e *Engine) Import(r io.Reader) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	in, err := rdb.NewReader(r)
+	if err != nil {
+		return err
+	}
+	in.Build(rdb.Build{Seed: e.seed, Settings: e.settings, Derive: true})
+	ks := keyspace.New(keyspace.Options{Seed: e.seed, Databases: Databases})
+	for {
+		item, err := in.Next()
+		switch {
+		case err != nil:
+			return err
+		case item.Kind == rdb.End:
+			e.env.Keyspace = ks
+			return nil
+		case item.Kind == rdb.Function:
+			return fmt.Errorf("%w: functions", rdb.ErrUnsupported)
+		case item.Kind == rdb.Key && item.DB >= Databases:
+			return fmt.Errorf("the file has database %d; there are %d", item.DB, Databases)
+		case item.Kind == rdb.Key:
+			ks.DB(item.DB).Put(item.Entry.Key, item.Entry.Value, item.Entry.ExpireAt)
+		}
+	}
+}

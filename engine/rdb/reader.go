@@ -41,6 +41,7 @@ const databaseMax = 1 << 20
 type Reader struct {
 	d       decoder
 	item    Item
+	db      int
 	version int
 	key     []byte
 	empty   int
@@ -139,7 +140,7 @@ func (f *Reader) selectDB() {
 		f.d.fail("database %d", db)
 		return
 	}
-	f.item.DB = int(db)
+	f.db = int(db)
 }
 
 // expiry takes an expiry time. Before the epoch there is none that our keys could
@@ -159,7 +160,7 @@ func (f *Reader) readKey(valueType byte, expireAt int64) (*Item, error) {
 	case err != nil:
 		return nil, fmt.Errorf("key %.64q: %w", f.key, err)
 	}
-	f.item = Item{Kind: Key, DB: f.item.DB, Entry: keyspace.Entry{Key: f.key, Value: v, ExpireAt: expireAt}}
+	f.item = Item{Kind: Key, DB: f.db, Entry: keyspace.Entry{Key: f.key, Value: v, ExpireAt: expireAt}}
 	return &f.item, nil
 }
 

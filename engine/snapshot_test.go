@@ -1,0 +1,246 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/rdb/redistest"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+func (n *node) snapshot(t testing.TB, aux ...Aux) []byte {
+	t.Helper()
+	s, err := n.Freeze(aux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var file bytes.Buffer
+	if err := s.WriteRDB(&file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
+}
+
+// restored returns a node that came by way of a snapshot.
+func (n *node) restored(t testing.TB, file []byte) *node {
+	t.Helper()
+	r := &node{Engine: New(Options{}), index: n.index, now: n.now, proto: n.proto}
+	if err := r.Restore(bytes.NewReader(file), nil); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestRestoredNodeAnswersAlike is invariant I1: at random points a node is
+// restored from a snapshot of another, both go on with the same commands, and
+// every reply is the same, and so is every byte of their next snapshots.
+func TestRestoredNodeAnswersAlike(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			w := &walker{Rand: rand.New(rand.NewPCG(seed, 7)), keys: 6}
+			lived := newNode()
+			lived.set(t, "stream-node-max-entries", "10", "list-max-listpack-size", "-1", "set-max-intset-entries", "20")
+			if seed%2 == 1 {
+				lived.set(t, "zset-max-listpack-entries", "12", "hash-max-listpack-entries", "12", "list-max-listpack-size", "9")
+			}
+			lived.do(0, "SCRIPT", "LOAD", "return 1")
+			came := lived
+			for step := range 6000 {
+				if step%1500 == 0 {
+					file := lived.snapshot(t, Aux{"other", []byte("field")})
+					redistest.Check(t, file)
+					came = lived.restored(t, file)
+					if again := came.snapshot(t, Aux{"other", []byte("field")}); !bytes.Equal(again, file) {
+						t.Fatalf("step %d: the snapshot of a restored node is another", step)
+					}
+				}
+				if step == 4000 { // lists keep the limits that they were made with
+					for _, n := range []*node{lived, came} {
+						n.set(t, "list-max-listpack-size", "4")
+					}
+				}
+				db, args := w.command()
+				want, got := lived.do(db, args...), came.do(db, args...)
+				if got != want {
+					t.Fatalf("step %d: %q\nrestored %q\nlived    %q", step, args, got, want)
+				}
+			}
+			if !bytes.Equal(lived.snapshot(t), came.snapshot(t)) {
+				t.Fatal("the snapshots of both are different in the end")
+			}
+			if lived.Digest() != came.Digest() {
+				t.Fatal("the digests of both are different in the end")
+			}
+			compareVersions(t, lived, came)
+		})
+	}
+}
+
+// compareVersions compares what WATCH sees of keys that are there and of others.
+func compareVersions(t *testing.T, a, b *node) {
+	t.Helper()
+	versions := func(n *node) []uint64 {
+		var all []uint64
+		n.Apply(func(s *Step) {
+			for _, kind := range []string{"s", "l", "t", "h", "z", "x", "absent"} {
+				for i := range 20 {
+					all = append(all, s.Version(0, fmt.Append(nil, kind, i)), s.Version(1, fmt.Append(nil, kind, i)))
+				}
+			}
+		})
+		return all
+	}
+	if fmt.Sprint(versions(a)) != fmt.Sprint(versions(b)) {
+		t.Fatal("versions of keys differ")
+	}
+}
+
+// TestSnapshotIsPointInTime writes a snapshot while another goroutine goes on
+// with commands: it must hold the moment of Freeze, exactly.
+func TestSnapshotIsPointInTime(t *testing.T) {
+	w := &walker{Rand: rand.New(rand.NewPCG(5, 5)), keys: 900}
+	n := newNode()
+	n.set(t, "stream-node-max-entries", "10", "zset-max-listpack-entries", "8", "hash-max-listpack-entries", "8")
+	for range 20_000 {
+		db, args := w.command()
+		n.do(db, args...)
+	}
+	want := n.snapshot(t)
+	digest := n.Digest()
+
+	s, err := n.Freeze(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Freeze(nil); !errors.Is(err, keyspace.ErrFrozen) {
+		t.Fatalf("a second snapshot at a time: %v", err)
+	}
+	for range 100 { // before the first key is read
+		db, args := w.command()
+		n.do(db, args...)
+	}
+	var got bytes.Buffer
+	commands := make(chan struct{})
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		defer close(commands)
+		for range 3000 {
+			db, args := w.command()
+			n.do(db, args...)
+			commands <- struct{}{}
+		}
+	})
+	// Each piece of the file waits for a command.
+	if err := s.WriteRDB(writerFunc(func(p []byte) (int, error) { <-commands; return got.Write(p) })); err != nil {
+		t.Fatal(err)
+	}
+	for range commands {
+	}
+	writer.Wait()
+	s.Close()
+
+	r := n.restored(t, got.Bytes())
+	if r.Digest() != digest {
+		t.Error("the snapshot is not what was there")
+	}
+	if n.Digest() == digest {
+		t.Error("nothing was changed meanwhile")
+	}
+	if !bytes.Equal(r.snapshot(t), want) {
+		t.Error("versions or forms are not what was there")
+	}
+	n.snapshot(t) // possible again
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestRedisServerLoadsSnapshot compares every key of a redis-server that loaded
+// the file.
+func TestRedisServerLoadsSnapshot(t *testing.T) {
+	// A redis-server that loads a small sorted set may make -0 a 0.
+	w := &walker{Rand: rand.New(rand.NewPCG(6, 6)), keys: 60, positive: true}
+	n := newNode()
+	n.proto = reply.RESP2
+	n.now = 4_000_000_000_000 // nothing expires while redis-server looks
+	n.set(t, "stream-node-max-entries", "10", "zset-max-listpack-entries", "8", "hash-max-listpack-entries", "8")
+	for range 20_000 {
+		db, args := w.command()
+		n.do(db, args...)
+	}
+	n.Apply(func(s *Step) { s.ExpireDue(1 << 30) })
+	srv := redistest.Start(t, n.snapshot(t))
+	for db := range 2 {
+		srv.Do("SELECT", fmt.Sprint(db))
+		compareKeys(t, n, srv, db)
+	}
+	if got, want := string(srv.Do("DEBUG", "DIGEST").Text), n.Digest(); got != want {
+		t.Errorf("redis-server's digest is %s, ours %s", got, want)
+	}
+
+	imported := newNode()
+	imported.now = n.now
+	if err := imported.Import(bytes.NewReader(srv.Save())); err != nil {
+		t.Fatal(err)
+	}
+	if imported.Digest() != n.Digest() {
+		t.Error("imported from redis-server it is not the same")
+	}
+}
+
+func compareKeys(t *testing.T, n *node, srv *redistest.Server, db int) {
+	t.Helper()
+	keys := srv.Do("KEYS", "*").Elems
+	if size := n.ask(db, "DBSIZE"); len(keys) == 0 || fmt.Sprintf(":%d\r\n", len(keys)) != string(size) {
+		t.Fatalf("redis-server has %d keys in database %d, we %q", len(keys), db, size)
+	}
+	for _, k := range keys {
+		key := string(k.Text)
+		for _, args := range questions[string(srv.Do("TYPE", key).Text)] {
+			args = strings.ReplaceAll(args, "KEY", key)
+			want := srv.Do(strings.Fields(args)...)
+			got, _, err := reply.Read(n.ask(db, strings.Fields(args)...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if inWords(got) != inWords(want) {
+				t.Errorf("database %d: %s\nours         %s\nredis-server %s", db, args, inWords(got), inWords(want))
+			}
+		}
+		var digest string
+		n.View(n.now, 1, func(v *View) { digest = v.DigestValue(db, k.Text) })
+		if want := string(srv.Do("DEBUG", "DIGEST-VALUE", key).Elems[0].Text); digest != want {
+			t.Errorf("digest of %s is %s, redis-server's %s", key, digest, want)
+		}
+	}
+}
+
+// questions are what a key of each type is asked. KEY stands for it.
+var questions = map[string][]string{
+	"string": {"GET KEY", "PEXPIRETIME KEY"},
+	"list":   {"LRANGE KEY 0 -1", "PEXPIRETIME KEY"},
+	"set":    {"SCARD KEY"},
+	"hash":   {"HLEN KEY"},
+	"zset":   {"ZRANGE KEY 0 -1 WITHSCORES"},
+	"stream": {"XINFO STREAM KEY", "XINFO GROUPS KEY", "XINFO STREAM KEY FULL COUNT 0"},
+}
+
+// inWords writes a reply out, so that replies can be compared.
+func inWords(v reply.Value) string {
+	if len(v.Elems) == 0 {
+		return fmt.Sprintf("%c%d%q", v.Kind, v.Int, v.Text)
+	}
+	var b strings.Builder
+	for _, e := range v.Elems {
+		b.WriteString(inWords(e) + " ")
+	}
+	return "[" + b.String() + "]"
+}
