@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,6 +82,8 @@ func Open(o Options) (n *Node, err error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	o.LogKeepBytes = cmp.Or(o.LogKeepBytes, logBytesDefault)
+	o.LogSnapshotBytes = cmp.Or(o.LogSnapshotBytes, logBytesDefault)
 	n = &Node{opts: o, applied: newAppliedIndex(), packer: newPacker(), route: newRoute(), incoming: make(map[*peer.Incoming]struct{})}
 	fatal := n.exit
 	if n.store, err = openStorage(&n.opts, fatal); err != nil {

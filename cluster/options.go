@@ -30,6 +30,12 @@ type Options struct {
 	SnapshotName string
 	// SavePoints say when a snapshot is due.
 	SavePoints []SavePoint
+	// LogKeepBytes is how much log is kept behind a snapshot: a follower that
+	// is less behind catches up from the log. It must exceed what is written
+	// during a snapshot. LogSnapshotBytes is by how much the log grows after
+	// a snapshot until the next is due, save points or not: else it would fill
+	// the disk. 0 takes 256 MiB.
+	LogKeepBytes, LogSnapshotBytes int64
 
 	// Bind is the host:port of the node-to-node port, Advertise how others
 	// reach it; "" takes Bind's.
@@ -76,6 +82,9 @@ type Options struct {
 	Log  *slog.Logger
 }
 
+// logBytesDefault is LogKeepBytes and LogSnapshotBytes if they are 0.
+const logBytesDefault = 256 << 20
+
 // Version is this release's version.
 const Version = "0.1.0"
 
@@ -96,6 +105,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("heartbeat-timeout of %v: at least 50 ms are needed", o.HeartbeatTimeout)
 	case o.WriteTimeout < time.Second:
 		return fmt.Errorf("write-timeout of %v: at least 1 s is needed", o.WriteTimeout)
+	case o.LogKeepBytes < 0 || o.LogSnapshotBytes < 0:
+		return fmt.Errorf("log-keep-bytes of %d, log-snapshot-bytes of %d: they can't be negative", o.LogKeepBytes, o.LogSnapshotBytes)
 	case o.BootstrapExpect > 1 && len(o.Join) == 0:
 		return errors.New("bootstrap-expect needs join: the addresses of the nodes that found the cluster")
 	}

@@ -12,18 +12,9 @@ import (
 	"github.com/quorate/quorate/cluster/raftlog"
 )
 
-const (
-	// trailingBytes is how much log is kept behind a snapshot: a follower
-	// that is less behind catches up from the log. It must exceed what is
-	// written during a snapshot.
-	trailingBytes = 256 << 20
-	// trailingLogsDefault is the same in entries, for stores that can't say
-	// where so many bytes begin.
-	trailingLogsDefault = 10240
-	// snapshotLogBytes is by how much the log grows until a snapshot is due,
-	// save points or not: else it would fill the disk.
-	snapshotLogBytes = 512 << 20
-)
+// trailingLogsDefault is LogKeepBytes in entries, for log stores that can't say
+// where so many bytes begin.
+const trailingLogsDefault = 10240
 
 // snapshotter decides when a snapshot is taken.
 type snapshotter struct {
@@ -85,7 +76,7 @@ func (s *snapshotter) due(now time.Time) bool {
 	if s.failed != nil && now.Sub(s.last) < retryAfter {
 		return false
 	}
-	if s.node.store.own != nil && s.node.store.own.BytesFrom(s.lastIndex+1) > snapshotLogBytes+trailingBytes {
+	if s.node.store.own != nil && s.node.store.own.BytesFrom(s.lastIndex+1) > s.node.opts.LogSnapshotBytes {
 		return true
 	}
 	for _, p := range s.points {
@@ -96,7 +87,7 @@ func (s *snapshotter) due(now time.Time) bool {
 	return false
 }
 
-// take takes a snapshot, and frees the log behind it but for trailingBytes.
+// take takes a snapshot, and frees the log behind it but for LogKeepBytes.
 func (s *snapshotter) take() error {
 	if !s.taking.CompareAndSwap(false, true) {
 		return errSnapshotRunning
@@ -106,7 +97,7 @@ func (s *snapshotter) take() error {
 	began, mutations := time.Now(), n.opts.Engine.Stats().Mutations
 	if n.store.own != nil {
 		reload := n.raft.ReloadableConfig()
-		reload.TrailingLogs = max(n.raft.LastIndex()-min(n.store.own.IndexWithin(trailingBytes), n.raft.LastIndex()), 1)
+		reload.TrailingLogs = max(n.raft.LastIndex()-min(n.store.own.IndexWithin(n.opts.LogKeepBytes), n.raft.LastIndex()), 1)
 		if err := n.raft.ReloadConfig(reload); err != nil {
 			return err
 		}
