@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/fsm/entry"
@@ -47,6 +49,11 @@ const (
 	// inFlightMax is the number of batches on their way. The slot is the
 	// batching window: more would dilute the batches.
 	inFlightMax = 1
+	// lingerMax bounds the wait for fuller batches, and lingerFrom is how many
+	// active connections make it worth while. docs/benchmarks.md has figures.
+	lingerMax  = 400 * time.Microsecond
+	lingerStep = 50 * time.Microsecond
+	lingerFrom = 8
 	// queueBytesMax bounds what waits for the slot. Submit waits beyond it.
 	queueBytesMax = 64 << 20
 	// leaderWait is how long commands wait for a leader before they are
@@ -101,6 +108,7 @@ type sequencer struct {
 	persist func(incarnation uint64) error
 	fatal   func(error)
 	now     func() time.Time
+	pause   func(time.Duration)
 
 	mu          sync.Mutex
 	room        sync.Cond // on mu: queueBytes fell, or the sequencer closed
@@ -109,6 +117,7 @@ type sequencer struct {
 	queue       []*batch  // guarded by mu; not sent yet, oldest first
 	queueBytes  int       // guarded by mu; items of queue
 	inFlight    []*batch  // guarded by mu; sent and not applied, oldest first
+	active      int       // guarded by mu; connections answered or waiting when a batch was last applied
 	resend      bool      // guarded by mu; all in flight must go again
 	settled     chan struct{}
 	progress    time.Time // guarded by mu; when a batch was last applied, or the first of inFlight sent
@@ -131,7 +140,7 @@ type sequencerCounters struct {
 // node has left.
 func newSequencer(node entry.NodeID, incarnation uint64, way sender, timeout time.Duration, now func() time.Time) *sequencer {
 	s := &sequencer{
-		node: node, way: way, timeout: timeout, now: now,
+		node: node, way: way, timeout: timeout, now: now, pause: nap,
 		incarnation: incarnation, settled: make(chan struct{}), leaderSeen: now(),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
@@ -148,6 +157,7 @@ func (s *sequencer) run() {
 	for {
 		select {
 		case <-s.wake:
+			s.gather()
 		case <-tick.C:
 		}
 		s.mu.Lock()
@@ -159,6 +169,37 @@ func (s *sequencer) run() {
 		s.step(s.now())
 		s.mu.Unlock()
 	}
+}
+
+// gather waits a moment, if the slot is free, for the connections that were
+// just answered: their clients are busy with the replies, and the next commands
+// of all of them in one entry cost a fraction of what they cost in two. It does
+// not wait for few, nor once nearly all are there.
+func (s *sequencer) gather() {
+	for began := s.now(); ; s.pause(lingerStep) {
+		s.mu.Lock()
+		here := s.waitingLocked()
+		dispatch := len(s.inFlight) >= inFlightMax || here == 0 || s.active < lingerFrom || here*10 >= s.active*9
+		s.mu.Unlock()
+		if dispatch || s.now().Sub(began) >= lingerMax {
+			return
+		}
+	}
+}
+
+// nap sleeps for less than the millisecond to which the runtime rounds the
+// timers of a process that is otherwise idle.
+func nap(d time.Duration) {
+	t := unix.NsecToTimespec(d.Nanoseconds())
+	_ = unix.Nanosleep(&t, nil) // a signal ends it early: so be it
+}
+
+// waitingLocked returns how many connections wait for the next batch.
+func (s *sequencer) waitingLocked() int {
+	if len(s.queue) == 0 {
+		return 0
+	}
+	return len(s.queue[0].parts)
 }
 
 // close ends the sequencer. What was never sent is refused; what is in flight
@@ -274,8 +315,11 @@ func (s *sequencer) Submit(req *fsm.Request) {
 	default:
 		s.enqueueLocked(req)
 	}
+	free := len(s.inFlight) < inFlightMax
 	s.mu.Unlock()
-	s.kick()
+	if free { // else Take wakes the sender
+		s.kick()
+	}
 }
 
 // enqueueLocked puts req's Ops into batches, as many as fit into each.
@@ -427,6 +471,7 @@ func (s *sequencer) Take(incarnation, seq uint64) *fsm.Pending {
 	}
 	b := s.inFlight[0]
 	s.inFlight = s.inFlight[1:]
+	s.active = len(b.parts) + s.waitingLocked()
 	s.progress = s.now()
 	if seq == 1 {
 		s.settleLocked()
