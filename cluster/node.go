@@ -300,8 +300,11 @@ func (n *Node) watchLeadership(ctx context.Context) {
 		n.observeLeader(ctx)
 		select {
 		case <-ctx.Done():
-			n.packer.lead(false)
+			n.mu.Lock()
+			n.leader = ""
 			n.readyTerm.Store(0)
+			n.packer.lead(false)
+			n.mu.Unlock()
 			return
 		case <-seen:
 		case <-look.C:
@@ -322,43 +325,77 @@ func (n *Node) observeLeader(ctx context.Context) {
 	n.mu.Lock()
 	changed := leader != n.leader || term != n.term
 	n.leader, n.term = leader, term
+	if changed {
+		n.readyTerm.Store(0)
+		// A new cluster's first leader takes nothing before the genesis is applied.
+		n.packer.lead(leads && n.ClusterID() != "")
+	}
 	n.mu.Unlock()
 	if !changed {
 		return
 	}
 	n.opts.Log.Info("leadership", "leader", string(leader), "term", term, "here", leads)
-	n.readyTerm.Store(0)
-	if !leads {
-		n.packer.lead(false)
-		n.dropIncoming()
-	} else {
+	if leads {
 		n.counters.elections.Add(1)
-		n.packer.lead(true)
 		n.wg.Go(func() { n.prepareToLead(ctx, term) })
+	} else {
+		n.dropIncoming()
 	}
 	n.route.follow(leader)
 	n.sequencer.sendAgain()
 }
 
 // prepareToLead makes a new leader ready: everything of earlier terms is
-// applied here, and the cluster has its identity.
+// applied here, and the cluster has its identity. Raft refuses entries while
+// leadership is being handed over; if that comes to nothing, this node goes on
+// leading in the same term.
 func (n *Node) prepareToLead(ctx context.Context, term uint64) {
+	for n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && ctx.Err() == nil {
+		if n.beginTerm() == nil {
+			n.serveTerm(term)
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(prepareAgain):
+		}
+	}
+}
+
+// prepareAgain is the pause between a new leader's attempts to begin its term.
+const prepareAgain = 20 * time.Millisecond
+
+// beginTerm commits the first entry of this leader's term, and the genesis of a
+// new cluster.
+func (n *Node) beginTerm() error {
 	// An entry of our own rather than raft's barrier: the FSM sees it, so that
 	// applied reaches the commit index without further writes.
 	var first entry.Builder
+	if err := n.raft.Apply(first.Seal(0), 0).Error(); err != nil || n.ClusterID() != "" {
+		return err
+	}
+	first.Reset()
+	first.Add(entry.PartGenesis, newGenesis())
 	if err := n.raft.Apply(first.Seal(0), 0).Error(); err != nil {
-		return
+		return err
 	}
-	if n.ClusterID() == "" {
-		if err := n.packer.add(entry.PartGenesis, "", newGenesis()); err != nil {
-			return
-		}
-		if len(n.opts.Settings) > 0 {
-			n.Submit(&fsm.Request{Conn: nobody{}, Ops: []fsm.Op{{Kind: fsm.OpSettings, Args: n.opts.Settings}}})
-		}
+	if len(n.opts.Settings) > 0 {
+		n.Submit(&fsm.Request{Conn: nobody{}, Ops: []fsm.Op{{Kind: fsm.OpSettings, Args: n.opts.Settings}}})
 	}
-	if n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && ctx.Err() == nil {
+	return nil
+}
+
+// serveTerm makes reads and batches welcome, if this node still leads term.
+func (n *Node) serveTerm(term uint64) {
+	n.mu.Lock()
+	leads := n.leader == n.id() && n.term == term
+	if leads {
 		n.readyTerm.Store(term)
+		n.packer.lead(true)
+	}
+	n.mu.Unlock()
+	if leads {
+		n.sequencer.sendAgain()
 		n.opts.Log.Info("ready to serve as leader", "term", term)
 	}
 }

@@ -18,6 +18,8 @@ const (
 	// packerBytesMax bounds the batches that wait for their entry. Streams
 	// from other nodes are read no further beyond it.
 	packerBytesMax = 128 << 20
+	// failurePause is the time between an entry's failure and the next entry.
+	failurePause = 10 * time.Millisecond
 )
 
 var errNotLeading = errors.New("cluster: this node does not lead")
@@ -43,6 +45,7 @@ type packer struct {
 	stamper stamper   // guarded by mu
 
 	builder entry.Builder // of the one goroutine that packs
+	stop    chan struct{} // closed by close
 	done    chan struct{}
 
 	entries atomic.Uint64
@@ -57,7 +60,7 @@ type queued struct {
 }
 
 func newPacker() *packer {
-	p := &packer{done: make(chan struct{})}
+	p := &packer{stop: make(chan struct{}), done: make(chan struct{})}
 	p.changed.L = &p.mu
 	return p
 }
@@ -96,6 +99,7 @@ func (p *packer) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
+	close(p.stop)
 	p.changed.Broadcast()
 	<-p.done
 }
@@ -116,11 +120,22 @@ func (p *packer) run() {
 		if err := future.Error(); err != nil {
 			p.log.Info("log entry was not confirmed", "error", err)
 			p.failed()
+			p.pause()
 			continue
 		}
 		p.entries.Add(1)
 		p.batches.Add(uint64(len(parts)))
 		p.notify(parts, future.Index())
+	}
+}
+
+// pause waits a little after a failure. Until this node notices that it leads no
+// longer, or while leadership is being handed over, raft refuses every entry at
+// once, and its batches come back at once.
+func (p *packer) pause() {
+	select {
+	case <-p.stop:
+	case <-time.After(failurePause):
 	}
 }
 
