@@ -89,9 +89,10 @@ func Open(o Options) (n *Node, err error) {
 	if n.store, err = openStorage(&n.opts, fatal); err != nil {
 		return nil, err
 	}
+	store := n.store // n is nil where an error is returned
 	defer func() {
 		if err != nil {
-			n.store.close()
+			store.close()
 		}
 	}()
 	if n.firstIncarnation, err = n.store.raiseIncarnation(); err != nil {
@@ -109,9 +110,10 @@ func Open(o Options) (n *Node, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("node-to-node port: %w", err)
 	}
+	port := n.port
 	defer func() {
 		if err != nil {
-			n.port.Close()
+			port.Close()
 		}
 	}()
 	n.sequencer = newSequencer(n.store.id, n.firstIncarnation, n.route, o.WriteTimeout, time.Now)
@@ -454,6 +456,7 @@ func (n *Node) tickClock(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			n.packer.look(now)
 			if n.readyTerm.Load() == 0 {
 				continue
 			}

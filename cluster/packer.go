@@ -60,7 +60,7 @@ type queued struct {
 }
 
 func newPacker() *packer {
-	p := &packer{stop: make(chan struct{}), done: make(chan struct{})}
+	p := &packer{stop: make(chan struct{}), done: make(chan struct{}), stamper: newStamper(time.Now())}
 	p.changed.L = &p.mu
 	return p
 }
@@ -160,8 +160,15 @@ func (p *packer) take() ([]queued, int64) {
 	p.bytes -= size
 	p.changed.Broadcast()
 	now := p.now()
-	p.stamper.saw(p.applied(), now)
-	return parts, p.stamper.stamp(now)
+	p.stamper.saw(p.applied())
+	return parts, p.stamper.stamp(now, now.UnixMilli())
+}
+
+// look follows the clocks while nothing is packed.
+func (p *packer) look(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stamper.look(now, now.UnixMilli())
 }
 
 // notify tells the nodes whose batches are in the committed entry at index.
