@@ -251,8 +251,13 @@ func (m *membership) run(ctx context.Context) {
 	}
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
+	var foreign foreignCheck
 	for {
 		m.poll(ctx)
+		if err := foreign.look(ctx, m); err != nil {
+			m.node.exit(err)
+			return
+		}
 		switch {
 		case !m.isMember():
 			m.enter(ctx)

@@ -115,6 +115,9 @@ type RefusedError struct {
 // Error returns the reason as a sentence.
 func (e *RefusedError) Error() string { return e.text }
 
+// ForeignCluster reports whether the two sides have the ids of different clusters.
+func (e *RefusedError) ForeignCluster() bool { return e.Reason == refusedClusterID.String() }
+
 // Is makes errors.Is(err, ErrSelf) true for a node that met itself.
 func (e *RefusedError) Is(target error) bool {
 	return target == ErrSelf && e.Reason == refusedSelf.String()
