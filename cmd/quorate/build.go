@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/cluster"
+	"github.com/quorate/quorate/cluster/raftlog"
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/transport/admin"
+	"github.com/quorate/quorate/transport/config"
+	"github.com/quorate/quorate/transport/pubsub"
+	"github.com/quorate/quorate/transport/session"
+)
+
+// node holds the parts of a running server.
+type node struct {
+	conf *config.Config
+	log  *slog.Logger
+	stop context.CancelCauseFunc
+
+	registry *pubsub.Registry
+	remote   *remoteMessages
+	engine   *engine.Engine
+	cluster  *cluster.Node
+	sessions *session.Server
+}
+
+// errShutdown is the cause of an end that a client asked for.
+var errShutdown = errors.New("SHUTDOWN")
+
+// openCluster opens this process as a member of its cluster.
+func (n *node) openCluster() (*cluster.Node, error) {
+	o, err := clusterOptions(n.conf)
+	if err != nil {
+		return nil, err
+	}
+	o.Engine, o.Log = n.engine, n.log
+	o.Receive, o.Applied = n.remote.receive, n.remote.applied
+	o.WatchInterest = watchInterest(n.registry)
+	o.Exit = n.exit
+	return cluster.Open(o)
+}
+
+// exit ends the process at once: its memory or its files can't be trusted, so
+// nothing of them must be answered or written any more.
+func (n *node) exit(err error) {
+	n.log.Error("this node stops: it can't be sure of its state", "error", err)
+	fmt.Fprintln(os.Stderr, "quorate: fatal:", err)
+	os.Exit(1)
+}
+
+func (n *node) shutdown(save bool) {
+	if save {
+		if err := n.cluster.Snapshot(); err != nil {
+			n.log.Error("snapshot before shutdown failed", "error", err)
+		}
+	}
+	n.stop(errShutdown)
+}
+
+// receivers returns how many subscribers of the cluster get a message.
+func (n *node) receivers(channel []byte, sharded bool) int {
+	return n.registry.Receivers(channel, sharded) + n.cluster.Receivers(channel, sharded)
+}
+
+// publish delivers to this node's subscribers what a transaction, a script or
+// an event of a key published; the other nodes do the same for theirs.
+func (n *node) publish(m engine.Message) { n.registry.Publish(m.Channel, m.Text, m.Sharded) }
+
+// clusterOptions translates the configuration.
+func clusterOptions(conf *config.Config) (cluster.Options, error) {
+	policy, err := raftlog.ParsePolicy(conf.String("appendfsync"))
+	if err != nil {
+		return cluster.Options{}, err
+	}
+	points, err := savePoints(conf.String("save"))
+	if err != nil {
+		return cluster.Options{}, err
+	}
+	bind, advertise, err := clusterAddrs(conf)
+	if err != nil {
+		return cluster.Options{}, err
+	}
+	tlsConf, err := clusterTLS(conf)
+	if err != nil {
+		return cluster.Options{}, err
+	}
+	if n := conf.Int("databases"); n != engine.Databases {
+		return cluster.Options{}, fmt.Errorf("databases %d: a cluster has %d; remove the line", n, engine.Databases)
+	}
+	o := cluster.Options{
+		Dir: filepath.Clean(conf.String("dir")), Memory: !conf.Bool("appendonly"), LogStore: conf.String("log-store"),
+		Sync: policy, SnapshotName: conf.String("dbfilename"), SavePoints: points,
+		LogKeepBytes: conf.Int("log-keep-bytes"), LogSnapshotBytes: conf.Int("log-snapshot-bytes"),
+		Bind: bind, Advertise: advertise, Name: conf.String("cluster-name"),
+		TLS: tlsConf, BootstrapExpect: int(conf.Int("bootstrap-expect")), Listeners: listeners(conf),
+		HeartbeatTimeout: time.Duration(conf.Int("heartbeat-timeout")) * time.Millisecond,
+		WriteTimeout:     time.Duration(conf.Int("write-timeout")) * time.Millisecond,
+		ReadLease:        conf.Bool("read-lease"),
+	}
+	o.Settings = clusterSettings(conf)
+	if secret := conf.String("cluster-secret"); secret != "" {
+		o.Secret = []byte(secret)
+	}
+	if join := conf.String("join"); join != "" {
+		o.Join = strings.FieldsFunc(join, func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	return o, nil
+}
+
+// clusterSettings returns the cluster-wide settings that the configuration
+// gives: a new cluster begins with its first leader's.
+func clusterSettings(conf *config.Config) [][]byte {
+	var pairs [][]byte
+	for _, p := range conf.Get("*") {
+		spec, ok := config.Lookup(p.Name)
+		if ok && spec.Has(config.Cluster) && spec.Name == p.Name && conf.Given(p.Name) {
+			pairs = append(pairs, []byte(p.Name), []byte(p.Value))
+		}
+	}
+	return pairs
+}
+
+// adopt shows what the cluster has decided in CONFIG GET of this node.
+func (n *node) adopt(settings map[string]string) {
+	var pairs []config.Pair
+	for name, value := range settings {
+		pairs = append(pairs, config.Pair{Name: name, Value: value})
+	}
+	n.conf.Adopt(pairs)
+}
+
+// clusterAddrs returns where the node-to-node port listens, and how others
+// reach it.
+func clusterAddrs(conf *config.Config) (bind, advertise string, err error) {
+	port := conf.Int("cluster-port")
+	if port == 0 {
+		port = conf.Int("port") + clusterPortOffset
+	}
+	if port <= 0 || port > 65535 {
+		return "", "", fmt.Errorf("cluster-port: %d is no port: set cluster-port, or a port below %d", port, 65536-clusterPortOffset)
+	}
+	host := "127.0.0.1"
+	hosts := strings.Fields(conf.String("cluster-bind"))
+	if len(hosts) == 0 && conf.Given("bind") {
+		hosts = strings.Fields(conf.String("bind"))
+	}
+	if len(hosts) > 0 {
+		host = strings.TrimPrefix(hosts[0], "-")
+	}
+	if host == "*" {
+		host = "0.0.0.0"
+	}
+	text := strconv.FormatInt(port, 10)
+	advertise = conf.String("cluster-advertise")
+	if advertise != "" {
+		if _, _, err := net.SplitHostPort(advertise); err != nil {
+			advertise = net.JoinHostPort(advertise, text)
+		}
+	}
+	return net.JoinHostPort(host, text), advertise, nil
+}
+
+// listeners returns the addresses at which clients are told to reach this
+// node, by the listener's name.
+func listeners(conf *config.Config) map[string]string {
+	all := make(map[string]string)
+	for _, l := range conf.Listeners() {
+		if l.Network != "tcp" || len(l.Addrs) == 0 {
+			continue
+		}
+		all[l.Name] = advertised(l.Advertise, l.Addrs[0])
+	}
+	return all
+}
+
+// advertised completes an advertised address by the one that is listened on.
+func advertised(advertise, listen string) string {
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(listen, "-"))
+	if err != nil {
+		return advertise
+	}
+	switch host {
+	case "", "*", "0.0.0.0", "::":
+		host = "127.0.0.1"
+	}
+	if advertise == "" {
+		return net.JoinHostPort(host, port)
+	}
+	if h, p, err := net.SplitHostPort(advertise); err == nil {
+		if h == "" {
+			h = host
+		}
+		return net.JoinHostPort(h, p)
+	}
+	return net.JoinHostPort(advertise, port)
+}
+
+// savePoints reads the value of save: seconds and changes alternate.
+func savePoints(text string) ([]cluster.SavePoint, error) {
+	words := strings.Fields(text)
+	if len(words)%2 != 0 {
+		return nil, fmt.Errorf("save %q: it is pairs of seconds and changes", text)
+	}
+	var points []cluster.SavePoint
+	for i := 0; i < len(words); i += 2 {
+		seconds, err1 := strconv.Atoi(words[i])
+		changes, err2 := strconv.ParseUint(words[i+1], 10, 63)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, fmt.Errorf("save %q: %w", text, err)
+		}
+		points = append(points, cluster.SavePoint{After: time.Duration(seconds) * time.Second, Changes: changes})
+	}
+	return points, nil
+}
+
+// bind makes directives that CONFIG SET may change take effect.
+func (n *node) bind() {
+	n.conf.OnSet("save", func(value string) error {
+		points, err := savePoints(value)
+		if err == nil {
+			n.cluster.SetSavePoints(points)
+		}
+		return err
+	})
+	n.conf.OnSet("appendfsync", func(value string) error {
+		policy, err := raftlog.ParsePolicy(value)
+		if err == nil {
+			n.cluster.SetSync(policy)
+		}
+		return err
+	})
+}
+
+// status returns the cluster as this node sees it, as JSON.
+func (n *node) status() []byte { return statusJSON(n.cluster) }
+
+// listenAdmin serves health and metrics over HTTP; nil if admin-port is 0.
+func (n *node) listenAdmin() (*admin.Server, error) {
+	port := n.conf.Int("admin-port")
+	if port == 0 {
+		return nil, nil
+	}
+	host := "127.0.0.1"
+	if hosts := strings.Fields(n.conf.String("bind")); n.conf.Given("bind") && len(hosts) > 0 {
+		host = strings.TrimPrefix(hosts[0], "-")
+	}
+	if host == "*" {
+		host = "0.0.0.0"
+	}
+	return admin.Listen(admin.Options{
+		Addr: net.JoinHostPort(host, strconv.FormatInt(port, 10)), Ready: n.cluster.Barrier,
+		Status: n.status, Info: func() string { return n.sessions.Info() }, Log: n.log,
+	})
+}

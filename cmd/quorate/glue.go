@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate/cluster"
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/fsm"
+	"github.com/quorate/quorate/transport/config"
+	"github.com/quorate/quorate/transport/pubsub"
+	"github.com/quorate/quorate/transport/session"
+)
+
+// sessionCluster shows a cluster.Node to sessions. It implements
+// session.Cluster: the two sides do not know each other.
+type sessionCluster struct {
+	node     *cluster.Node
+	engine   *engine.Engine
+	registry *pubsub.Registry
+	conf     *config.Config
+
+	mu     sync.Mutex
+	views  map[string]session.Topology // guarded by mu; by listener
+	viewed time.Time                   // guarded by mu; when views began to be collected
+}
+
+// topologyAge is how old the topology that a session sees may be. It is looked
+// at for every keyed command of a connection that is redirected.
+const topologyAge = 10 * time.Millisecond
+
+var _ session.Cluster = (*sessionCluster)(nil)
+
+func (c *sessionCluster) Submit(req *fsm.Request) { c.node.Submit(req) }
+
+func (c *sessionCluster) ReadBarrier(ctx context.Context, level session.Consistency) error {
+	switch level {
+	case session.Stale:
+		return c.node.BarrierStale(ctx, 0)
+	case session.Bounded:
+		bound := time.Duration(c.conf.Int("read-staleness-max")) * time.Millisecond
+		err := c.node.BarrierStale(ctx, bound)
+		if errors.Is(err, cluster.ErrTooStale) {
+			return errStale
+		}
+		return err
+	}
+	return c.node.Barrier(ctx)
+}
+
+func (c *sessionCluster) Topology(listener string) session.Topology {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := time.Now(); now.Sub(c.viewed) > topologyAge {
+		c.viewed, c.views = now, make(map[string]session.Topology)
+	}
+	t, ok := c.views[listener]
+	if !ok {
+		t = c.topology(listener)
+		c.views[listener] = t
+	}
+	return t
+}
+
+func (c *sessionCluster) topology(listener string) session.Topology {
+	r := c.node.Report()
+	t := session.Topology{ClusterID: r.ClusterID, Term: r.Term, Commit: r.Commit, Applied: r.Applied}
+	for _, m := range r.Members {
+		member := sessionMember(m, listener)
+		member.Self = m.ID == r.Self
+		member.Leader = m.ID == r.Leader
+		t.Members = append(t.Members, member)
+		if member.Self {
+			t.Self = member
+		}
+		if member.Leader {
+			t.Leader = member
+		}
+	}
+	if t.Self.ID == "" { // not a member yet
+		t.Self = session.Member{ID: r.Self, Host: "127.0.0.1", Self: true, Online: true}
+	}
+	return t
+}
+
+// sessionMember shows a member as clients of a listener reach it. One that has
+// no listener of that name is reached by its default one.
+func sessionMember(m cluster.Member, listener string) session.Member {
+	addr, ok := m.Listeners[listener]
+	if !ok {
+		addr = m.Client
+	}
+	host, portText, err := net.SplitHostPort(addr)
+	if err != nil || host == "" {
+		host, _, _ = net.SplitHostPort(m.Addr)
+	}
+	port, _ := strconv.Atoi(portText)
+	return session.Member{ID: m.ID, Host: host, Port: port, PeerAddr: m.Addr, Voter: m.Voter, Online: m.Online}
+}
+
+func (c *sessionCluster) Publish(channel, message []byte, sharded bool) int {
+	remote := c.node.Publish(channel, message, sharded)
+	return remote + c.registry.Publish(channel, message, sharded)
+}
+
+func (c *sessionCluster) RemoteSubscribers() session.Subscribers {
+	s := session.Subscribers{Channels: map[string]int{}, Shards: map[string]int{}, Patterns: map[string]int{}}
+	for _, in := range c.node.RemoteInterest() {
+		switch pubsub.Kind(in.Kind) {
+		case pubsub.Channel:
+			s.Channels[in.Name] = in.Count
+		case pubsub.Pattern:
+			s.Patterns[in.Name] = in.Count
+		case pubsub.Shard:
+			s.Shards[in.Name] = in.Count
+		}
+	}
+	return s
+}
+
+// subscribeWait bounds how long a subscriber waits for nodes that do not answer.
+const subscribeWait = 500 * time.Millisecond
+
+func (c *sessionCluster) SubscriptionsKnown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, subscribeWait)
+	defer cancel()
+	c.node.SubscriptionsKnown(ctx)
+}
+
+func (c *sessionCluster) Forget(id string) error { return c.node.Forget(id) }
+
+func (c *sessionCluster) Status() []byte { return statusJSON(c.node) }
+
+func (c *sessionCluster) WaitReplicas(ctx context.Context, n int) int {
+	return c.node.WaitDurable(ctx, n)
+}
+
+func (c *sessionCluster) Snapshot(context.Context) error { return c.node.Snapshot() }
+
+func (c *sessionCluster) LastSave() time.Time { return c.node.Persistence().LastSave }
+
+func (c *sessionCluster) Transfer(ctx context.Context, id string) error {
+	return c.node.Transfer(ctx, id)
+}
+
+func (c *sessionCluster) Digest() (string, uint64) {
+	return c.engine.Digest(), c.node.AppliedIndex()
+}
+
+// statusJSON returns the cluster as a node sees it.
+func statusJSON(node *cluster.Node) []byte {
+	text, err := json.Marshal(node.Report())
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// remoteMessages holds what other nodes publish until this node has applied
+// the log as far as the publisher had.
+type remoteMessages struct {
+	registry *pubsub.Registry
+
+	mu   sync.Mutex
+	hold *pubsub.Hold // guarded by mu
+}
+
+func newRemoteMessages(registry *pubsub.Registry) *remoteMessages {
+	return &remoteMessages{registry: registry, hold: pubsub.NewHold(0)}
+}
+
+func (m *remoteMessages) receive(r cluster.Remote) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hold.Take(
+		pubsub.Stream{Node: r.Node, Incarnation: r.Incarnation, Connection: r.Connection},
+		pubsub.Remote{Number: r.Number, After: r.After, Channel: r.Channel, Text: r.Text, Sharded: r.Sharded},
+		m.deliver,
+	)
+}
+
+func (m *remoteMessages) applied(index uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hold.Applied(index, m.deliver)
+}
+
+func (m *remoteMessages) deliver(r pubsub.Remote) {
+	m.registry.Publish(r.Channel, r.Text, r.Sharded)
+}
+
+// watchInterest tells the node what this node's subscribers want.
+func watchInterest(registry *pubsub.Registry) func(func(cluster.Interest)) []cluster.Interest {
+	return func(f func(cluster.Interest)) []cluster.Interest {
+		var all []cluster.Interest
+		for _, in := range registry.Watch(func(in pubsub.Interest) { f(clusterInterest(in)) }) {
+			all = append(all, clusterInterest(in))
+		}
+		return all
+	}
+}
+
+func clusterInterest(in pubsub.Interest) cluster.Interest {
+	return cluster.Interest{Kind: uint8(in.Kind), Name: in.Name, Count: in.Count}
+}
+
+// Info returns the facts of INFO that the node knows.
+func (c *sessionCluster) Info(section string) []session.Field {
+	switch section {
+	case "persistence":
+		return c.infoPersistence()
+	case "raft":
+		return c.infoRaft()
+	}
+	return nil
+}
+
+func (c *sessionCluster) infoPersistence() []session.Field {
+	p := c.node.Persistence()
+	status := "ok"
+	if p.LastError != nil {
+		status = "err"
+	}
+	return []session.Field{
+		{Name: "rdb_changes_since_last_save", Value: fmt.Sprint(p.Changes)},
+		{Name: "rdb_bgsave_in_progress", Value: flag01(p.Saving)},
+		{Name: "rdb_last_save_time", Value: fmt.Sprint(p.LastSave.Unix())},
+		{Name: "rdb_last_bgsave_status", Value: status},
+		{Name: "rdb_last_bgsave_time_sec", Value: fmt.Sprint(int(p.LastSaveTook.Seconds()))},
+		{Name: "log_size_bytes", Value: fmt.Sprint(p.LogBytes)},
+		{Name: "log_last_fsync_usec", Value: fmt.Sprint(p.LastFsync.Microseconds())},
+	}
+}
+
+func flag01(yes bool) string {
+	if yes {
+		return "1"
+	}
+	return "0"
+}
+
+func (c *sessionCluster) infoRaft() []session.Field {
+	var fields []session.Field
+	for _, f := range c.node.Facts() {
+		fields = append(fields, session.Field{Name: f.Name, Value: f.Value})
+	}
+	return fields
+}
+
+// errStale is what a node that is too far behind answers to bounded reads.
+const errStale reply.Error = "CLUSTERDOWN this node has not heard from the leader lately enough for a bounded read"

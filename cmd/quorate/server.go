@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/quorate/quorate/cluster"
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/transport/config"
+	"github.com/quorate/quorate/transport/observe"
+	"github.com/quorate/quorate/transport/pubsub"
+	"github.com/quorate/quorate/transport/resp"
+	"github.com/quorate/quorate/transport/session"
+)
+
+// runServer runs a node until a signal or SHUTDOWN ends it.
+func runServer(args []string, _ io.Writer) error {
+	conf, err := config.Parse(args)
+	if err != nil {
+		return err
+	}
+	log, closeLog, err := openLog(conf)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return serve(ctx, conf, log)
+}
+
+// serve builds a node from the bottom up, waits for the end, and takes it down
+// in reverse.
+func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
+	for _, warning := range conf.Warnings() {
+		log.Warn(warning)
+	}
+	removePID, err := writePID(conf)
+	if err != nil {
+		return err
+	}
+	defer removePID()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	n := node{conf: conf, log: log, stop: stop}
+	go tuneGC(ctx)
+
+	n.registry = pubsub.NewRegistry()
+	n.remote = newRemoteMessages(n.registry)
+	n.engine = engine.New(engine.Options{Receivers: n.receivers, Publish: n.publish, Settings: n.adopt, Log: log})
+	if n.cluster, err = n.openCluster(); err != nil {
+		return err
+	}
+	defer n.cluster.Close()
+	n.sessions = session.New(session.Options{
+		Engine: n.engine, Cluster: &sessionCluster{node: n.cluster, engine: n.engine, registry: n.registry, conf: conf},
+		Config: conf, Registry: n.registry, Counters: new(observe.Counters), Version: cluster.Version,
+		Shutdown: n.shutdown, Log: log,
+	})
+	defer n.sessions.Close()
+	n.bind()
+	front, err := resp.Listen(resp.Options{Sessions: n.sessions, Listeners: conf.Listeners(), Log: log})
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer front.Close()
+	admin, err := n.listenAdmin()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	log.Info("node is up", "version", cluster.Version, "id", n.cluster.ID(), "port", conf.Int("port"), "dir", conf.String("dir"))
+
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, errShutdown) {
+		return cause
+	}
+	log.Info("stopping")
+	return nil
+}
+
+// openLog returns the log that loglevel and logfile ask for.
+func openLog(conf *config.Config) (*slog.Logger, func(), error) {
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "verbose": slog.LevelInfo, "notice": slog.LevelInfo, "warning": slog.LevelWarn,
+	}
+	out, closeLog := io.Writer(os.Stderr), func() {}
+	if path := conf.String("logfile"); path != "" {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return nil, nil, fmt.Errorf("logfile: %w", err)
+		}
+		out, closeLog = f, func() { f.Close() }
+	}
+	handler := slog.NewTextHandler(out, &slog.HandlerOptions{Level: levels[conf.String("loglevel")]})
+	return slog.New(handler), closeLog, nil
+}
+
+// writePID writes pidfile, and returns what removes it.
+func writePID(conf *config.Config) (func(), error) {
+	path := conf.String("pidfile")
+	if path == "" {
+		return func() {}, nil
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return nil, fmt.Errorf("pidfile: %w", err)
+	}
+	return func() { os.Remove(path) }, nil
+}
