@@ -51,9 +51,10 @@ const (
 	inFlightMax = 1
 	// lingerMax bounds the wait for fuller batches, and lingerFrom is how many
 	// active connections make it worth while. docs/benchmarks.md has figures.
-	lingerMax  = 400 * time.Microsecond
-	lingerStep = 50 * time.Microsecond
-	lingerFrom = 8
+	lingerMax     = time.Millisecond
+	lingerStep    = 50 * time.Microsecond
+	lingerFrom    = 8
+	lingerRestMax = 16 // batches
 	// queueBytesMax bounds what waits for the slot. Submit waits beyond it.
 	queueBytesMax = 64 << 20
 	// leaderWait is how long commands wait for a leader before they are
@@ -109,6 +110,8 @@ type sequencer struct {
 	fatal   func(error)
 	now     func() time.Time
 	pause   func(time.Duration)
+
+	lingerRest int // of run's goroutine; batches until it waits again
 
 	mu          sync.Mutex
 	room        sync.Cond // on mu: queueBytes fell, or the sequencer closed
@@ -174,14 +177,25 @@ func (s *sequencer) run() {
 // gather waits a moment, if the slot is free, for the connections that were
 // just answered: their clients are busy with the replies, and the next commands
 // of all of them in one entry cost a fraction of what they cost in two. It does
-// not wait for few, nor once nearly all are there.
+// not wait for few, nor once nearly all are there; and not for a while after a
+// wait that was in vain, as it is for clients that think between commands.
 func (s *sequencer) gather() {
+	if s.lingerRest > 0 {
+		s.lingerRest--
+		return
+	}
 	for began := s.now(); ; s.pause(lingerStep) {
 		s.mu.Lock()
-		here := s.waitingLocked()
-		dispatch := len(s.inFlight) >= inFlightMax || here == 0 || s.active < lingerFrom || here*10 >= s.active*9
+		here, active := s.waitingLocked(), s.active
+		busy := len(s.inFlight) >= inFlightMax
 		s.mu.Unlock()
-		if dispatch || s.now().Sub(began) >= lingerMax {
+		if busy || here == 0 || active < lingerFrom || here*10 >= active*9 {
+			return
+		}
+		if s.now().Sub(began) >= lingerMax {
+			if here*2 < active {
+				s.lingerRest = lingerRestMax
+			}
 			return
 		}
 	}
