@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"math/rand/v2"
-	"time"
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/command"
@@ -274,11 +273,11 @@ func (s *Session) fence() {
 // converse carries out a session command by itself.
 func (s *Session) converse(e *entry, args [][]byte) {
 	s.settle()
-	started := s.srv.now()
+	before := s.srv.elapsed()
 	s.reply(1, func(out *reply.Writer) {
 		e.row.do(s, &request{args: args, out: out})
 	})
-	s.srv.took(s, e, args, started)
+	s.srv.took(s, e, args, s.srv.elapsed()-before)
 }
 
 // reply writes the n replies that f writes, in one piece. f runs without the output's lock,
@@ -344,12 +343,9 @@ func (s *Session) replyInPlace(n int, f func(*reply.Writer)) {
 }
 
 func (s *Session) runEach(steps []step, v *engine.View, refused reply.Error, out *reply.Writer) {
+	before := s.srv.elapsed()
 	for i := range steps {
 		t := &steps[i]
-		started := time.Time{}
-		if t.entry != nil {
-			started = s.srv.now()
-		}
 		switch {
 		case t.answer != nil:
 			t.answer(out)
@@ -359,7 +355,9 @@ func (s *Session) runEach(steps []step, v *engine.View, refused reply.Error, out
 			v.Do(t.db, t.args, false, out)
 		}
 		if t.entry != nil {
-			s.srv.took(s, t.entry, t.args, started)
+			now := s.srv.elapsed()
+			s.srv.took(s, t.entry, t.args, now-before)
+			before = now
 		}
 	}
 }

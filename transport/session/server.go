@@ -42,7 +42,8 @@ type Server struct {
 	table    *table
 	log      *slog.Logger
 	now      func() time.Time
-	started  time.Time
+	started  time.Time // by now
+	began    time.Time // by the system's clock, monotonic
 	runID    string
 	slowlog  *observe.Slowlog
 	spikes   observe.Spikes
@@ -72,7 +73,7 @@ func New(opts Options) *Server {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.started = s.now()
+	s.started, s.began = s.now(), time.Now()
 	var id [20]byte
 	_, _ = rand.Read(id[:]) // never fails
 	s.runID = hex.EncodeToString(id[:])
