@@ -120,6 +120,12 @@ type trio struct {
 
 func newTrio(t *testing.T) *trio {
 	t.Helper()
+	return newTrioWith(t, func(*Options) {})
+}
+
+// newTrioWith is newTrio with options of its own.
+func newTrioWith(t *testing.T, with func(*Options)) *trio {
+	t.Helper()
 	c := &trio{t: t}
 	var addrs []string
 	for range 3 {
@@ -127,6 +133,7 @@ func newTrio(t *testing.T) *trio {
 	}
 	for i, addr := range addrs {
 		c.options = append(c.options, testNode(t, filepath.Join(t.TempDir(), "n"+strconv.Itoa(i)), addr, addrs, 3))
+		with(&c.options[i])
 		c.nodes = append(c.nodes, nil)
 		c.start(i)
 	}

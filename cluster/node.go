@@ -121,7 +121,7 @@ func Open(o Options) (n *Node, err error) {
 	n.sequencer.fatal = fatal
 	n.fsm = fsm.New(fsm.Options{
 		Engine: o.Engine, Node: n.store.id, Origin: n.sequencer,
-		Applied: n.advance, Genesis: n.learnCluster, Fatal: fatal,
+		Applied: n.advance, Restored: n.restored, Genesis: n.learnCluster, Fatal: fatal,
 	})
 	n.members = newMembership(n)
 	if err := n.startRaft(); err != nil {
@@ -136,6 +136,9 @@ func Open(o Options) (n *Node, err error) {
 
 // startRaft builds the transport and raft on it.
 func (n *Node) startRaft() error {
+	if err := mendAtStart(n.store.log, n.store.snaps, n.opts.Log); err != nil {
+		return err
+	}
 	hasState, err := raft.HasExistingState(n.store.log, n.store.stable, n.store.snaps)
 	if err != nil {
 		return fmt.Errorf("read the node's state: %w", err)

@@ -58,6 +58,9 @@ type Options struct {
 	Origin Origin
 	// Applied is told up to which index of the log entries have been applied.
 	Applied func(index uint64)
+	// Restored is told that a snapshot has replaced the state, which is now as
+	// of index.
+	Restored func(index uint64)
 	// Genesis is told the cluster's identity when it becomes known.
 	Genesis func(entry.Genesis)
 	// Fatal ends the process: the state can't be trusted any more. It does
@@ -71,8 +74,7 @@ type Options struct {
 // FSM applies log entries. It implements raft.BatchingFSM and
 // raft.ConfigurationStore.
 type FSM struct {
-	opts    Options
-	applied atomic.Uint64
+	opts Options
 
 	// mu guards state against Restore and the snapshot's begin; raft itself
 	// calls the FSM from one goroutine.
@@ -110,9 +112,6 @@ func (f *FSM) Counters() Counters {
 	return Counters{Duplicates: f.duplicates.Load(), Gaps: f.gaps.Load(), Refused: f.refused.Load()}
 }
 
-// AppliedIndex returns the index of the newest entry whose effects reads see.
-func (f *FSM) AppliedIndex() uint64 { return f.applied.Load() }
-
 // Apply implements raft.FSM.
 func (f *FSM) Apply(log *raft.Log) any { return f.ApplyBatch([]*raft.Log{log})[0] }
 
@@ -122,9 +121,9 @@ func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
 	for _, log := range logs {
 		f.applyLog(log)
 	}
-	f.mu.Unlock()
 	last := logs[len(logs)-1].Index
-	f.applied.Store(last)
+	f.state.applied = last
+	f.mu.Unlock()
 	if f.opts.Applied != nil {
 		f.opts.Applied(last)
 	}

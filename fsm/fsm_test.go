@@ -18,14 +18,12 @@ import (
 type sequencer struct {
 	pending map[uint64]*Pending
 	gaps    int
-	refused []uint64
 }
 
 func (s *sequencer) Take(_, seq uint64) *Pending { return s.pending[seq] }
 func (s *sequencer) Gap(uint64, uint64)          { s.gaps++ }
 func (s *sequencer) Registered(uint64)           {}
 func (s *sequencer) Restored(uint64, uint64)     {}
-func (s *sequencer) Refused(_, inForce uint64)   { s.refused = append(s.refused, inForce) }
 
 // client collects replies.
 type client struct{ out *reply.Writer }
@@ -237,6 +235,7 @@ func TestLargeCommandComesInPieces(t *testing.T) {
 
 func TestStateRoundTripAndEveryCut(t *testing.T) {
 	s := newState()
+	s.applied = 77
 	s.genesis = entry.Genesis{ClusterID: [20]byte{1, 2}, Seed: [2]uint64{3, 4}}
 	s.members = []entry.NodeID{node(1), node(2)}
 	s.origins[node(1)] = &origin{incarnation: 3, last: 400, fragments: []byte("half a command")}
@@ -246,7 +245,7 @@ func TestStateRoundTripAndEveryCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(got.append(nil), text) || got.origins[node(1)].last != 400 {
+	if !reflect.DeepEqual(got.append(nil), text) || got.origins[node(1)].last != 400 || got.applied != 77 {
 		t.Errorf("got %+v", got)
 	}
 	for i := range text {

@@ -61,11 +61,14 @@ func (f *FSM) Restore(r io.ReadCloser) error {
 	f.mu.Lock()
 	f.state = restored
 	f.mu.Unlock()
-	if f.opts.Genesis != nil {
+	if f.opts.Genesis != nil && restored.genesis != (entry.Genesis{}) {
 		f.opts.Genesis(restored.genesis)
 	}
 	if own := restored.origins[f.opts.Node]; own != nil {
 		f.opts.Origin.Restored(own.incarnation, own.last)
+	}
+	if f.opts.Restored != nil {
+		f.opts.Restored(restored.applied)
 	}
 	return nil
 }
@@ -76,6 +79,7 @@ const stateVersion = 1
 // append appends the encoded state. The order follows from the content.
 func (s *state) append(dst []byte) []byte {
 	dst = append(dst, stateVersion)
+	dst = binary.LittleEndian.AppendUint64(dst, s.applied)
 	dst = entry.AppendGenesis(dst, s.genesis)
 	dst = binary.AppendUvarint(dst, uint64(len(s.members)))
 	for _, id := range s.members {
@@ -102,16 +106,17 @@ func (s *state) append(dst []byte) []byte {
 var errState = errors.New("the cluster's state in the snapshot is damaged")
 
 func decodeState(b []byte) (state, error) {
-	const genesisLen = 36
+	const appliedEnd, genesisEnd = 1 + 8, 1 + 8 + 36
 	s := newState()
-	if len(b) < 1+genesisLen || b[0] != stateVersion {
+	if len(b) < genesisEnd || b[0] != stateVersion {
 		return s, errState
 	}
+	s.applied = binary.LittleEndian.Uint64(b[1:appliedEnd])
 	var err error
-	if s.genesis, err = entry.DecodeGenesis(b[1 : 1+genesisLen]); err != nil {
+	if s.genesis, err = entry.DecodeGenesis(b[appliedEnd:genesisEnd]); err != nil {
 		return s, err
 	}
-	d := stateDecoder{b: b[1+genesisLen:]}
+	d := stateDecoder{b: b[genesisEnd:]}
 	for n := d.uvarint(); n > 0 && !d.failed; n-- {
 		s.members = append(s.members, d.node())
 	}

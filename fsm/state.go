@@ -11,6 +11,8 @@ import (
 // state is what the FSM knows beside the data. All of it follows from the log
 // and is part of every snapshot.
 type state struct {
+	// applied is the index of the newest log entry of which this is the state.
+	applied uint64
 	genesis entry.Genesis
 	// members are the ids of the latest configuration, sorted; voters or not.
 	members []entry.NodeID
