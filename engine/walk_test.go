@@ -16,6 +16,7 @@ type walker struct {
 	*rand.Rand
 	keys     int  // per type and database
 	positive bool // no score is -0
+	entries  int  // of streams so far
 }
 
 func (w *walker) of(words ...string) string { return words[w.IntN(len(words))] }
@@ -47,7 +48,14 @@ func (w *walker) score() string {
 	return w.of(zero, "0", "inf", "-inf", "1", "17", strconv.FormatFloat(w.NormFloat64(), 'g', -1, 64))
 }
 
-func (w *walker) id() string { return fmt.Sprint(w.IntN(2000)+1, "-", w.IntN(3)) }
+// id makes up the ID of an entry of some stream.
+func (w *walker) id() string { return fmt.Sprint(w.entries/40+w.IntN(50), "-", w.IntN(2)) }
+
+// nextID is larger than those before it.
+func (w *walker) nextID() string {
+	w.entries++
+	return fmt.Sprint(w.entries/40+50, "-*")
+}
 
 // command returns a command and the database that it is for.
 func (w *walker) command() (db int, args []string) {
@@ -86,8 +94,8 @@ func (w *walker) command() (db int, args []string) {
 	case "x":
 		group, consumer := w.of("g1", "g2"), w.of("c1", "c2", "c3")
 		args = pick(
-			[]string{"XADD", key, "*", w.text(), w.text()}, []string{"XADD", key, "*", "a", w.text(), "b", w.text()}, []string{"XADD", key, "*", "a", w.text(), "b", w.text()},
-			[]string{"XADD", key, "MAXLEN", "~", "150", "*", "a", "1", "b", "2"}, []string{"XDEL", key, w.id(), w.id()}, []string{"XTRIM", key, "MAXLEN", "40"},
+			[]string{"XADD", key, w.nextID(), w.text(), w.text()}, []string{"XADD", key, w.nextID(), "a", w.text(), "b", w.text()}, []string{"XADD", key, w.nextID(), "a", w.text(), "b", w.text()},
+			[]string{"XADD", key, "MAXLEN", "~", "150", w.nextID(), "a", "1", "b", "2"}, []string{"XDEL", key, w.id(), w.id()}, []string{"XTRIM", key, "MAXLEN", "40"},
 			[]string{"XGROUP", "CREATE", key, group, w.of("0", "$"), "MKSTREAM"}, []string{"XGROUP", "SETID", key, group, w.id()},
 			[]string{"XREADGROUP", "GROUP", group, consumer, "COUNT", n, "STREAMS", key, ">"}, []string{"XACK", key, group, w.id(), w.id()},
 			[]string{"XAUTOCLAIM", key, group, consumer, "0", "0", "COUNT", n}, []string{"XGROUP", "DELCONSUMER", key, group, consumer},

@@ -128,14 +128,14 @@ func (d *decoder) listpack(dst []byte, group int) []byte {
 	return lp
 }
 
-// ziplist reads a ziplist and gives its elements to add, in groups of so many,
-// until add returns false.
-func (d *decoder) ziplist(group int, add func(element []byte) bool) {
-	block := d.string(nil)
+// ziplist is listpack for the same in a ziplist.
+func (d *decoder) ziplist(dst []byte, group int) []byte {
+	d.text = d.string(d.text[:0])
 	if d.err != nil {
-		return
+		return nil
 	}
-	n, err := eachOfZiplist(block, add)
+	lp := listpack.AppendEmpty(dst)
+	n, err := eachOfZiplist(d.text, func(element []byte) { lp = listpack.Append(lp, element) })
 	switch {
 	case err != nil:
 		d.fail("%v", err)
@@ -144,20 +144,7 @@ func (d *decoder) ziplist(group int, add func(element []byte) bool) {
 	case n%group != 0:
 		d.fail("ziplist of %d elements in groups of %d", n, group)
 	}
-}
-
-// pairs makes a function that is given one element from one that is given two.
-func pairs(add func(first, second []byte) bool) func([]byte) bool {
-	var first []byte
-	second := false
-	return func(element []byte) bool {
-		second = !second
-		if second {
-			first = append(first[:0], element...)
-			return true
-		}
-		return add(first, element)
-	}
+	return lp
 }
 
 // distinct checks that the elements of a listpack are distinct, step by step of so
@@ -202,7 +189,13 @@ func (d *decoder) list(valueType byte) keyspace.Value {
 	case typeQuicklist, typeQuicklist2:
 		l = d.quicklist(valueType, limits)
 	case typeListZiplist:
-		d.ziplist(1, func(element []byte) bool { l.PushBack(element); return true })
+		d.text2 = d.ziplist(d.text2[:0], 1)
+		if d.err == nil {
+			var digits [20]byte
+			for p := listpack.First(d.text2); p >= 0; p = listpack.Next(d.text2, p) {
+				l.PushBack(listpack.Text(d.text2, p, digits[:]))
+			}
+		}
 	default:
 		for n := d.count(); n > 0 && d.err == nil; n-- {
 			d.text = d.string(d.text[:0])
@@ -239,8 +232,7 @@ func (d *decoder) quicklist(valueType byte, limits list.Limits) list.List {
 			d.fail("quicklist node of kind %d", kind)
 			continue
 		case valueType == typeQuicklist:
-			lp = listpack.New(listpack.EmptySize)
-			d.ziplist(1, func(element []byte) bool { lp = listpack.Append(lp, element); return true })
+			lp = d.ziplist(nil, 1)
 		default:
 			lp = d.listpack(nil, 1)
 		}
@@ -343,53 +335,81 @@ func (d *decoder) setValue(s *set.Set) keyspace.Value {
 
 func (d *decoder) hash(valueType byte) keyspace.Value {
 	limits := hash.Limits{Entries: d.build.Settings.HashMaxListpackEntries, Value: d.build.Settings.HashMaxListpackValue}
-	h := hash.New(d.build.Seed, d.block)
-	add := func(field, value []byte) bool {
-		if !h.Set(field, value, limits) {
-			d.fail("field %.64q twice", field)
-		}
-		return d.err == nil
-	}
+	var h hash.Hash
 	switch valueType {
+	case typeHash:
+		h = d.plainHash(limits)
 	case typeHashListpack:
-		d.block = d.listpack(d.block[:0], 2)
-		if d.err != nil {
-			return keyspace.Value{}
-		}
-		d.distinct(d.block, 2)
-		h = hash.FromPacked(d.build.Seed, d.block)
-		if d.build.Derive && h.Len() > limits.Entries {
-			h = largeHash(d.build.Seed, &h)
-		}
+		h = d.packedHash(d.listpack(d.block[:0], 2), limits.Entries)
 	case typeHashZiplist:
-		d.ziplist(2, pairs(add))
+		h = d.packedHash(d.ziplist(d.block[:0], 2), limits.Entries)
 	case typeHashZipmap:
-		block := d.string(nil)
-		if d.err == nil {
-			if err := eachOfZipmap(block, add); err != nil {
-				d.fail("%v", err)
-			}
-			if h.Len() == 0 {
-				d.empty()
-			}
+		lp, longest := d.zipmap(d.block[:0])
+		if longest > limits.Value {
+			limits.Entries = 0
 		}
-	default:
-		if !d.build.Derive {
-			h = hash.NewLarge(d.build.Seed)
-		}
-		for n := d.count(); n > 0 && d.err == nil; n-- {
-			d.text = d.string(d.text[:0])
-			d.text2 = d.string(d.text2[:0])
-			if d.err == nil {
-				add(d.text, d.text2)
-			}
-		}
+		h = d.packedHash(lp, limits.Entries)
+	}
+	if d.err != nil {
+		return keyspace.Value{}
 	}
 	if l := h.Object(); l != nil {
 		return keyspace.Value{Type: keyspace.Hash, Enc: keyspace.Hashtable, Object: keyspace.Box(l)}
 	}
 	d.block = h.Packed()
 	return keyspace.Value{Type: keyspace.Hash, Enc: keyspace.Listpack, Packed: d.block}
+}
+
+// plainHash reads a hash that is written field by field.
+func (d *decoder) plainHash(limits hash.Limits) hash.Hash {
+	h := hash.NewLarge(d.build.Seed)
+	if d.build.Derive {
+		h = hash.New(d.build.Seed, d.block)
+	}
+	for n := d.count(); n > 0 && d.err == nil; n-- {
+		d.text = d.string(d.text[:0])
+		d.text2 = d.string(d.text2[:0])
+		if d.err == nil && !h.Set(d.text, d.text2, limits) {
+			d.fail("field %.64q twice", d.text)
+		}
+	}
+	return h
+}
+
+// packedHash returns the hash in a listpack. Redis looks at the number of its
+// fields alone when it loads one.
+func (d *decoder) packedHash(lp []byte, entries int) hash.Hash {
+	if d.err == nil {
+		d.distinct(lp, 2)
+	}
+	if d.err != nil {
+		return hash.Hash{}
+	}
+	h := hash.FromPacked(d.build.Seed, lp)
+	if d.build.Derive && h.Len() > entries {
+		return largeHash(d.build.Seed, &h)
+	}
+	return h
+}
+
+// zipmap reads a zipmap and appends its fields and values to dst, as a listpack.
+// It also returns the length of the longest of them.
+func (d *decoder) zipmap(dst []byte) (lp []byte, longest int) {
+	d.text = d.string(d.text[:0])
+	if d.err != nil {
+		return nil, 0
+	}
+	lp = listpack.AppendEmpty(dst)
+	err := eachOfZipmap(d.text, func(field, value []byte) {
+		lp = listpack.Append(listpack.Append(lp, field), value)
+		longest = max(longest, len(field), len(value))
+	})
+	if err != nil {
+		d.fail("%v", err)
+	} else if listpack.Len(lp) == 0 {
+		d.empty()
+	}
+	return lp, longest
 }
 
 // largeHash returns h in the large form.
@@ -403,48 +423,17 @@ func largeHash(s seed.Seed, h *hash.Hash) hash.Hash {
 
 func (d *decoder) zset(valueType byte) keyspace.Value {
 	limits := zset.Limits{Entries: d.build.Settings.ZsetMaxListpackEntries, Value: d.build.Settings.ZsetMaxListpackValue}
-	z := zset.New(d.build.Seed, d.block)
-	add := func(member []byte, score float64) bool {
-		if math.IsNaN(score) {
-			d.fail("score of member %.64q is not a number", member)
-		} else if !z.Add(member, score, limits) {
-			d.fail("member %.64q twice", member)
-		}
-		return d.err == nil
-	}
+	var z zset.Zset
 	switch valueType {
 	case typeZsetListpack:
-		d.block = d.listpack(d.block[:0], 2)
-		if d.err != nil {
-			return keyspace.Value{}
-		}
-		d.distinct(d.block, 2)
-		d.ordered(d.block)
-		if d.err != nil {
-			return keyspace.Value{}
-		}
-		z = zset.FromPacked(d.build.Seed, d.block)
-		if d.build.Derive && z.Len() > limits.Entries {
-			z = largeZset(d.build.Seed, &z)
-		}
+		z = d.packedZset(d.listpack(d.block[:0], 2), limits.Entries)
 	case typeZsetZiplist:
-		d.ziplist(2, pairs(func(member, text []byte) bool { return add(member, d.score(text)) }))
+		z = d.packedZset(d.ziplist(d.block[:0], 2), limits.Entries)
 	default:
-		if !d.build.Derive {
-			z = zset.NewLarge(d.build.Seed)
-		}
-		for n := d.count(); n > 0 && d.err == nil; n-- {
-			d.text = d.string(d.text[:0])
-			score := 0.0
-			if valueType == typeZset2 {
-				score = d.double()
-			} else {
-				score = d.scoreText()
-			}
-			if d.err == nil {
-				add(d.text, score)
-			}
-		}
+		z = d.plainZset(valueType, limits)
+	}
+	if d.err != nil {
+		return keyspace.Value{}
 	}
 	if l := z.Object(); l != nil {
 		return keyspace.Value{Type: keyspace.Zset, Enc: keyspace.Skiplist, Object: keyspace.Box(l)}
@@ -453,6 +442,49 @@ func (d *decoder) zset(valueType byte) keyspace.Value {
 	return keyspace.Value{Type: keyspace.Zset, Enc: keyspace.Listpack, Packed: d.block}
 }
 
+// plainZset reads a sorted set that is written member by member.
+func (d *decoder) plainZset(valueType byte, limits zset.Limits) zset.Zset {
+	z := zset.NewLarge(d.build.Seed)
+	if d.build.Derive {
+		z = zset.New(d.build.Seed, d.block)
+	}
+	for n := d.count(); n > 0 && d.err == nil; n-- {
+		d.text = d.string(d.text[:0])
+		var score float64
+		if valueType == typeZset2 {
+			score = d.double()
+		} else {
+			score = d.scoreText()
+		}
+		switch {
+		case d.err != nil:
+		case math.IsNaN(score):
+			d.fail("score of member %.64q is not a number", d.text)
+		case !z.Add(d.text, score, limits):
+			d.fail("member %.64q twice", d.text)
+		}
+	}
+	return z
+}
+
+// packedZset returns the sorted set in a listpack. Redis looks at the number of
+// its members alone when it loads one.
+func (d *decoder) packedZset(lp []byte, entries int) zset.Zset {
+	if d.err == nil {
+		d.distinct(lp, 2)
+		d.ordered(lp)
+	}
+	if d.err != nil {
+		return zset.Zset{}
+	}
+	z := zset.FromPacked(d.build.Seed, lp)
+	if d.build.Derive && z.Len() > entries {
+		return largeZset(d.build.Seed, &z)
+	}
+	return z
+}
+
+// largeZset returns z in the large form.
 func largeZset(s seed.Seed, z *zset.Zset) zset.Zset {
 	large := zset.NewLarge(s)
 	for member, score := range z.Ascend(0) {

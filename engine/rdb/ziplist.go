@@ -21,9 +21,8 @@ const (
 
 var errZiplist = errors.New("corrupt ziplist")
 
-// eachOfZiplist gives the elements to add until it returns false, and returns how
-// many there were.
-func eachOfZiplist(b []byte, add func(element []byte) bool) (n int, err error) {
+// eachOfZiplist gives the elements to add, and returns how many there were.
+func eachOfZiplist(b []byte, add func(element []byte)) (n int, err error) {
 	if len(b) <= ziplistHead || binary.LittleEndian.Uint32(b) != uint32(len(b)) || b[len(b)-1] != ziplistEnd {
 		return 0, errZiplist
 	}
@@ -40,9 +39,7 @@ func eachOfZiplist(b []byte, add func(element []byte) bool) (n int, err error) {
 		}
 		n++
 		previous, last, pos = next-at, at, next
-		if !add(element) {
-			return n, nil
-		}
+		add(element)
 	}
 	claimed := int(binary.LittleEndian.Uint16(b[8:]))
 	if claimed != n && claimed != ziplistUncount || int(tail) != last {
@@ -137,8 +134,8 @@ const (
 
 var errZipmap = errors.New("corrupt zipmap")
 
-// eachOfZipmap gives the fields and values to add until it returns false.
-func eachOfZipmap(b []byte, add func(field, value []byte) bool) error {
+// eachOfZipmap gives the fields and values to add.
+func eachOfZipmap(b []byte, add func(field, value []byte)) error {
 	if len(b) < 2 || b[len(b)-1] != zipmapEnd {
 		return errZipmap
 	}
@@ -152,9 +149,7 @@ func eachOfZipmap(b []byte, add func(field, value []byte) bool) error {
 		if value, rest, ok = zipmapText(rest, true); !ok {
 			return errZipmap
 		}
-		if !add(field, value) {
-			return nil
-		}
+		add(field, value)
 	}
 	if claimed < zipmapUncount && claimed != n {
 		return errZipmap

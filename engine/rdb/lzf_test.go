@@ -1,0 +1,84 @@
+package rdb
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+)
+
+// Sealed returns a value with its type as a DUMP payload.
+func Sealed(value []byte) []byte {
+	b := binary.LittleEndian.AppendUint16(bytes.Clone(value), Version)
+	return binary.LittleEndian.AppendUint64(b, checksum(0, b))
+}
+
+func TestChecksum(t *testing.T) {
+	if got := checksum(0, []byte("123456789")); got != 0xe9c6d914c4b8d9ca {
+		t.Errorf("checksum %x", got)
+	}
+	if got := checksum(checksum(0, []byte("1234")), []byte("56789")); got != 0xe9c6d914c4b8d9ca {
+		t.Errorf("checksum in two pieces %x", got)
+	}
+}
+
+func roundTrip(t *testing.T, c *compressor, in []byte) {
+	t.Helper()
+	packed, ok := c.compress(in)
+	if !ok {
+		return
+	}
+	if len(packed) > len(in)-4 {
+		t.Fatalf("%d bytes became %d", len(in), len(packed))
+	}
+	out, err := decompress([]byte("before"), packed, len(in))
+	if err != nil || !bytes.Equal(out, append([]byte("before"), in...)) {
+		t.Fatalf("%v: %q became %q", err, in, out)
+	}
+	for _, size := range []int{len(in) - 1, len(in) + 1} {
+		if _, err := decompress(nil, packed, size); err == nil {
+			t.Fatalf("%d bytes claimed to be %d: no error", len(in), size)
+		}
+	}
+	for n := range min(len(packed), 100) {
+		if _, err := decompress(nil, packed[:n], len(in)); err == nil {
+			t.Fatalf("cut at %d: no error", n)
+		}
+	}
+}
+
+func TestLZF(t *testing.T) {
+	d := rand.New(rand.NewPCG(1, 2))
+	c := new(compressor)
+	for size := range 300 {
+		for letters := range 5 {
+			in := make([]byte, size)
+			for i := range in {
+				in[i] = byte(d.IntN(letters + 1))
+			}
+			roundTrip(t, c, in)
+		}
+	}
+	far := make([]byte, 40_000)
+	for i := range far {
+		far[i] = byte(d.Uint32())
+	}
+	copy(far[len(far)-9000:], far[:4000])
+	copy(far[len(far)-4000:], far[len(far)-12000:])
+	roundTrip(t, c, far)
+
+	c.base = 1<<32 - 100 // the table begins anew
+	roundTrip(t, c, bytes.Repeat([]byte("abc"), 100))
+	roundTrip(t, c, bytes.Repeat([]byte("abc"), 100))
+}
+
+func FuzzLZF(f *testing.F) {
+	f.Add([]byte("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 40)
+	f.Add([]byte("\x00a\xE0\x00\x00"), 10)
+	f.Fuzz(func(t *testing.T, in []byte, size int) {
+		roundTrip(t, new(compressor), in)
+		if size >= 0 && size <= len(in)*lzfRatioMax {
+			_, _ = decompress(nil, in, size)
+		}
+	})
+}
