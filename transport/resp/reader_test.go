@@ -210,13 +210,21 @@ func TestNextDoesNotAllocate(t *testing.T) {
 }
 
 // endless gives the same bytes again and again.
-type endless struct{ data []byte }
+type endless struct {
+	data []byte
+	at   int
+}
 
-func (e *endless) Read(b []byte) (int, error) { return copy(b, e.data), nil }
+func (e *endless) Read(b []byte) (int, error) {
+	n := copy(b, e.data[e.at:])
+	e.at = (e.at + n) % len(e.data)
+	return n, nil
+}
 
 func (e *endless) ReadIdle(get func() []byte, _ func([]byte)) ([]byte, int, error) {
 	buf := get()
-	return buf, copy(buf, e.data), nil
+	n, err := e.Read(buf)
+	return buf, n, err
 }
 
 // However the bytes are cut, the same commands and the same error come out.
