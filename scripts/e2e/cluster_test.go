@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -151,8 +152,14 @@ func (n *testNode) start() {
 		n.t.Fatal(err)
 	}
 	defer log.Close()
-	fmt.Fprintf(log, "--- %s quorate %s\n", time.Now().Format("15:04:05.000"), strings.Join(n.args, " "))
-	n.cmd = exec.Command(binary, n.args...)
+	n.run(exec.Command(binary, n.args...), log)
+}
+
+// run starts the node by a command that becomes it.
+func (n *testNode) run(cmd *exec.Cmd, log io.Writer) {
+	n.t.Helper()
+	fmt.Fprintf(log, "--- %s %s\n", time.Now().Format("15:04:05.000"), strings.Join(cmd.Args, " "))
+	n.cmd = cmd
 	n.cmd.Stdout, n.cmd.Stderr = log, log
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := n.cmd.Start(); err != nil {
