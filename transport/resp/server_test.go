@@ -31,6 +31,12 @@ import (
 // listener on a free port of the loopback interface beside those given.
 func serve(t testing.TB, directives []config.Pair, more ...config.Listener) *Server {
 	t.Helper()
+	return serveOn(t, directives, func(*sessiontest.Cluster) {}, more...)
+}
+
+// serveOn is serve with a cluster that is changed before it is used.
+func serveOn(t testing.TB, directives []config.Pair, change func(*sessiontest.Cluster), more ...config.Listener) *Server {
+	t.Helper()
 	conf := config.New()
 	if err := conf.Set(directives...); err != nil {
 		t.Fatal(err)
@@ -38,6 +44,7 @@ func serve(t testing.TB, directives []config.Pair, more ...config.Listener) *Ser
 	registry := pubsub.NewRegistry()
 	e := engine.New(engine.Options{Receivers: registry.Receivers})
 	cluster := &sessiontest.Cluster{Engine: e, Registry: registry}
+	change(cluster)
 	cluster.Start()
 	sessions := session.New(session.Options{
 		Engine: e, Cluster: cluster, Config: conf, Registry: registry, Counters: &observe.Counters{}, Version: "test",
@@ -370,5 +377,19 @@ func BenchmarkServer(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// A panic while a connection is served ends that connection and nothing else.
+func TestPanicEndsTheConnection(t *testing.T) {
+	s := serveOn(t, nil, func(c *sessiontest.Cluster) {
+		c.View = func(string) session.Topology { panic("for the test") }
+	})
+	witness := dial(t, s)
+	exchange(t, witness, ping, "+PONG\r\n", false)
+	exchange(t, dial(t, s), "SET a 1\r\nCLUSTER MYID\r\nSET a 2\r\n", "+OK\r\n", true)
+	exchange(t, witness, "GET a\r\n", "$1\r\n1\r\n", false)
+	if n := s.counters.Panics.Load(); n != 1 {
+		t.Errorf("%d panics counted", n)
 	}
 }

@@ -34,7 +34,7 @@ func debugCommand(s *Session, r *request) {
 		help("debug")(s, r)
 	case s.srv.engineDebugs:
 		// The reply comes with the apply.
-		s.ops = append(s.ops, fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: r.args})
+		s.op(fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: r.args})
 		s.submit()
 		s.waitIdle()
 	default:
@@ -101,9 +101,14 @@ func debugProtocol(r *request) {
 			out.Bool(i == 1)
 		}
 	case "push":
+		if out.Proto() == reply.RESP2 {
+			r.fail("ERR RESP2 is not supported by this command")
+			return
+		}
 		out.Push(2)
 		out.BulkString("server-cpu-usage")
 		out.Int(42)
+		out.BulkString("Some real reply following the push reply")
 	case "bignum":
 		out.BigNumber("1234567999999999999999999999999999999")
 	case "true":
@@ -113,6 +118,6 @@ func debugProtocol(r *request) {
 	case "verbatim":
 		out.Verbatim("txt", "This is a verbatim\nstring")
 	default:
-		r.fail(reply.Error("ERR Wrong protocol type name. Please use one of the following: string|integer|double|null|array|set|map|attrib|push|verbatim|true|false"))
+		r.fail("ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false")
 	}
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/command"
@@ -37,7 +38,8 @@ const scratchKept = 64 << 10
 // the connection is to be closed, once what was written has been sent.
 func (s *Session) Run(commands [][][]byte) bool {
 	s.lastActive.Store(s.srv.now().UnixNano())
-	for _, args := range commands {
+	for i, args := range commands {
+		s.coming = len(commands) - i
 		if s.silence == skipNext {
 			s.runSilently(args)
 		} else {
@@ -185,9 +187,14 @@ func (s *Session) protected(e *entry) reply.Error {
 		" option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.")
 }
 
-// reject answers a command that is not executed.
+// reject answers a command that is not executed. A transaction is spoilt by
+// it; an EXEC that is refused ends it.
 func (s *Session) reject(e *entry, err reply.Error) {
-	if s.tx != nil && (e == nil || e.Name != "exec") {
+	switch {
+	case e != nil && e.Name == "exec":
+		s.endTransaction()
+		err = "EXECABORT Transaction discarded because of: " + reply.Error(strings.TrimPrefix(string(err), "ERR "))
+	case s.tx != nil:
 		s.tx.spoilt = true
 	}
 	s.answer(nil, func(out *reply.Writer) { out.Error(err) })
@@ -202,7 +209,7 @@ func (s *Session) behind() bool {
 // answer gives an answer at its place.
 func (s *Session) answer(e *entry, f func(*reply.Writer)) {
 	if s.behind() {
-		s.ops = append(s.ops, fsm.Op{Kind: fsm.OpLocal, Local: f})
+		s.op(fsm.Op{Kind: fsm.OpLocal, Local: f})
 		return
 	}
 	s.steps = append(s.steps, step{entry: e, answer: f})
@@ -218,7 +225,7 @@ func (s *Session) ride(e *entry, args [][]byte) {
 	}
 	e.stats.Called(0, false)
 	kept := cloneArgs(args)
-	s.ops = append(s.ops, fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) {
+	s.op(fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) {
 		e.row.do(s, &request{args: kept, out: out})
 	}})
 }
@@ -226,7 +233,7 @@ func (s *Session) ride(e *entry, args [][]byte) {
 func (s *Session) read(e *entry, args [][]byte) {
 	if s.behind() {
 		e.stats.Called(0, false)
-		s.ops = append(s.ops, fsm.Op{Kind: fsm.OpRead, DB: s.db, Args: args})
+		s.op(fsm.Op{Kind: fsm.OpRead, DB: s.db, Args: args})
 		return
 	}
 	s.steps = append(s.steps, step{entry: e, args: args, db: s.db})
@@ -235,7 +242,15 @@ func (s *Session) read(e *entry, args [][]byte) {
 func (s *Session) write(e *entry, args [][]byte) {
 	s.runSteps()
 	e.stats.Called(0, false)
-	s.ops = append(s.ops, fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: args})
+	s.op(fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: args})
+}
+
+// op adds an op to what is to be submitted.
+func (s *Session) op(o fsm.Op) {
+	if s.ops == nil {
+		s.ops = make([]fsm.Op, 0, max(s.coming, 1))
+	}
+	s.ops = append(s.ops, o)
 }
 
 // submit hands the ops over.
@@ -264,7 +279,7 @@ func (s *Session) settle() {
 // settled.
 func (s *Session) fence() {
 	s.fencing.Store(true)
-	s.ops = append(s.ops, fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) { out.OK() }})
+	s.op(fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) { out.OK() }})
 	s.submit()
 	s.waitIdle()
 	s.fencing.Store(false)
@@ -336,10 +351,10 @@ func (s *Session) replyInPlace(n int, f func(*reply.Writer)) {
 		return
 	}
 	w := s.out.Begin()
+	defer s.out.End() // also if f panics: the connection is then closed
 	mark := w.Mark()
 	f(w)
 	s.srv.countErrors(w.Bytes()[mark:], n)
-	s.out.End()
 }
 
 func (s *Session) runEach(steps []step, v *engine.View, refused reply.Error, out *reply.Writer) {

@@ -127,7 +127,7 @@ func exec(s *Session, r *request) {
 // execWrites submits a transaction and waits for it: session commands among
 // its ops use the Session meanwhile.
 func (s *Session) execWrites(tx *fsm.Tx) {
-	s.ops = append(s.ops, fsm.Op{Kind: fsm.OpTx, DB: s.db, Tx: tx})
+	s.op(fsm.Op{Kind: fsm.OpTx, DB: s.db, Tx: tx})
 	s.submit()
 	s.waitIdle()
 }

@@ -157,12 +157,7 @@ func clientReply(s *Session, r *request) {
 }
 
 func clientCaching(_ *Session, r *request) {
-	switch strings.ToLower(string(r.args[2])) {
-	case "yes", "no":
-		r.fail("ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled")
-	default:
-		r.fail(reply.ErrSyntax)
-	}
+	r.fail("ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled")
 }
 
 func clientTrackingInfo(_ *Session, r *request) {

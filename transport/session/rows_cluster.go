@@ -17,6 +17,7 @@ var clusterRows = []row{
 	{Spec: command.Spec{Name: "cluster", Arity: -2, Group: command.Cluster}, do: containerOnly},
 	clusterRow("countkeysinslot", 3, command.Stale, clusterCountKeys),
 	clusterRow("failover", -2, command.Admin|command.Stale|command.NoAsyncLoading, clusterFailover),
+	clusterRow("forget", 3, command.Admin|command.Stale|command.NoAsyncLoading, quorateForget),
 	clusterRow("getkeysinslot", 4, command.Stale, clusterGetKeys, "nondeterministic_output"),
 	clusterRow("help", 2, anytime, help("cluster")),
 	clusterRow("info", 2, command.Stale, clusterInfo, "nondeterministic_output"),
@@ -34,7 +35,7 @@ var clusterRows = []row{
 func clusterRow(name string, arity int, flags command.Flags, do func(*Session, *request), tips ...string) row {
 	return row{
 		Spec: command.Spec{Name: "cluster|" + name, Arity: arity, Flags: flags, Group: command.Cluster, Tips: tips},
-		do:   do, waits: name == "failover",
+		do:   do, waits: name == "failover" || name == "forget",
 	}
 }
 

@@ -59,7 +59,7 @@ func commandInfo(s *Session, r *request) {
 		if e, ok := t.Lookup(string(name)); ok {
 			t.writeInfo(r.out, e)
 		} else {
-			r.out.NullArray()
+			r.out.Null()
 		}
 	}
 }

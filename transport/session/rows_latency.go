@@ -34,7 +34,7 @@ var latencyRows = []row{
 func slowlogGet(s *Session, r *request) {
 	n := 10
 	if len(r.args) > 3 {
-		r.fail(reply.WrongArgs("slowlog|get"))
+		r.fail(reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(r.args[1]) + "'. Try SLOWLOG HELP."))
 		return
 	}
 	if len(r.args) == 3 {

@@ -31,6 +31,9 @@ var serverRows = []row{
 	{Spec: command.Spec{Name: "module", Arity: -2, Group: command.Server}, do: containerOnly},
 	{Spec: command.Spec{Name: "module|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("module")},
 	{Spec: command.Spec{Name: "module|list", Arity: 2, Flags: command.Admin | command.NoScript, Group: command.Server, Tips: []string{"nondeterministic_output_order"}}, do: func(_ *Session, r *request) { r.out.Array(0) }},
+	{Spec: command.Spec{Name: "module|load", Arity: -3, Flags: command.Admin | command.NoScript | command.NoAsyncLoading | command.Protected, Group: command.Server}, do: noModules},
+	{Spec: command.Spec{Name: "module|loadex", Arity: -3, Flags: command.Admin | command.NoScript | command.NoAsyncLoading | command.Protected, Group: command.Server}, do: noModules},
+	{Spec: command.Spec{Name: "module|unload", Arity: 3, Flags: command.Admin | command.NoScript | command.NoAsyncLoading | command.Protected, Group: command.Server}, do: noModules},
 	{Spec: command.Spec{Name: "acl", Arity: -2, Group: command.Server}, do: containerOnly},
 	{Spec: command.Spec{Name: "acl|cat", Arity: -2, Flags: noScript, Group: command.Server}, do: aclCat},
 	{Spec: command.Spec{Name: "acl|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("acl")},
@@ -212,6 +215,11 @@ func memoryDoctor(s *Session, r *request) {
 		text = "More than half of the memory held for keys is free: " + human(stats.ArenaFree) + " of " + human(stats.ArenaTotal) + ". It is used again by new keys."
 	}
 	r.out.Verbatim("txt", text+"\n")
+}
+
+// noModules: code of others could not be held to do the same on all nodes.
+func noModules(_ *Session, r *request) {
+	r.fail("ERR modules are not supported")
 }
 
 // aclCat: ACL CAT [category].

@@ -41,6 +41,7 @@ type Session struct {
 	// Invariant: steps is empty when an op is added.
 	steps   []step
 	ops     []fsm.Op
+	coming  int // commands of this pipeline from the present one on
 	scratch *reply.Writer
 	keys    []command.KeyPos // reused
 

@@ -213,6 +213,7 @@ func TestTransactions(t *testing.T) {
 	c.expect(lines("MULTI", "MULTI", "WATCH a", "SET a", "EXEC"),
 		"+OK", "-ERR MULTI calls can not be nested", "-ERR WATCH inside MULTI is not allowed",
 		"-ERR wrong number of arguments for 'set' command", "-EXECABORT Transaction discarded because of previous errors.")
+	c.expect(lines("MULTI", "EXEC x", "GET a"), "+OK", "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command", "$1 2")
 	c.expect(lines("EXEC", "DISCARD", "UNWATCH"), "-ERR EXEC without MULTI", "-ERR DISCARD without MULTI", "+OK")
 	c.expect(lines("MULTI", "SET a 9", "DISCARD", "GET a"), "+OK", "+QUEUED", "+OK", "$1 2")
 	c.expect(lines("MULTI", "SAVE", "EXEC"), "+OK", "-ERR Command not allowed inside a transaction", "-EXECABORT Transaction discarded because of previous errors.")
@@ -508,7 +509,7 @@ func TestCommandTable(t *testing.T) {
 	n := newNode(t, nil)
 	c := n.client()
 	c.expect(lines("COMMAND GETKEYS SET a b", "COMMAND GETKEYS PING x", "COMMAND GETKEYS FOO a", "COMMAND LIST FILTERBY PATTERN xl*", "COMMAND INFO foo"),
-		"*1 $1 a", "-ERR The command has no key arguments", "-ERR Invalid command specified", "*1 $4 xlen", "*1 *-1")
+		"*1 $1 a", "-ERR The command has no key arguments", "-ERR Invalid command specified", "*1 $4 xlen", "*1 $-1")
 	c.send("COMMAND", "COMMAND DOCS get client|list")
 	for _, r := range c.replies(2) {
 		if r[0] != '*' {
