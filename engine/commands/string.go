@@ -193,6 +193,13 @@ func setString(c *call.Call) {
 		return
 	}
 	key := c.Args[1]
+	if !o.nx && !o.xx && !o.get && !o.keepTTL && c.Settings.NotifyKeyspaceEvents == 0 {
+		// What was there makes no difference, and nobody is to be told of it:
+		// half of the work is to look it up.
+		c.DB.Put(key, stringValue(c.Args[2]), at)
+		c.Out.OK()
+		return
+	}
 	e, found := c.Get(key)
 	if o.get {
 		if found && e.Type != keyspace.String {
