@@ -82,6 +82,7 @@ func Open(o Options) (n *Node, err error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	o.NoLeaderWait = cmp.Or(o.NoLeaderWait, noLeaderWaitDefault)
 	o.LogKeepBytes = cmp.Or(o.LogKeepBytes, logBytesDefault)
 	o.LogSnapshotBytes = cmp.Or(o.LogSnapshotBytes, logBytesDefault)
 	n = &Node{opts: o, applied: newAppliedIndex(), packer: newPacker(), route: newRoute(), incoming: make(map[*peer.Incoming]struct{})}
@@ -116,7 +117,7 @@ func Open(o Options) (n *Node, err error) {
 			port.Close()
 		}
 	}()
-	n.sequencer = newSequencer(n.store.id, n.firstIncarnation, n.route, o.WriteTimeout, time.Now)
+	n.sequencer = newSequencer(n.store.id, n.firstIncarnation, n.route, o.WriteTimeout, o.NoLeaderWait, time.Now)
 	n.sequencer.persist = n.store.setIncarnation
 	n.sequencer.fatal = fatal
 	n.fsm = fsm.New(fsm.Options{

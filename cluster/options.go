@@ -60,6 +60,9 @@ type Options struct {
 	// WriteTimeout is how long a write may be in doubt before its client is
 	// told so.
 	WriteTimeout time.Duration
+	// NoLeaderWait is how long commands wait for a leader before they are
+	// refused: client libraries give up after two to five seconds. 0 takes 1.5 s.
+	NoLeaderWait time.Duration
 	// ReadLease lets the leader serve reads without asking a majority each
 	// time. It relies on monotonic clocks that do not stop.
 	ReadLease bool
@@ -84,6 +87,9 @@ type Options struct {
 
 // logBytesDefault is LogKeepBytes and LogSnapshotBytes if they are 0.
 const logBytesDefault = 256 << 20
+
+// noLeaderWaitDefault is NoLeaderWait if it is 0.
+const noLeaderWaitDefault = 1500 * time.Millisecond
 
 // Version is this release's version.
 const Version = "0.1.0"

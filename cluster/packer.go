@@ -77,6 +77,13 @@ func (p *packer) lead(leading bool) {
 	p.changed.Broadcast()
 }
 
+// takes reports whether batches are taken now.
+func (p *packer) takes() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.leading && !p.closed
+}
+
 // add queues a part for the next entry. Parts of other nodes wait while the
 // queue is full; the own sequencer has at most a batch or two here.
 func (p *packer) add(kind entry.PartKind, from raft.ServerID, payload []byte) error {

@@ -77,10 +77,14 @@ func (r *route) cutLocked() {
 	}
 }
 
-func (r *route) leaderKnown() bool {
+func (r *route) open() bool {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.leader != ""
+	leader, stream := r.leader, r.stream
+	r.mu.Unlock()
+	if leader != "" && leader == r.self {
+		return r.packer.takes()
+	}
+	return stream != nil && stream.Err() == nil
 }
 
 func (r *route) send(batch []byte) error {

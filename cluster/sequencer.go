@@ -57,9 +57,6 @@ const (
 	lingerRestMax = 16 // batches
 	// queueBytesMax bounds what waits for the slot. Submit waits beyond it.
 	queueBytesMax = 64 << 20
-	// leaderWait is how long commands wait for a leader before they are
-	// refused: client libraries give up after two to five seconds.
-	leaderWait = 1500 * time.Millisecond
 	// resendAfter is how long a batch may be on its way before it is sent
 	// again unasked.
 	resendAfter = time.Second
@@ -77,8 +74,8 @@ type sender interface {
 	// error none of the later ones has gone; the sequencer is woken when the
 	// way is open again.
 	send(batch []byte) error
-	// leaderKnown reports whether there is a leader to send to.
-	leaderKnown() bool
+	// open reports whether there is a way to a leader now.
+	open() bool
 }
 
 // batch is what connections submitted at about the same time.
@@ -88,15 +85,18 @@ type batch struct {
 	seq   uint64    // 0 until it is sent for the first time
 	sent  time.Time // the last time
 	wire  []byte    // head and items, as sent
+	bytes int       // of memory that its parts hold, about; it bounds items too
+
 	// piece is set on the pieces of a command that is too large for one
-	// batch: nothing may join them.
-	piece bool
+	// batch: nothing may join them. more is set on all but the last piece.
+	piece, more bool
 }
 
 // part is what one connection has in a batch.
 type part struct {
 	fsm.Part
 	itemsEnd int // where its items end in the batch
+	bytes    int // as the batch's
 	since    time.Time
 	refused  reply.Error // not submitted: the answer, when its turn comes
 }
@@ -106,10 +106,14 @@ type sequencer struct {
 	node    entry.NodeID
 	way     sender
 	timeout time.Duration // write-timeout
-	persist func(incarnation uint64) error
-	fatal   func(error)
-	now     func() time.Time
-	pause   func(time.Duration)
+	// leaderWait is how long commands wait for a leader before they are
+	// refused (no-leader-wait): client libraries give up after two to five
+	// seconds.
+	leaderWait time.Duration
+	persist    func(incarnation uint64) error
+	fatal      func(error)
+	now        func() time.Time
+	pause      func(time.Duration)
 
 	lingerRest int // of run's goroutine; batches until it waits again
 
@@ -118,15 +122,19 @@ type sequencer struct {
 	incarnation uint64    // guarded by mu
 	lastSeq     uint64    // guarded by mu; of the newest batch sent
 	queue       []*batch  // guarded by mu; not sent yet, oldest first
-	queueBytes  int       // guarded by mu; items of queue
+	queueBytes  int       // guarded by mu; sum of bytes over queue
 	inFlight    []*batch  // guarded by mu; sent and not applied, oldest first
 	active      int       // guarded by mu; connections answered or waiting when a batch was last applied
+	midway      bool      // guarded by mu; the newest batch sent was a piece, and the next of queue is too
 	resend      bool      // guarded by mu; all in flight must go again
-	settled     chan struct{}
-	progress    time.Time // guarded by mu; when a batch was last applied, or the first of inFlight sent
-	leaderSeen  time.Time // guarded by mu; when a leader was last known
-	closed      bool      // guarded by mu
-	counters    sequencerCounters
+	// taken is what the FSM took last. Until it is answered nobody else may
+	// answer a connection: replies come in order.
+	taken      *fsm.Pending // guarded by mu; may be nil
+	settled    chan struct{}
+	progress   time.Time // guarded by mu; when a batch was last applied, or the first of inFlight sent
+	leaderSeen time.Time // guarded by mu; when there was last a way to a leader
+	closed     bool      // guarded by mu
+	counters   sequencerCounters
 
 	doubtful atomic.Bool // an incarnation was given up and settled is not closed yet
 
@@ -141,9 +149,9 @@ type sequencerCounters struct {
 // newSequencer returns a sequencer of that incarnation, which has been
 // persisted. Its first batch is empty: it retires what an earlier life of the
 // node has left.
-func newSequencer(node entry.NodeID, incarnation uint64, way sender, timeout time.Duration, now func() time.Time) *sequencer {
+func newSequencer(node entry.NodeID, incarnation uint64, way sender, timeout, leaderWait time.Duration, now func() time.Time) *sequencer {
 	s := &sequencer{
-		node: node, way: way, timeout: timeout, now: now, pause: nap,
+		node: node, way: way, timeout: timeout, leaderWait: leaderWait, now: now, pause: nap,
 		incarnation: incarnation, settled: make(chan struct{}), leaderSeen: now(),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
@@ -165,7 +173,6 @@ func (s *sequencer) run() {
 		}
 		s.mu.Lock()
 		if s.closed {
-			s.refuseAllLocked(reply.ErrNoLeader)
 			s.mu.Unlock()
 			return
 		}
@@ -220,13 +227,28 @@ func (s *sequencer) waitingLocked() int {
 // is in doubt.
 func (s *sequencer) close() {
 	s.mu.Lock()
+	s.awaitAnsweredLocked()
 	s.closed = true
 	s.doubtAllLocked("the node is shutting down")
+	s.refuseAllLocked(reply.ErrNoLeader)
 	s.mu.Unlock()
-	s.room.Broadcast()
 	s.kick()
 	<-s.done
 }
+
+// awaitAnsweredLocked waits for the replies that the FSM is writing, for a
+// bounded time: commands do not take longer than that.
+func (s *sequencer) awaitAnsweredLocked() {
+	const longest = 5 * time.Second
+	for began := s.now(); s.answeringLocked() && s.now().Sub(began) < longest; {
+		s.mu.Unlock()
+		s.pause(time.Millisecond)
+		s.mu.Lock()
+	}
+}
+
+// answeringLocked reports whether the FSM is writing replies.
+func (s *sequencer) answeringLocked() bool { return s.taken != nil && !s.taken.Answered() }
 
 func (s *sequencer) kick() {
 	select {
@@ -246,16 +268,19 @@ func (s *sequencer) sendAgain() {
 
 // step does what is due at now. It needs mu.
 func (s *sequencer) step(now time.Time) {
-	known := s.way.leaderKnown()
-	if known {
+	open := s.way.open()
+	if open {
 		s.leaderSeen = now
-	} else if now.Sub(s.leaderSeen) > leaderWait {
-		s.refuseWaitingLocked(now)
 	}
-	if s.someoneWaitsLocked() && now.Sub(s.progress) > s.timeout {
-		s.giveUpLocked(now)
+	if s.answeringLocked() {
+		s.progress = now
+	} else {
+		s.loseHopeLocked(now)
 	}
-	if !known {
+	if s.queueBytes > queueBytesMax {
+		s.room.Broadcast() // who waits in Submit looks at the time
+	}
+	if !open {
 		return
 	}
 	if len(s.inFlight) == 0 {
@@ -276,24 +301,15 @@ func (s *sequencer) step(now time.Time) {
 	}
 }
 
-// someoneWaitsLocked reports whether a client waits for a batch in flight.
-func (s *sequencer) someoneWaitsLocked() bool {
-	for _, b := range s.inFlight {
-		if len(b.parts) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // dispatchLocked gives the oldest batch of the queue its number and sends it.
 func (s *sequencer) dispatchLocked(now time.Time) {
 	b := s.queue[0]
 	s.queue[0] = nil
 	s.queue = s.queue[1:]
-	s.queueBytes -= len(b.items)
+	s.queueBytes -= b.bytes
 	s.room.Broadcast()
 	s.lastSeq++
+	s.midway = b.more
 	b.seq, b.sent = s.lastSeq, now
 	head := entry.BatchHead{Node: s.node, Incarnation: s.incarnation, Seq: b.seq, Inherit: b.seq == 1 && s.counters.givenUp > 0}
 	b.wire = append(entry.AppendBatchHead(make([]byte, 0, 64+len(b.items)), head), b.items...)
@@ -311,7 +327,7 @@ func (s *sequencer) dispatchLocked(now time.Time) {
 // Submit queues the Ops of one connection. See session.Cluster.
 func (s *sequencer) Submit(req *fsm.Request) {
 	s.mu.Lock()
-	deadline := s.now().Add(leaderWait)
+	deadline := s.now().Add(s.leaderWait)
 	full := false
 	for s.queueBytes > queueBytesMax && !s.closed && !full {
 		full = s.now().After(deadline)
@@ -341,28 +357,39 @@ func (s *sequencer) enqueueLocked(req *fsm.Request) {
 	now := s.now()
 	ops := req.Ops
 	for len(ops) > 0 {
-		if size := opSize(&ops[0]); size > batchBytesMax {
+		size := opSize(&ops[0])
+		if size > batchBytesMax && logged(&ops[0]) {
 			s.enqueueLargeLocked(req.Conn, ops[:1], size, now)
 			ops = ops[1:]
 			continue
 		}
-		b := s.youngestLocked()
-		before, n := len(b.items), 0
-		for n < len(ops) && (len(b.items) == before || len(b.items)+opSize(&ops[n]) <= batchBytesMax) && opSize(&ops[n]) <= batchBytesMax {
+		b := s.youngestLocked(size)
+		n, bytes := 0, 0
+		for {
 			b.items = appendOp(b.items, &ops[n])
-			n++
+			bytes += size
+			if n++; n == len(ops) {
+				break
+			}
+			if size = opSize(&ops[n]); b.bytes+bytes+size > batchBytesMax {
+				break
+			}
 		}
-		s.queueBytes += len(b.items) - before
+		b.bytes += bytes
+		s.queueBytes += bytes
 		s.counters.commands += uint64(n)
-		b.parts = append(b.parts, part{Part: fsm.Part{Conn: req.Conn, Ops: ops[:n:n]}, itemsEnd: len(b.items), since: now})
+		b.parts = append(b.parts, part{Part: fsm.Part{Conn: req.Conn, Ops: ops[:n:n]}, itemsEnd: len(b.items), bytes: bytes, since: now})
 		ops = ops[n:]
 	}
 }
 
-// youngestLocked returns the batch that takes the next commands.
-func (s *sequencer) youngestLocked() *batch {
-	if n := len(s.queue); n > 0 && !s.queue[n-1].piece && len(s.queue[n-1].items) < batchBytesMax {
-		return s.queue[n-1]
+// youngestLocked returns the batch that takes the next commands, of which the
+// first has that size.
+func (s *sequencer) youngestLocked(size int) *batch {
+	if n := len(s.queue); n > 0 && !s.queue[n-1].piece {
+		if b := s.queue[n-1]; b.bytes == 0 || b.bytes+size <= batchBytesMax {
+			return b
+		}
 	}
 	b := new(batch)
 	s.queue = append(s.queue, b)
@@ -380,100 +407,16 @@ func (s *sequencer) enqueueLargeLocked(conn fsm.Conn, op []fsm.Op, size int, now
 	s.counters.commands++
 	for len(whole) > 0 {
 		n := min(len(whole), batchBytesMax)
-		b := &batch{piece: true, items: entry.AppendFragment(nil, whole[:n], n == len(whole))}
-		if whole = whole[n:]; len(whole) == 0 {
-			b.parts = []part{{Part: fsm.Part{Conn: conn, Ops: op}, itemsEnd: len(b.items), since: now}}
+		last := n == len(whole)
+		b := &batch{piece: true, more: !last, items: entry.AppendFragment(nil, whole[:n], last)}
+		b.bytes = len(b.items)
+		if last {
+			b.parts = []part{{Part: fsm.Part{Conn: conn, Ops: op}, itemsEnd: len(b.items), bytes: b.bytes, since: now}}
 		}
+		whole = whole[n:]
 		s.queue = append(s.queue, b)
-		s.queueBytes += len(b.items)
+		s.queueBytes += b.bytes
 	}
-}
-
-// refuseInTurnLocked queues a definite error behind what the connection has
-// queued before: replies come in the order of the commands.
-func (s *sequencer) refuseInTurnLocked(conn fsm.Conn, ops []fsm.Op, why reply.Error) {
-	b := s.youngestLocked()
-	b.parts = append(b.parts, part{Part: fsm.Part{Conn: conn, Ops: refusedOps(ops, why)}, itemsEnd: len(b.items), since: s.now(), refused: why})
-	s.counters.refused += uint64(len(ops))
-}
-
-// refusedOps returns Ops that answer with why, in the place of ops.
-func refusedOps(ops []fsm.Op, why reply.Error) []fsm.Op {
-	refused := make([]fsm.Op, len(ops))
-	for i := range refused {
-		refused[i] = fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) { out.Error(why) }}
-	}
-	return refused
-}
-
-// opSize returns about how many bytes an Op takes in the log, never less.
-func opSize(op *fsm.Op) int {
-	const perArg, perOp = 10, 32
-	size := perOp
-	switch op.Kind {
-	case fsm.OpWrite, fsm.OpSettings:
-		for _, arg := range op.Args {
-			size += len(arg) + perArg
-		}
-	case fsm.OpTx:
-		for _, w := range op.Tx.Watches {
-			size += len(w.Key) + perOp
-		}
-		for i := range op.Tx.Ops {
-			size += opSize(&op.Tx.Ops[i])
-		}
-	}
-	return size
-}
-
-// appendOp encodes what of an Op goes into the log, and makes the rest of it
-// independent of the connection's read buffer.
-func appendOp(dst []byte, op *fsm.Op) []byte {
-	switch op.Kind {
-	case fsm.OpWrite:
-		dst = entry.AppendCommand(dst, op.DB, op.Args)
-		op.Args = nil
-	case fsm.OpSettings:
-		dst = entry.AppendSettings(dst, op.Args)
-		op.Args = nil
-	case fsm.OpRead:
-		op.Args = cloneArgs(op.Args)
-	case fsm.OpTx:
-		writes := 0
-		for i := range op.Tx.Ops {
-			if op.Tx.Ops[i].Kind == fsm.OpWrite {
-				writes++
-			}
-		}
-		dst = entry.AppendTxHead(dst, len(op.Tx.Watches), writes)
-		for _, w := range op.Tx.Watches {
-			dst = entry.AppendTxWatch(dst, w.DB, w.Key, w.Version)
-		}
-		for i := range op.Tx.Ops {
-			switch c := &op.Tx.Ops[i]; c.Kind {
-			case fsm.OpWrite:
-				dst = entry.AppendTxCommand(dst, c.DB, c.Args)
-				c.Args = nil
-			case fsm.OpRead:
-				c.Args = cloneArgs(c.Args)
-			}
-		}
-	}
-	return dst
-}
-
-func cloneArgs(args [][]byte) [][]byte {
-	size := 0
-	for _, arg := range args {
-		size += len(arg)
-	}
-	flat := make([]byte, 0, size)
-	clone := make([][]byte, len(args))
-	for i, arg := range args {
-		flat = append(flat, arg...)
-		clone[i] = flat[len(flat)-len(arg) : len(flat) : len(flat)]
-	}
-	return clone
 }
 
 // Take implements fsm.Origin.
@@ -495,6 +438,7 @@ func (s *sequencer) Take(incarnation, seq uint64) *fsm.Pending {
 	for i := range b.parts {
 		p.Parts[i] = b.parts[i].Part
 	}
+	s.taken = p
 	return p
 }
 
@@ -511,13 +455,6 @@ func (s *sequencer) Gap(incarnation, _ uint64) {
 // Registered implements fsm.Origin.
 func (s *sequencer) Registered(incarnation uint64) { s.checkOvertaken(incarnation) }
 
-// Refused implements fsm.Origin.
-func (s *sequencer) Refused(incarnation, inForce uint64) {
-	if incarnation != 0 && inForce != 0 {
-		s.checkOvertaken(inForce)
-	}
-}
-
 func (s *sequencer) checkOvertaken(inForce uint64) {
 	s.mu.Lock()
 	current := s.incarnation
@@ -531,20 +468,16 @@ func (s *sequencer) checkOvertaken(inForce uint64) {
 func (s *sequencer) Restored(incarnation, last uint64) {
 	s.checkOvertaken(incarnation)
 	s.mu.Lock()
-	var lost []*batch
 	for incarnation == s.incarnation && len(s.inFlight) > 0 && s.inFlight[0].seq <= last {
 		if s.inFlight[0].seq == 1 {
 			s.settleLocked()
 		}
-		lost = append(lost, s.inFlight[0])
+		doubt(s.inFlight[0], "the node caught up by a snapshot, in which the write is applied but its reply is not")
 		s.inFlight = s.inFlight[1:]
 	}
 	s.resend = true
 	s.progress = s.now()
 	s.mu.Unlock()
-	for _, b := range lost {
-		doubt(b, "the node caught up by a snapshot, in which the write is applied but its reply is not")
-	}
 	s.kick()
 }
 
@@ -565,132 +498,4 @@ func (s *sequencer) settledNow() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.settled
-}
-
-// giveUpLocked ends the incarnation: nobody can tell what became of the
-// batches in flight.
-func (s *sequencer) giveUpLocked(now time.Time) {
-	next := s.incarnation + 1
-	if err := s.persist(next); err != nil {
-		s.fatal(fmt.Errorf("persist incarnation %d: %w", next, err))
-		return
-	}
-	select {
-	case <-s.settled:
-		s.settled = make(chan struct{})
-	default: // the incarnation given up has not settled the one before
-	}
-	s.doubtful.Store(true)
-	s.doubtAllLocked(fmt.Sprintf("no majority confirmed the write within %v", s.timeout))
-	s.incarnation, s.lastSeq, s.progress = next, 0, now
-	s.counters.givenUp++
-	s.queue = append([]*batch{{piece: true}}, s.queue...)
-	s.dropPiecesLocked()
-}
-
-// dropPiecesLocked takes the rest of a large command off the queue whose first
-// pieces went with the incarnation given up.
-func (s *sequencer) dropPiecesLocked() {
-	for len(s.queue) > 1 && s.queue[1].piece {
-		b := s.queue[1]
-		s.queue = append(s.queue[:1], s.queue[2:]...)
-		s.queueBytes -= len(b.items)
-		if len(b.parts) > 0 {
-			doubt(b, "no majority confirmed the write in time")
-			return
-		}
-	}
-}
-
-func (s *sequencer) doubtAllLocked(why string) {
-	for _, b := range s.inFlight {
-		doubt(b, why)
-	}
-	s.inFlight = nil
-}
-
-// refuseAllLocked refuses everything that has not been sent.
-func (s *sequencer) refuseAllLocked(why reply.Error) {
-	for _, b := range s.queue {
-		for i := range b.parts {
-			answer(b.parts[i].Part, func(*fsm.Op) reply.Error { return why })
-		}
-	}
-	s.queue, s.queueBytes = nil, 0
-	s.room.Broadcast()
-}
-
-// refuseWaitingLocked refuses what has waited too long for a leader. What
-// belongs to a connection with something in flight waits on: its replies come
-// in order.
-func (s *sequencer) refuseWaitingLocked(now time.Time) {
-	busy := make(map[fsm.Conn]bool)
-	for _, b := range s.inFlight {
-		for i := range b.parts {
-			busy[b.parts[i].Conn] = true
-		}
-	}
-	kept := s.queue[:0]
-	for _, b := range s.queue {
-		s.refusePartsLocked(b, busy, now)
-		if b.seq == 0 && (len(b.parts) > 0 || b.piece) {
-			kept = append(kept, b)
-		}
-	}
-	s.queue = kept
-	s.room.Broadcast()
-}
-
-// refusePartsLocked answers the parts of b that have waited too long and takes
-// their items out.
-func (s *sequencer) refusePartsLocked(b *batch, busy map[fsm.Conn]bool, now time.Time) {
-	if b.piece {
-		for i := range b.parts {
-			busy[b.parts[i].Conn] = true // a large command waits as a whole
-		}
-		return
-	}
-	items, start := b.items[:0:0], 0
-	var kept []part
-	for _, p := range b.parts {
-		own := b.items[start:p.itemsEnd]
-		start = p.itemsEnd
-		if !busy[p.Conn] && now.Sub(p.since) > leaderWait {
-			answer(p.Part, func(*fsm.Op) reply.Error { return reply.ErrNoLeader })
-			s.counters.refused += uint64(len(p.Ops))
-			continue
-		}
-		busy[p.Conn] = true
-		items = append(items, own...)
-		p.itemsEnd = len(items)
-		kept = append(kept, p)
-	}
-	s.queueBytes -= len(b.items) - len(items)
-	b.items, b.parts = items, kept
-}
-
-// doubt answers all of a batch that was sent and whose outcome is unknown.
-// Reads among it were not executed, and are told so.
-func doubt(b *batch, why string) {
-	for i := range b.parts {
-		p := &b.parts[i]
-		answer(p.Part, func(op *fsm.Op) reply.Error {
-			switch {
-			case p.refused != "":
-				return p.refused
-			case op.Kind == fsm.OpRead || op.Kind == fsm.OpLocal:
-				return reply.ErrReadInDoubt
-			}
-			return reply.InDoubt(why)
-		})
-	}
-}
-
-// answer gives each Op of a part the error that why chooses.
-func answer(p fsm.Part, why func(*fsm.Op) reply.Error) {
-	out := p.Conn.BeginReplies()
-	for i := range p.Ops {
-		out.Error(why(&p.Ops[i]))
-	}
-	p.Conn.EndReplies(len(p.Ops))
 }

@@ -233,7 +233,9 @@ func (f *FSM) applyBatch(step *engine.Step, payload []byte) error {
 	if pending == nil {
 		return run.all()
 	}
-	return run.answering(pending)
+	err = run.answering(pending)
+	pending.SetAnswered()
+	return err
 }
 
 // runner executes the items of one batch.

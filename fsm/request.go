@@ -1,6 +1,10 @@
 package fsm
 
-import "github.com/quorate/quorate/engine/reply"
+import (
+	"sync/atomic"
+
+	"github.com/quorate/quorate/engine/reply"
+)
 
 // OpKind tells how an Op is carried out.
 type OpKind uint8
@@ -70,7 +74,17 @@ type Conn interface {
 // Pending is a batch of this node that has not been applied yet: the Ops as
 // their connections want them answered. Writes among them are executed as the
 // log says, which has them in the same order.
-type Pending struct{ Parts []Part }
+type Pending struct {
+	Parts []Part
+
+	answered atomic.Bool
+}
+
+// SetAnswered tells that all replies of the batch have been written.
+func (p *Pending) SetAnswered() { p.answered.Store(true) }
+
+// Answered reports whether SetAnswered was called.
+func (p *Pending) Answered() bool { return p.answered.Load() }
 
 // Part is what one connection has in a batch.
 type Part struct {

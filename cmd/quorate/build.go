@@ -105,6 +105,7 @@ func clusterOptions(conf *config.Config) (cluster.Options, error) {
 		TLS: tlsConf, BootstrapExpect: int(conf.Int("bootstrap-expect")), Listeners: listeners(conf),
 		HeartbeatTimeout: time.Duration(conf.Int("heartbeat-timeout")) * time.Millisecond,
 		WriteTimeout:     time.Duration(conf.Int("write-timeout")) * time.Millisecond,
+		NoLeaderWait:     max(time.Duration(conf.Int("no-leader-wait"))*time.Millisecond, time.Millisecond),
 		ReadLease:        conf.Bool("read-lease"),
 	}
 	o.Settings = clusterSettings(conf)
