@@ -53,9 +53,11 @@ func (l *loader) load(r io.Reader) error {
 		}
 		switch item.Kind {
 		case rdb.Aux:
-			err = l.field(in, item)
+			err = l.field(item)
 		case rdb.Function:
 			err = fmt.Errorf("%w: functions", rdb.ErrUnsupported)
+		case rdb.Size:
+			err = l.size(in, item)
 		case rdb.Key:
 			err = l.key(in, item)
 		case rdb.End:
@@ -67,7 +69,7 @@ func (l *loader) load(r io.Reader) error {
 	}
 }
 
-func (l *loader) field(in *rdb.Reader, item *rdb.Item) (err error) {
+func (l *loader) field(item *rdb.Item) (err error) {
 	switch item.Name {
 	case auxState:
 		scripts := l.state.scripts
@@ -84,9 +86,6 @@ func (l *loader) field(in *rdb.Reader, item *rdb.Item) (err error) {
 			return errFacts
 		}
 		l.facts = fieldDecoder{b: slices.Clone(item.Text)}
-		if l.keyspace == nil {
-			return l.begin(in)
-		}
 	default:
 		l.aux[item.Name] = slices.Clone(item.Text)
 	}
@@ -94,7 +93,7 @@ func (l *loader) field(in *rdb.Reader, item *rdb.Item) (err error) {
 }
 
 // begin is called when all fields beside the data are known: before the first
-// key, or what is told of it.
+// key is read.
 func (l *loader) begin(in *rdb.Reader) error {
 	if l.check != nil {
 		if err := l.check(l.aux); err != nil {
@@ -109,14 +108,28 @@ func (l *loader) begin(in *rdb.Reader) error {
 	return nil
 }
 
-func (l *loader) key(in *rdb.Reader, item *rdb.Item) error {
+// database sees to it that there is the database that an item is of.
+func (l *loader) database(in *rdb.Reader, item *rdb.Item) error {
 	if item.DB >= Databases {
 		return fmt.Errorf("the snapshot has database %d; there are %d", item.DB, Databases)
 	}
-	if l.keyspace == nil { // a snapshot tells something of its first key
-		if err := l.begin(in); err != nil {
-			return err
-		}
+	if l.keyspace == nil {
+		return l.begin(in)
+	}
+	return nil
+}
+
+func (l *loader) size(in *rdb.Reader, item *rdb.Item) error {
+	if err := l.database(in, item); err != nil {
+		return err
+	}
+	l.keyspace.DB(item.DB).Reserve(item.Keys)
+	return nil
+}
+
+func (l *loader) key(in *rdb.Reader, item *rdb.Item) error {
+	if err := l.database(in, item); err != nil {
+		return err
 	}
 	entry := &item.Entry
 	if err := l.facts.takeFacts(entry); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/quorate/quorate/engine/keyspace"
 )
@@ -19,6 +20,8 @@ const (
 	Aux
 	// Function is a library of functions: its code is in Text.
 	Function
+	// Size tells how many keys will come of database DB: Keys. It is a hint.
+	Size
 	// Key is a key of database DB: Entry, without a version.
 	Key
 )
@@ -30,6 +33,7 @@ type Item struct {
 	Name  string
 	Text  []byte
 	DB    int
+	Keys  int
 	Entry keyspace.Entry
 }
 
@@ -92,8 +96,10 @@ func (f *Reader) Next() (*Item, error) {
 		case opSelectDB:
 			f.selectDB()
 		case opResizeDB:
-			f.d.length()
-			f.d.length()
+			keys := f.d.length()
+			f.d.length() // those that expire
+			f.item = Item{Kind: Size, DB: f.db, Keys: int(min(keys, math.MaxInt32))}
+			return f.give("size of a database")
 		case opSlotInfo:
 			f.d.length()
 			f.d.length()
