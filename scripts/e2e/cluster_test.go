@@ -98,7 +98,12 @@ func newNode(t *testing.T, number int) *testNode {
 	if err := os.MkdirAll(n.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	n.args = []string{"server", "--port", strconv.Itoa(n.port), "--dir", n.dir, "--enable-debug-command", "yes"}
+	n.args = []string{
+		"server", "--port", strconv.Itoa(n.port), "--dir", n.dir, "--enable-debug-command", "yes",
+		// A machine that is busy with other things elects slower than the
+		// default allows before commands are refused.
+		"--no-leader-wait", "10000",
+	}
 	t.Cleanup(func() {
 		n.kill()
 		if t.Failed() {
