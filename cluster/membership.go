@@ -239,8 +239,11 @@ func (m *membership) servers() []raft.Server {
 	return m.node.raft.GetConfiguration().Configuration().Servers
 }
 
-func (m *membership) isMember() bool {
-	return slices.ContainsFunc(m.servers(), func(s raft.Server) bool { return s.ID == m.node.id() })
+func (m *membership) isMember() bool { return m.has(m.node.id()) }
+
+// has reports whether a node is a member, voter or not.
+func (m *membership) has(id raft.ServerID) bool {
+	return slices.ContainsFunc(m.servers(), func(s raft.Server) bool { return s.ID == id })
 }
 
 // run keeps in touch with the other nodes, enters the cluster, and, on the

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"sync"
 	"time"
@@ -103,7 +102,10 @@ func (p *publisher) run(ctx context.Context) {
 			link.running = true
 			p.mu.Unlock()
 			if start {
-				p.node.wg.Go(func() { p.tell(ctx, s.ID) })
+				p.node.wg.Go(func() {
+					p.tell(ctx, s.ID)
+					p.drop(s.ID)
+				})
 			}
 		}
 		select {
@@ -123,6 +125,17 @@ func (p *publisher) closeStreams() {
 			link.stream.Close()
 		}
 	}
+}
+
+// drop forgets a node that is no member any more.
+func (p *publisher) drop(id raft.ServerID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if link := p.links[id]; link.stream != nil {
+		link.stream.Close()
+	}
+	delete(p.links, id)
+	p.signalLocked()
 }
 
 func (p *publisher) linkLocked(id raft.ServerID) *pubLink {
@@ -182,20 +195,17 @@ func (p *publisher) telling(link *pubLink, all bool) (telling, <-chan struct{}) 
 	return t, p.changed
 }
 
-// tell keeps one member informed until ctx ends.
+// tell keeps one node informed until ctx ends or it is no member any more.
 func (p *publisher) tell(ctx context.Context, id raft.ServerID) {
 	p.mu.Lock()
 	link := p.links[id]
 	p.mu.Unlock()
 	all := true
-	for {
+	for p.node.members.has(id) {
 		t, changed := p.telling(link, all)
-		body, err := json.Marshal(t)
-		if err == nil {
-			call, cancel := context.WithTimeout(ctx, time.Second)
-			_, err = p.node.port.Call(call, p.node.addrOf(id), callInterest, body)
-			cancel()
-		}
+		call, cancel := context.WithTimeout(ctx, time.Second)
+		_, err := p.node.port.Call(call, p.node.addrOf(id), callInterest, t.append(nil))
+		cancel()
 		var refused *peer.RemoteError
 		switch {
 		case err == nil:
@@ -241,7 +251,7 @@ func (n *Node) SubscriptionsKnown(ctx context.Context) {
 	for {
 		behind := false
 		for id, link := range p.links {
-			if link.acked < version {
+			if link.running && link.acked < version {
 				if _, online := n.members.peer(id); online {
 					behind = true
 				}
@@ -266,9 +276,9 @@ var errTellAll = errors.New("tell everything")
 // serveInterest takes what another node tells. It answers when this node's
 // messages have a way there.
 func (p *publisher) serveInterest(ctx context.Context, from peer.Info, req []byte) ([]byte, error) {
-	var t telling
-	if err := json.Unmarshal(req, &t); err != nil {
-		return nil, errors.New("malformed interest")
+	t, err := decodeTelling(req)
+	if err != nil {
+		return nil, err
 	}
 	id := raft.ServerID(from.NodeID)
 	p.mu.Lock()
@@ -277,8 +287,9 @@ func (p *publisher) serveInterest(ctx context.Context, from peer.Info, req []byt
 		p.mu.Unlock()
 		return nil, errTellAll
 	}
+	listens := len(t.Interest) > 0 || len(link.wants) > 0
 	p.mu.Unlock()
-	if len(t.Interest) > 0 {
+	if listens { // also when it only asks whether this node still knows: a stream may have broken
 		if err := p.ensureStream(ctx, id); err != nil {
 			return nil, err
 		}
@@ -314,6 +325,9 @@ func (l *pubLink) want(in Interest) {
 	}
 }
 
+// alive reports whether messages have a way to the link's node.
+func (l *pubLink) alive() bool { return l.stream != nil && l.stream.Err() == nil }
+
 // receivers returns how many subscribers of the link's node get a message.
 func (l *pubLink) receivers(channel []byte, sharded bool) int {
 	if sharded {
@@ -335,13 +349,13 @@ func (l *pubLink) receivers(channel []byte, sharded bool) int {
 func (p *publisher) ensureStream(ctx context.Context, id raft.ServerID) error {
 	p.mu.Lock()
 	link := p.linkLocked(id)
-	alive := link.stream != nil && link.stream.Err() == nil
+	if link.alive() {
+		p.mu.Unlock()
+		return nil
+	}
 	p.numbers++
 	connection := p.numbers
 	p.mu.Unlock()
-	if alive {
-		return nil
-	}
 	opening := binary.AppendUvarint(nil, p.node.firstIncarnation)
 	opening = binary.AppendUvarint(opening, connection)
 	stream, err := p.node.port.OpenStream(ctx, p.node.addrOf(id), topicPublish, peer.StreamOptions{Opening: opening})
@@ -350,8 +364,9 @@ func (p *publisher) ensureStream(ctx context.Context, id raft.ServerID) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if link.stream != nil {
-		link.stream.Close()
+	if link.alive() || stream.Peer().NodeID != string(id) {
+		stream.Close() // another call was faster, or another node lives there now
+		return nil
 	}
 	link.stream = stream
 	return nil
@@ -365,7 +380,9 @@ func (n *Node) Receivers(channel []byte, sharded bool) int {
 	defer p.mu.Unlock()
 	total := 0
 	for _, link := range p.links {
-		total += link.receivers(channel, sharded)
+		if link.alive() {
+			total += link.receivers(channel, sharded)
+		}
 	}
 	return total
 }
@@ -397,6 +414,9 @@ func (n *Node) RemoteInterest() []Interest {
 	defer p.mu.Unlock()
 	sums := make(map[Interest]int)
 	for _, link := range p.links {
+		if !link.alive() {
+			continue
+		}
 		for key, count := range link.wants {
 			sums[key] += count
 		}
@@ -407,43 +427,6 @@ func (n *Node) RemoteInterest() []Interest {
 		all = append(all, key)
 	}
 	return all
-}
-
-func appendMessage(number, after uint64, channel, text []byte, sharded bool) []byte {
-	b := make([]byte, 0, 32+len(channel)+len(text))
-	b = binary.AppendUvarint(b, number)
-	b = binary.AppendUvarint(b, after)
-	var flags byte
-	if sharded {
-		flags = 1
-	}
-	b = append(b, flags)
-	b = binary.AppendUvarint(b, uint64(len(channel)))
-	b = append(b, channel...)
-	return append(b, text...)
-}
-
-var errMessage = errors.New("cluster: malformed message")
-
-func decodeMessage(b []byte) (r Remote, err error) {
-	var fields [2]uint64
-	for i := range fields {
-		n, size := binary.Uvarint(b)
-		if size <= 0 {
-			return r, errMessage
-		}
-		fields[i], b = n, b[size:]
-	}
-	if len(b) == 0 {
-		return r, errMessage
-	}
-	r.Number, r.After, r.Sharded, b = fields[0], fields[1], b[0]&1 != 0, b[1:]
-	n, size := binary.Uvarint(b)
-	if size <= 0 || n > uint64(len(b)-size) {
-		return r, errMessage
-	}
-	r.Channel, r.Text = b[size:size+int(n)], b[size+int(n):]
-	return r, nil
 }
 
 // takeMessages serves the stream of another node's messages.
