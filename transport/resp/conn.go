@@ -203,6 +203,7 @@ func peer(l config.Listener, socket net.Conn) session.Peer {
 		TLS: l.TLS, Listener: l.Name, Redirect: l.Redirect,
 	}
 	if l.Network == "unix" {
+		p.Unix = true
 		p.Local = l.Addrs[0] + ":0"
 		p.Addr = p.Local
 	}

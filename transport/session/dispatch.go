@@ -51,6 +51,8 @@ func (s *Session) Run(commands [][][]byte) bool {
 	}
 	s.runSteps()
 	s.submit()
+	s.srv.opts.Counters.Commands.Add(s.executed)
+	s.executed = 0
 	if s.closing {
 		s.waitIdle()
 	}
@@ -91,7 +93,6 @@ func (s *Session) dispatch(args [][]byte) {
 		s.reject(nil, unknown(args, container))
 		return
 	}
-	s.commands.Add(1)
 	s.lastCmd.Store(e)
 	if err := s.refusal(e, args); err != "" {
 		e.stats.Rejected()
@@ -110,7 +111,7 @@ func (s *Session) dispatch(args [][]byte) {
 		return
 	}
 	s.srv.pause.wait(s.srv.ctx, e)
-	s.srv.opts.Counters.Commands.Add(1)
+	s.executed++
 	switch {
 	case e.reads():
 		s.read(e, args)

@@ -7,7 +7,6 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -180,17 +179,14 @@ func infoClients(s *Server, _ *Session) []Field {
 	}
 }
 
-// memoryPeak is the largest used_memory that was seen.
-var memoryPeak atomic.Int64
-
 // usedMemory returns the bytes of live and not yet collected objects, and
 // those that the runtime has from the system.
-func usedMemory() (used, total int64) {
+func (s *Server) usedMemory() (used, total int64) {
 	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}}
 	metrics.Read(samples)
 	used, total = int64(samples[0].Value.Uint64()), int64(samples[1].Value.Uint64())
-	for peak := memoryPeak.Load(); used > peak && !memoryPeak.CompareAndSwap(peak, used); {
-		peak = memoryPeak.Load()
+	for peak := s.memoryPeak.Load(); used > peak && !s.memoryPeak.CompareAndSwap(peak, used); {
+		peak = s.memoryPeak.Load()
 	}
 	return used, total
 }
@@ -219,8 +215,8 @@ func systemMemory() int64 {
 }
 
 func infoMemory(s *Server, _ *Session) []Field {
-	used, total := usedMemory()
-	rss, peak := residentBytes(), memoryPeak.Load()
+	used, total := s.usedMemory()
+	rss, peak := residentBytes(), s.memoryPeak.Load()
 	data := s.opts.Engine.Stats()
 	overhead := data.Table + data.Expiry
 	dataset := max(data.Bytes()-overhead, 0)

@@ -66,7 +66,6 @@ func (s *Session) endTransaction() {
 
 func (s *Session) unwatch() {
 	s.watches = nil
-	s.watchLost.Store(false)
 	s.show(func(v *shown) { v.watching = 0 })
 }
 
@@ -102,14 +101,10 @@ func exec(s *Session, r *request) {
 		r.fail(reply.ErrExecNoMulti)
 		return
 	}
-	tx, watches, lost := s.tx, s.watches, s.watchLost.Load()
+	tx, watches := s.tx, s.watches
 	s.endTransaction()
-	switch {
-	case tx.spoilt:
+	if tx.spoilt {
 		r.fail(reply.ErrExecAbort)
-		return
-	case lost:
-		r.out.NullArray()
 		return
 	}
 	ops, writes := s.transactionOps(tx)
@@ -174,7 +169,7 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 	for _, c := range tx.queued {
 		e, args := c.entry, c.args
 		e.stats.Called(0, false)
-		s.srv.opts.Counters.Commands.Add(1)
+		s.executed++
 		op := fsm.Op{DB: db, Args: args}
 		switch {
 		case e.reads():

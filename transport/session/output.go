@@ -43,6 +43,7 @@ type Peer struct {
 	Local    string // likewise
 	Loopback bool   // over the loopback interface or a unix socket
 	TLS      bool
+	Unix     bool // a unix socket
 	FD       int
 	Listener string // name of the listener by which it came
 	Redirect config.Redirect

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/engine/command"
@@ -12,17 +13,18 @@ import (
 
 // pause is what CLIENT PAUSE asked for on this node.
 type pause struct {
+	on atomic.Bool // changed with mu held; looked at for every command
+
 	mu    sync.Mutex
 	until time.Time     // guarded by mu
 	all   bool          // guarded by mu; reads too
 	over  chan struct{} // guarded by mu; closed when a pause is ended or changed
-	on    bool          // guarded by mu
 }
 
 func (p *pause) begin(until time.Time, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.on {
+	if p.on.Load() {
 		// The stricter of both: a pause is never shortened by another.
 		all = all || p.all
 		if p.until.After(until) {
@@ -30,28 +32,31 @@ func (p *pause) begin(until time.Time, all bool) {
 		}
 		close(p.over)
 	}
-	p.until, p.all, p.on, p.over = until, all, true, make(chan struct{})
+	p.until, p.all, p.over = until, all, make(chan struct{})
+	p.on.Store(true)
 }
 
 func (p *pause) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.on {
-		p.on = false
+	p.endLocked()
+}
+
+func (p *pause) endLocked() {
+	if p.on.CompareAndSwap(true, false) {
 		close(p.over)
 	}
 }
 
 // wait blocks while commands of e's kind are paused.
 func (p *pause) wait(ctx context.Context, e *entry) {
-	for {
+	for p.on.Load() {
 		p.mu.Lock()
 		left := time.Until(p.until)
-		if p.on && left <= 0 {
-			p.on = false
-			close(p.over)
+		if left <= 0 {
+			p.endLocked()
 		}
-		concerned := p.on && e.row == nil && (p.all || !e.Flags.Has(command.ReadOnly))
+		concerned := p.on.Load() && e.row == nil && (p.all || !e.Flags.Has(command.ReadOnly))
 		over := p.over
 		p.mu.Unlock()
 		if !concerned {

@@ -208,7 +208,7 @@ func (s *Session) flagsLocked() string {
 		{'x', v.multi >= 0},
 		{'b', s.inflight.Load() > 0},
 		{'r', v.readonly},
-		{'U', !strings.Contains(s.peer.Addr, ":") || strings.HasSuffix(s.peer.Addr, ":0")},
+		{'U', s.peer.Unix},
 		{'e', v.noEvict},
 		{'T', v.noTouch},
 	} {

@@ -52,7 +52,8 @@ type Server struct {
 	monitors monitors
 	rdb      snapshots
 
-	engineDebugs bool // the engine has DEBUG subcommands of its own
+	memoryPeak   atomic.Int64 // the largest used_memory that INFO has seen
+	engineDebugs bool         // the engine has DEBUG subcommands of its own
 
 	nextID  atomic.Int64
 	blocked atomic.Int64 // sessions that wait in WAIT
@@ -125,14 +126,6 @@ func (s *Server) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.sessions)
-}
-
-// FlushAll tells the sessions that this node's state was replaced by a
-// snapshot: what they watched may have changed unseen.
-func (s *Server) FlushAll() {
-	for _, session := range s.all() {
-		session.watchLost.Store(true)
-	}
 }
 
 // settings are directives that are read for every command.

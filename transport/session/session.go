@@ -39,11 +39,12 @@ type Session struct {
 
 	// What the pipeline under way has come to; see the package's comment.
 	// Invariant: steps is empty when an op is added.
-	steps   []step
-	ops     []fsm.Op
-	coming  int // commands of this pipeline from the present one on
-	scratch *reply.Writer
-	keys    []command.KeyPos // reused
+	steps    []step
+	ops      []fsm.Op
+	executed uint64 // commands of this pipeline, not counted in Counters yet
+	coming   int    // commands of this pipeline from the present one on
+	scratch  *reply.Writer
+	keys     []command.KeyPos // reused
 
 	inflight atomic.Int64  // ops submitted and not answered
 	idle     chan struct{} // one token when inflight has come to 0
@@ -54,10 +55,8 @@ type Session struct {
 	mark   int           // guarded by the output's lock; where in writer they began
 	quiet  reply.Writer  // guarded by the output's lock; takes what the client shall not see
 
-	watchLost  atomic.Bool
 	lastActive atomic.Int64 // Unix nanoseconds
 	lastCmd    atomic.Pointer[entry]
-	commands   atomic.Uint64
 
 	mu    sync.Mutex
 	shown shown // guarded by mu

@@ -530,3 +530,35 @@ func TestErrorsAreCounted(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 }
+
+func TestPause(t *testing.T) {
+	n := newNode(t, nil)
+	c, admin := n.client(), n.client()
+	admin.expect(lines("CLIENT PAUSE x", "CLIENT PAUSE 1 foo", "CLIENT PAUSE 100000 WRITE"), "-ERR timeout is not an integer or out of range",
+		"-ERR CLIENT PAUSE mode must be WRITE or ALL", "+OK")
+	c.expect(lines("GET a", "PING"), "$-1", "+PONG")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.send("SET a 1")
+	}()
+	select {
+	case <-done:
+		t.Error("a write went on in a pause")
+	default:
+	}
+	admin.expect(lines("GET a", "CLIENT UNPAUSE"), "$-1", "+OK")
+	<-done
+	c.expect(nil, "+OK")
+}
+
+// Slot agrees with CLUSTER KEYSLOT of redis-server.
+func TestSlot(t *testing.T) {
+	for key, want := range map[string]int{
+		"": 0, "a": 15495, "foo": 12182, "foo{bar}baz": 5061, "bar": 5061, "{}x": 10595, "foo{}": 5542, "{a": 10276, "a}{b}": 3300,
+	} {
+		if got := session.Slot([]byte(key)); got != want {
+			t.Errorf("slot of %q is %d, want %d", key, got, want)
+		}
+	}
+}
