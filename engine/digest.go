@@ -21,8 +21,8 @@ import (
 // order of keys nor on the forms of values; keys that are due by the log clock
 // are not there.
 //
-// It holds the lock for reading all the while, about a second for a million
-// keys.
+// It holds the lock for reading all the while, a second or two for a
+// million keys.
 func (e *Engine) Digest() string {
 	e.mu.RLock()
 	defer e.mu.RUnlock()

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/rdb/redistest"
 	"github.com/quorate/quorate/engine/reply"
 )
@@ -38,9 +40,54 @@ func (n *node) restored(t testing.TB, file []byte) *node {
 	return r
 }
 
+// sameContent compares two snapshots in all but the order of keys, which a
+// little depends on the table's layout.
+func sameContent(t testing.TB, a, b []byte) bool {
+	t.Helper()
+	return slices.Equal(content(t, a), content(t, b))
+}
+
+// content returns the fields of a snapshot, and its keys with what is told of
+// each, in order.
+func content(t testing.TB, file []byte) []string {
+	t.Helper()
+	in, err := rdb.NewReader(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	var facts fieldDecoder
+	var dumper rdb.Dumper
+	for {
+		item, err := in.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case item.Kind == rdb.End:
+			slices.Sort(all)
+			return all
+		case item.Kind == rdb.Size:
+			all = append(all, fmt.Sprint("size ", item.DB, item.Keys))
+		case item.Kind == rdb.Key:
+			line := fmt.Appendf(nil, "key %d %q %d ", item.DB, item.Entry.Key, item.Entry.ExpireAt)
+			line = dumper.Append(line, &item.Entry.Value)
+			told := facts.b
+			if err := facts.takeFacts(&item.Entry); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, string(append(line, told[:len(told)-len(facts.b)]...)))
+		case item.Name == auxFacts:
+			facts.b = slices.Clone(item.Text)
+		default:
+			all = append(all, fmt.Sprintf("field %q %q", item.Name, item.Text))
+		}
+	}
+}
+
 // TestRestoredNodeAnswersAlike is invariant I1: at random points a node is
 // restored from a snapshot of another, both go on with the same commands, and
-// every reply is the same, and so is every byte of their next snapshots.
+// every reply is the same, and so is all that their next snapshots hold.
 func TestRestoredNodeAnswersAlike(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -57,7 +104,7 @@ func TestRestoredNodeAnswersAlike(t *testing.T) {
 					file := lived.snapshot(t, Aux{"other", []byte("field")})
 					redistest.Check(t, file)
 					came = lived.restored(t, file)
-					if again := came.snapshot(t, Aux{"other", []byte("field")}); !bytes.Equal(again, file) {
+					if again := came.snapshot(t, Aux{"other", []byte("field")}); !sameContent(t, again, file) {
 						t.Fatalf("step %d: the snapshot of a restored node is another", step)
 					}
 				}
@@ -72,7 +119,7 @@ func TestRestoredNodeAnswersAlike(t *testing.T) {
 					t.Fatalf("step %d: %q\nrestored %q\nlived    %q", step, args, got, want)
 				}
 			}
-			if !bytes.Equal(lived.snapshot(t), came.snapshot(t)) {
+			if !sameContent(t, lived.snapshot(t), came.snapshot(t)) {
 				t.Fatal("the snapshots of both are different in the end")
 			}
 			if lived.Digest() != came.Digest() {
@@ -112,6 +159,10 @@ func TestSnapshotIsPointInTime(t *testing.T) {
 		db, args := w.command()
 		n.do(db, args...)
 	}
+	filler := func(i int) { n.do(2, "SET", fmt.Sprint("filler", i), fmt.Sprint(w.Uint64(), w.Uint64())) }
+	for i := range 30_000 {
+		filler(i)
+	}
 	want := n.snapshot(t)
 	digest := n.Digest()
 
@@ -127,24 +178,37 @@ func TestSnapshotIsPointInTime(t *testing.T) {
 		n.do(db, args...)
 	}
 	var got bytes.Buffer
-	commands := make(chan struct{})
+	done, stop := make(chan struct{}), make(chan struct{})
 	var writer sync.WaitGroup
 	writer.Go(func() {
-		defer close(commands)
-		for range 3000 {
+		for {
 			db, args := w.command()
 			n.do(db, args...)
-			commands <- struct{}{}
+			filler(w.IntN(30_000))
+			select {
+			case done <- struct{}{}:
+			case <-stop:
+				return
+			}
 		}
 	})
-	// Each piece of the file waits for a command.
-	if err := s.WriteRDB(writerFunc(func(p []byte) (int, error) { <-commands; return got.Write(p) })); err != nil {
+	pieces := 0
+	out := writerFunc(func(p []byte) (int, error) { // each piece of the file waits for some commands
+		for range 300 {
+			<-done
+		}
+		pieces++
+		return got.Write(p)
+	})
+	if err := s.WriteRDB(out); err != nil {
 		t.Fatal(err)
 	}
-	for range commands {
-	}
+	close(stop)
 	writer.Wait()
 	s.Close()
+	if pieces < 4 {
+		t.Errorf("the file came in %d pieces: too few to be changed between them", pieces)
+	}
 
 	r := n.restored(t, got.Bytes())
 	if r.Digest() != digest {
@@ -153,7 +217,7 @@ func TestSnapshotIsPointInTime(t *testing.T) {
 	if n.Digest() == digest {
 		t.Error("nothing was changed meanwhile")
 	}
-	if !bytes.Equal(r.snapshot(t), want) {
+	if !sameContent(t, r.snapshot(t), want) {
 		t.Error("versions or forms are not what was there")
 	}
 	n.snapshot(t) // possible again
@@ -243,4 +307,67 @@ func inWords(v reply.Value) string {
 		b.WriteString(inWords(e) + " ")
 	}
 	return "[" + b.String() + "]"
+}
+
+// TestRestoreBesideSnapshot replaces the state while a snapshot is being taken of
+// the old one.
+func TestRestoreBesideSnapshot(t *testing.T) {
+	n, other := newNode(), newNode()
+	n.do(0, "SET", "k", "old")
+	other.do(0, "SET", "k", "new")
+	want := n.snapshot(t)
+	s, err := n.Freeze(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Restore(bytes.NewReader(other.snapshot(t)), nil); err != nil {
+		t.Fatal(err)
+	}
+	n.do(0, "SET", "k", "newer")
+	var got bytes.Buffer
+	if err := s.WriteRDB(&got); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if !sameContent(t, got.Bytes(), want) {
+		t.Error("the snapshot is not of the old state")
+	}
+	n.snapshot(t)
+}
+
+// TestRestoreRefuses changes nothing when a snapshot is not one, or check says no.
+func TestRestoreRefuses(t *testing.T) {
+	n := newNode()
+	n.do(0, "SET", "k", "v")
+	n.do(0, "EVAL", "return 1", "0")
+	file := n.snapshot(t, Aux{"mine", []byte("value")})
+	n.do(0, "SET", "k", "w")
+	before := n.snapshot(t)
+
+	refusal := errors.New("no")
+	err := n.Restore(bytes.NewReader(file), func(aux map[string][]byte) error {
+		if string(aux["mine"]) != "value" || string(aux["redis-ver"]) != "7.0.15" || aux[auxState] != nil {
+			t.Errorf("check was shown %q", aux)
+		}
+		return refusal
+	})
+	if !errors.Is(err, refusal) {
+		t.Errorf("error %v", err)
+	}
+	for cut := range file {
+		if err := n.Restore(bytes.NewReader(file[:cut]), nil); err == nil {
+			t.Fatalf("a file cut at %d was taken", cut)
+		}
+	}
+	redis := redistest.Start(t, nil)
+	redis.Do("SET", "k", "v")
+	if err := n.Restore(bytes.NewReader(redis.Save()), nil); err == nil {
+		t.Error("a file of a redis-server was taken")
+	}
+	if !bytes.Equal(n.snapshot(t), before) {
+		t.Error("the state was changed")
+	}
+	if err := n.Restore(bytes.NewReader(file), nil); err != nil || n.do(0, "GET", "k") != "$1\r\nv\r\n" {
+		t.Errorf("the whole file: %v", err)
+	}
 }

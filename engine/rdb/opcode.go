@@ -8,33 +8,40 @@ const Version = 10
 // nothing that only it knows.
 const versionMax = 12
 
-const magic = "REDIS"
+// A file begins with the magic and its version in digits. From versionChecksum on
+// it ends in a checksum.
+const (
+	magic           = "REDIS"
+	versionDigits   = 4
+	headerBytes     = len(magic) + versionDigits
+	versionChecksum = 5
+	checksumBytes   = 8
+)
 
 // Opcodes stand where a value's type may stand.
 const (
-	opSlotInfo       = 0xF4
-	opFunction       = 0xF5
-	opFunctionPreGA  = 0xF6
-	opModuleAux      = 0xF7
-	opIdle           = 0xF8
-	opFreq           = 0xF9
-	opAux            = 0xFA
-	opResizeDB       = 0xFB
-	opExpireMs       = 0xFC
-	opExpireSeconds  = 0xFD
-	opSelectDB       = 0xFE
-	opEOF            = 0xFF
-	versionChecksum  = 5 // the first version that ends in a checksum
-	versionDigits    = 4
-	checksumBytes    = 8
-	headerBytes      = len(magic) + versionDigits
-	moduleOpEnd      = 0
-	moduleOpInt      = 1
-	moduleOpUint     = 2
-	moduleOpFloat    = 3
-	moduleOpDouble   = 4
-	moduleOpString   = 5
-	moduleFloatBytes = 4
+	opSlotInfo      = 0xF4
+	opFunction      = 0xF5
+	opFunctionPreGA = 0xF6
+	opModuleAux     = 0xF7
+	opIdle          = 0xF8
+	opFreq          = 0xF9
+	opAux           = 0xFA
+	opResizeDB      = 0xFB
+	opExpireMs      = 0xFC
+	opExpireSeconds = 0xFD
+	opSelectDB      = 0xFE
+	opEOF           = 0xFF
+)
+
+// What modules have written is a sequence of opcodes, each with a value.
+const (
+	moduleEnd    = 0
+	moduleInt    = 1
+	moduleUint   = 2
+	moduleFloat  = 3 // 4 bytes
+	moduleDouble = 4
+	moduleString = 5
 )
 
 // Types of values, in the order in which Redis got them.
@@ -67,22 +74,34 @@ const (
 // A length begins with two bits that tell its form. The fourth form is not a
 // length: it tells how a string is encoded.
 const (
-	lengthForm6       = 0
-	lengthForm14      = 1
-	lengthForm32Or64  = 2
-	lengthFormString  = 3
-	length32          = 0x80
-	length64          = 0x81
-	stringInt8        = 0
-	stringInt16       = 1
-	stringInt32       = 2
-	stringLZF         = 3
-	stringForm        = lengthFormString << 6
-	intTextMax        = 11 // longest text that may become an integer
-	compressMin       = 20 // longer strings are compressed
-	quicklistPlain    = 1
-	quicklistPacked   = 2
-	zsetScoreNaN      = 253
-	zsetScoreInf      = 254
-	zsetScoreMinusInf = 255
+	lengthForm6      = 0
+	lengthForm14     = 1
+	lengthFormString = 3
+	length32         = 0x80
+	length64         = 0x81
+)
+
+// How strings are encoded, and which.
+const (
+	stringForm  = lengthFormString << 6
+	stringInt8  = 0
+	stringInt16 = 1
+	stringInt32 = 2
+	stringLZF   = 3
+
+	intTextMax  = 11 // longest text that may become an integer
+	compressMin = 20 // longer strings are compressed
+)
+
+// The kinds of a quicklist's nodes.
+const (
+	quicklistPlain  = 1
+	quicklistPacked = 2
+)
+
+// Scores of typeZset begin with the length of their text, or with one of these.
+const (
+	scoreNaN      = 253
+	scoreInf      = 254
+	scoreMinusInf = 255
 )

@@ -98,17 +98,6 @@ func (s *source) append(dst []byte, n uint64) []byte {
 	return dst
 }
 
-func (s *source) skip(n uint64) {
-	for n > 0 {
-		if s.pos == len(s.buf) && !s.fill() {
-			return
-		}
-		k := min(n, uint64(len(s.buf)-s.pos))
-		s.pos += int(k)
-		n -= k
-	}
-}
-
 func (s *source) uint16() uint16 {
 	var b [2]byte
 	return binary.LittleEndian.Uint16(s.append(b[:0], 2)[:2])
