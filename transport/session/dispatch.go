@@ -204,7 +204,7 @@ func (s *Session) reject(e *entry, err reply.Error) {
 // behind reports whether something of the connection comes before the next
 // command and is not executed here.
 func (s *Session) behind() bool {
-	return len(s.ops) > 0 || s.inflight.Load() > 0 || s.doubt.Load()
+	return len(s.ops) > 0 || s.inflight.Load() > 0
 }
 
 // answer gives an answer at its place.
@@ -232,7 +232,8 @@ func (s *Session) ride(e *entry, args [][]byte) {
 }
 
 func (s *Session) read(e *entry, args [][]byte) {
-	if s.behind() {
+	if s.behind() || s.doubt.Load() {
+		s.runSteps()
 		e.stats.Called(0, false)
 		s.op(fsm.Op{Kind: fsm.OpRead, DB: s.db, Args: args})
 		return
@@ -265,30 +266,31 @@ func (s *Session) submit() {
 	s.srv.opts.Cluster.Submit(&fsm.Request{Ops: ops, Conn: s})
 }
 
-// settle waits until all that came before is done: nothing is in flight and
-// nothing is in doubt.
+// settle waits until nothing that came before is in flight.
 func (s *Session) settle() {
 	s.runSteps()
 	s.submit()
 	s.waitIdle()
-	for s.doubt.Load() && s.srv.ctx.Err() == nil {
-		s.fence()
-	}
 }
 
-// fence submits an op that does nothing: it is answered once the doubt is
-// settled.
-func (s *Session) fence() {
+// fence submits an op that does nothing. It returns whether no write of the
+// connection is in doubt any more.
+func (s *Session) fence() bool {
 	s.fencing.Store(true)
 	s.op(fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) { out.OK() }})
 	s.submit()
 	s.waitIdle()
 	s.fencing.Store(false)
+	return !s.doubt.Load()
 }
 
 // converse carries out a session command by itself.
 func (s *Session) converse(e *entry, args [][]byte) {
 	s.settle()
+	if e.row.sees && s.doubt.Load() && !s.fence() {
+		s.reject(e, errStillInDoubt)
+		return
+	}
 	before := s.srv.elapsed()
 	s.reply(1, func(out *reply.Writer) {
 		e.row.do(s, &request{args: args, out: out})

@@ -23,6 +23,8 @@
 //     nothing is in flight, and is executed by the connection's goroutine.
 //
 // So a mixed pipeline is one submission, and what a session command sees is
-// final. After an answer that is in doubt everything goes as an op until one
-// has been answered: by then the doubt is settled.
+// final. After an answer that is in doubt every read goes as an op until one has
+// been executed: by then the doubt is settled. A session command that shows
+// data or has effects outside the connection is preceded by an op that does
+// nothing.
 package session

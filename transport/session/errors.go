@@ -11,5 +11,6 @@ const (
 	errNoSuchClient   reply.Error = "ERR No such client"
 	errNoMulti        reply.Error = "ERR Command not allowed inside a transaction"
 	errNoClusterBlock reply.Error = "ERR this command waits for the cluster and can't be used inside a transaction"
+	errStillInDoubt   reply.Error = "TRYAGAIN a write of this connection is in doubt; the command was not executed"
 	errTxTooLarge     reply.Error = "ERR the transaction exceeds client-query-buffer-limit"
 )

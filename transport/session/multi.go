@@ -12,9 +12,9 @@ import (
 
 var transactionRows = []row{
 	{Spec: command.Spec{Name: "multi", Arity: 1, Flags: command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy, Group: command.Transactions}, do: multi, prompt: true},
-	{Spec: command.Spec{Name: "exec", Arity: 1, Flags: command.NoScript | command.Loading | command.Stale | command.SkipSlowlog, Group: command.Transactions}, do: exec, prompt: true},
+	{Spec: command.Spec{Name: "exec", Arity: 1, Flags: command.NoScript | command.Loading | command.Stale | command.SkipSlowlog, Group: command.Transactions}, do: exec, prompt: true, sees: true},
 	{Spec: command.Spec{Name: "discard", Arity: 1, Flags: command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy, Group: command.Transactions}, do: discard, prompt: true},
-	{Spec: command.Spec{Name: "watch", Arity: -2, Flags: command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy, Group: command.Transactions, Keys: command.All(command.RO)}, do: watch, prompt: true},
+	{Spec: command.Spec{Name: "watch", Arity: -2, Flags: command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy, Group: command.Transactions, Keys: command.All(command.RO)}, do: watch, prompt: true, sees: true},
 	{Spec: command.Spec{Name: "unwatch", Arity: 1, Flags: command.NoScript | command.Loading | command.Stale | command.Fast | command.AllowBusy, Group: command.Transactions}, do: unwatch},
 }
 

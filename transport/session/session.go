@@ -113,7 +113,12 @@ func (s *Session) BeginReplies() *reply.Writer {
 // EndReplies implements fsm.Conn.
 func (s *Session) EndReplies(n int) {
 	replies := s.writer.Bytes()[s.mark:]
-	s.doubt.Store(doubtful(replies))
+	switch {
+	case doubtful(replies):
+		s.doubt.Store(true)
+	case s.doubt.Load() && executed(replies):
+		s.doubt.Store(false)
+	}
 	s.srv.countErrors(replies, n)
 	s.out.End()
 	s.out.SendSoon()
@@ -132,17 +137,32 @@ func (s *Session) waitIdle() {
 	}
 }
 
+// executed reports whether the last of the replies is that of an op which this
+// node's apply has reached. Refusals without execution settle no doubt.
+func executed(replies []byte) bool {
+	last := lastReply(replies)
+	for _, refusal := range refusals {
+		if bytes.HasPrefix(last, refusal) {
+			return false
+		}
+	}
+	return true
+}
+
+var refusals = [][]byte{[]byte("-CLUSTERDOWN "), []byte("-TRYAGAIN "), []byte("-MISCONF "), []byte("-" + reply.ErrTooLarge)}
+
 var inDoubt = []byte("-INDOUBT ")
 
 // doubtful reports whether the first or the last of the replies says that its
 // outcome is not known.
 func doubtful(replies []byte) bool {
-	if bytes.HasPrefix(replies, inDoubt) {
-		return true
+	return bytes.HasPrefix(replies, inDoubt) || bytes.HasPrefix(lastReply(replies), inDoubt)
+}
+
+// lastReply returns the last line of the replies: all of an error.
+func lastReply(replies []byte) []byte {
+	if len(replies) == 0 {
+		return nil
 	}
-	if len(replies) < len(inDoubt) {
-		return false
-	}
-	last := bytes.LastIndexByte(replies[:len(replies)-1], '\n')
-	return bytes.HasPrefix(replies[last+1:], inDoubt)
+	return replies[bytes.LastIndexByte(replies[:len(replies)-1], '\n')+1:]
 }

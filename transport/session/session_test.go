@@ -348,7 +348,15 @@ func TestDoubtIsSettledFirst(t *testing.T) {
 	c.send("SET a 1")
 	c.replies(1)
 	set("")
-	c.expect(lines("CLIENT SETNAME x", "CLIENT GETNAME"), "+OK", "$1 x") // the fence answers nothing
+	c.expect(lines("CLIENT SETNAME x", "CLIENT GETNAME"), "+OK", "$1 x") // concerns no data
+	set(reply.ErrNoLeader)
+	c.expect(lines("GET a"), "-"+string(reply.ErrNoLeader)) // settles nothing
+	c.expect(lines("WATCH a"), "-TRYAGAIN a write of this connection is in doubt; the command was not executed")
+	set("")
+	c.expect(lines("WATCH a", "PUBLISH x y"), "+OK", ":0") // the fence answers nothing
+	n.cluster.Pause()
+	c.expect(lines("GET a"), "$-1")
+	n.cluster.Resume()
 }
 
 func TestRedirects(t *testing.T) {

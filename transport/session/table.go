@@ -20,6 +20,9 @@ type row struct {
 	prompt bool
 	// waits: waits for the cluster, which a transaction must not.
 	waits bool
+	// sees: shows data or has an effect outside the connection, and so waits
+	// until no write of the connection is in doubt.
+	sees bool
 	// data: the engine has the command too; inside MULTI it is the engine's.
 	data bool
 }
