@@ -71,8 +71,8 @@ func (n *Node) countDurable(ctx context.Context, index, term uint64) int {
 		wg.Go(func() {
 			answer, err := n.port.Call(ctx, n.addrOf(s.ID), callStatus, own)
 			var status Status
-			if err != nil || json.Unmarshal(answer, &status) != nil {
-				return
+			if err != nil || json.Unmarshal(answer, &status) != nil || status.ID != string(s.ID) {
+				return // also where another node lives at a dead one's address
 			}
 			if status.Commit >= index || status.Term == term && status.Last >= index {
 				mu.Lock()

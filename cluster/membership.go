@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -62,26 +63,48 @@ type known struct {
 	Status
 	seen     time.Time
 	caughtUp time.Time // since when it has been; zero if it is not
+
+	dismissed bool // of run's goroutine; the removal was logged
 }
 
 type membership struct {
 	node     *Node
 	hasState bool
+	raft     atomic.Pointer[raft.Raft] // nil until there is one: raft asks for addresses as soon as it is made
+	since    time.Time                 // of run's goroutine; since when this node has been a member, zero if it is not
+
+	dismissed bool // of run's goroutine; the removal was logged
 
 	mu         sync.Mutex
 	peers      map[raft.ServerID]*known // guarded by mu
-	candidates map[string]bool          // guarded by mu; addresses heard of
+	candidates map[string]time.Time     // guarded by mu; addresses heard of, and when last
 	gossip     *discovery.Gossip        // set before run; nil until then
 	promise    string                   // guarded by mu; the founders agreed to
 	promisedAt time.Time                // guarded by mu
 }
 
 func newMembership(n *Node) *membership {
-	m := &membership{node: n, peers: make(map[raft.ServerID]*known), candidates: make(map[string]bool)}
-	for _, addr := range n.opts.Join {
-		m.candidates[addr] = true
-	}
+	m := &membership{node: n, peers: make(map[raft.ServerID]*known), candidates: make(map[string]time.Time)}
 	return m
+}
+
+// noteLocked remembers an address. The one not heard of for the longest time
+// makes room: addresses come and go with containers.
+func (m *membership) noteLocked(addr string, now time.Time) {
+	if addr == "" {
+		return
+	}
+	m.candidates[addr] = now
+	if len(m.candidates) <= candidatesMax {
+		return
+	}
+	oldest := addr
+	for other, at := range m.candidates {
+		if at.Before(m.candidates[oldest]) {
+			oldest = other
+		}
+	}
+	delete(m.candidates, oldest)
 }
 
 // raftAddress is a server's address in raft's configuration. It must differ
@@ -106,8 +129,8 @@ func (m *membership) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
 	if k != nil && k.Addr != "" {
 		return raft.ServerAddress(k.Addr), nil
 	}
-	if m.node.raft != nil {
-		for _, s := range m.node.raft.GetConfiguration().Configuration().Servers {
+	if r := m.raft.Load(); r != nil {
+		for _, s := range r.GetConfiguration().Configuration().Servers {
 			if s.ID == id {
 				return raft.ServerAddress(dialAddress(s.Address)), nil
 			}
@@ -149,8 +172,8 @@ func (m *membership) hearGossip() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, member := range members {
-		if member.State == discovery.Alive && len(m.candidates) < candidatesMax {
-			m.candidates[member.Meta.PeerAddr] = true
+		if member.State == discovery.Alive {
+			m.noteLocked(member.Meta.PeerAddr, time.Now())
 		}
 	}
 }
@@ -206,22 +229,20 @@ func (m *membership) heard(s Status) {
 	case k.caughtUp.IsZero():
 		k.caughtUp = now
 	}
-	for _, addr := range append(s.Known, s.Addr) {
-		if len(m.candidates) < candidatesMax {
-			m.candidates[addr] = true
-		}
+	for _, addr := range append(s.Known[:min(len(s.Known), candidatesMax)], s.Addr) {
+		m.noteLocked(addr, now)
 	}
 }
 
 func (m *membership) addresses() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var all []string
+	all := slices.Clone(m.node.opts.Join)
 	for addr := range m.candidates {
 		all = append(all, addr)
 	}
 	slices.Sort(all)
-	return all
+	return slices.Compact(all)
 }
 
 // peer returns what is known of a node, and whether it was heard lately.
@@ -263,7 +284,9 @@ func (m *membership) run(ctx context.Context) {
 		}
 		switch {
 		case !m.isMember():
-			m.enter(ctx)
+			m.outside(ctx)
+		case m.since.IsZero():
+			m.since = time.Now()
 		case m.node.readyTerm.Load() != 0:
 			m.keep()
 		}
@@ -287,16 +310,22 @@ func (m *membership) bootstrap(servers []raft.Server) {
 	m.node.opts.Log.Info("founded a cluster", "nodes", len(servers))
 }
 
-// poll exchanges words with every member, and before this node is one, with
-// every address it has heard of.
+// poll exchanges words with every member. Before this node is one, and while
+// one of them is silent, it does so with every address it has heard of: that
+// one may have moved, or all of them at once.
 func (m *membership) poll(ctx context.Context) {
 	targets := make(map[string]bool)
+	searching := !m.isMember()
 	for _, s := range m.servers() {
-		if s.ID != m.node.id() {
-			targets[m.node.addrOf(s.ID)] = true
+		if s.ID == m.node.id() {
+			continue
+		}
+		targets[m.node.addrOf(s.ID)] = true
+		if _, online := m.peer(s.ID); !online {
+			searching = true
 		}
 	}
-	if !m.isMember() {
+	if searching {
 		for _, addr := range m.addresses() {
 			targets[addr] = true
 		}
@@ -323,6 +352,21 @@ func (m *membership) poll(ctx context.Context) {
 		})
 	}
 	wg.Wait()
+}
+
+// outside is what a node does that is no member: it enters a cluster, unless it
+// has been one for long. Then an operator has removed it, and it would be back at
+// once; a restart asks again.
+func (m *membership) outside(ctx context.Context) {
+	const long = 10 * time.Second
+	switch {
+	case m.since.IsZero() || time.Since(m.since) < long:
+		m.since = time.Time{}
+		m.enter(ctx)
+	case !m.dismissed:
+		m.dismissed = true
+		m.node.opts.Log.Warn("this node was removed from the cluster: stop it, or start it again to have it taken in again")
+	}
 }
 
 // enter asks to be taken into a cluster, or founds one with others as fresh.
@@ -470,56 +514,57 @@ func (m *membership) servePropose(_ context.Context, _ peer.Info, req []byte) ([
 
 // keep is the leader's care for the configuration: one change at a time.
 func (m *membership) keep() {
-	change := m.step(time.Now(), m.servers())
-	if change == nil {
+	a := decide(time.Now(), m.node.id(), m.servers(), m.picture())
+	if a.change == nothing {
 		return
 	}
-	if err := change(); err != nil {
+	m.node.opts.Log.Info(a.change.String(), "id", string(a.id), "addr", string(a.addr))
+	if err := m.carryOut(a); err != nil {
 		m.node.opts.Log.Warn("the configuration was not changed", "error", err)
 	}
 }
 
-// step decides what to change in the configuration, if anything.
-func (m *membership) step(now time.Time, servers []raft.Server) func() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r, log := m.node.raft, m.node.opts.Log
-	voters, dead := 0, raft.ServerID("")
-	deadCount := 0
-	for _, s := range servers {
-		k := m.peers[s.ID]
-		self := s.ID == m.node.id()
-		if k == nil && !self {
-			k = &known{seen: now.Add(-offlineAfter)} // its silence counts from now
-			m.peers[s.ID] = k
-		}
-		online := self || now.Sub(k.seen) < offlineAfter
-		if s.Suffrage == raft.Voter {
-			voters++
-			if !online && now.Sub(k.seen) > deadAfter {
-				dead = s.ID
-				deadCount++
-			}
-		}
-		if self || !online {
-			continue
-		}
-		addr := raftAddress(s.ID, k.Addr)
-		switch {
-		case s.Suffrage == raft.Voter && addr != s.Address:
-			log.Info("a member has moved", "id", s.ID, "addr", k.Addr)
-			return func() error { return r.AddVoter(s.ID, addr, 0, 5*time.Second).Error() }
-		case s.Suffrage != raft.Voter && !k.caughtUp.IsZero() && now.Sub(k.caughtUp) > promoteAfter:
-			log.Info("a member becomes a voter", "id", s.ID)
-			return func() error { return r.AddVoter(s.ID, addr, 0, 5*time.Second).Error() }
-		}
-	}
-	// An even number of voters with one dead: its replacement is in.
-	if deadCount == 1 && voters > 3 && voters%2 == 0 {
-		log.Info("a dead member is removed: its replacement is in", "id", dead)
-		return func() error { return r.RemoveServer(dead, 0, 5*time.Second).Error() }
+func (m *membership) carryOut(a action) error {
+	const patience = 5 * time.Second
+	r := m.node.raft
+	switch a.change {
+	case move, promote:
+		return r.AddVoter(a.id, a.addr, 0, patience).Error()
+	case moveApart:
+		return r.AddNonvoter(a.id, a.addr, 0, patience).Error()
+	case dismiss:
+		return r.RemoveServer(a.id, 0, patience).Error()
 	}
 	return nil
+}
+
+// picture returns the nodes as last heard, this one included. The silence of a
+// member that was never heard counts from now.
+func (m *membership) picture() map[raft.ServerID]known {
+	servers := m.servers()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forgetLocked(servers)
+	all := make(map[raft.ServerID]known, len(servers))
+	for _, s := range servers {
+		if m.peers[s.ID] == nil {
+			m.peers[s.ID] = &known{seen: time.Now().Add(-offlineAfter)}
+		}
+		all[s.ID] = *m.peers[s.ID]
+	}
+	all[m.node.id()] = known{Status: Status{Addr: m.node.port.Advertised()}}
+	return all
+}
+
+// forgetLocked forgets nodes that are no members and have long been silent.
+func (m *membership) forgetLocked(servers []raft.Server) {
+	const long = 10 * time.Minute
+	for id, k := range m.peers {
+		member := slices.ContainsFunc(servers, func(s raft.Server) bool { return s.ID == id })
+		if !member && time.Since(k.seen) > long {
+			delete(m.peers, id)
+		}
+	}
 }
 
 // Forget removes a member, on the word of an operator.

@@ -52,6 +52,7 @@ type Node struct {
 	packer    *packer
 	route     *route
 	rounds    *rounds
+	catchUp   *catchUp
 	applied   *appliedIndex
 	members   *membership
 	pubsub    *publisher
@@ -160,6 +161,7 @@ func (n *Node) startRaft() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("start raft: %w", err), n.transport.Close())
 	}
+	n.members.raft.Store(n.raft)
 	n.transport.Attach(n.raft)
 	return nil
 }
@@ -197,6 +199,7 @@ func (n *Node) assemble() {
 	r.self, r.port, r.packer, r.log = n.id(), n.port, p, n.opts.Log
 	r.addr, r.opened = n.addrOf, n.sequencer.sendAgain
 	n.rounds = &rounds{ask: n.askIndex, reach: n.applied.wait}
+	n.catchUp = newCatchUp(n.rounds, n.applied)
 	n.pubsub = newPublisher(n)
 	n.snapshots = newSnapshotter(n)
 
@@ -213,6 +216,7 @@ func (n *Node) assemble() {
 	n.wg.Go(func() { n.watchDisk(ctx) })
 	n.wg.Go(func() { n.members.run(ctx) })
 	n.wg.Go(func() { n.members.followGossip(ctx) })
+	n.wg.Go(func() { n.catchUp.run(ctx) })
 	n.wg.Go(func() { n.pubsub.run(ctx) })
 	n.wg.Go(func() { n.snapshots.run(ctx) })
 }
