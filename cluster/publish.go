@@ -448,5 +448,6 @@ func (p *publisher) takeMessages(in *peer.Incoming) {
 		}
 		r.Node, r.Incarnation, r.Connection = in.Peer().NodeID, incarnation, connection
 		p.node.opts.Receive(r)
+		p.node.catchUp.to(r.After)
 	}
 }

@@ -182,14 +182,16 @@ func (n *Node) askIndex(ctx context.Context) (uint64, error) {
 	return index, nil
 }
 
-// serveReadIndex answers a follower's askIndex.
-func (n *Node) serveReadIndex(ctx context.Context, _ peer.Info, _ []byte) ([]byte, error) {
+// serveReadIndex answers a follower's askIndex, and tells it at once that the
+// index is committed: its readers wait for that.
+func (n *Node) serveReadIndex(ctx context.Context, from peer.Info, _ []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
 	index, err := n.confirmIndex(ctx)
 	if err != nil {
 		return nil, err
 	}
+	n.transport.Kick(raft.ServerID(from.NodeID), index)
 	return binary.AppendUvarint(nil, index), nil
 }
 
