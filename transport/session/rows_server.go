@@ -71,6 +71,12 @@ func (s *Server) takeSnapshot() (bool, error) {
 	return true, err
 }
 
+// snapshotBeside takes a snapshot while clients go on. A failure is in the log
+// and in INFO.
+func (s *Server) snapshotBeside() {
+	s.background.Go(func() { _, _ = s.takeSnapshot() })
+}
+
 func save(s *Session, r *request) {
 	began, err := s.srv.takeSnapshot()
 	switch {
@@ -94,7 +100,7 @@ func bgsave(s *Session, r *request) {
 		r.fail("ERR Background save already in progress")
 		return
 	}
-	go s.srv.takeSnapshot()
+	s.srv.snapshotBeside()
 	r.out.Status("Background saving started")
 }
 
@@ -104,7 +110,7 @@ func bgrewriteaof(s *Session, r *request) {
 		r.fail("ERR Background append only file rewriting already in progress")
 		return
 	}
-	go s.srv.takeSnapshot()
+	s.srv.snapshotBeside()
 	r.out.Status("Background append only file rewriting started")
 }
 

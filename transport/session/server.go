@@ -58,8 +58,9 @@ type Server struct {
 	nextID  atomic.Int64
 	blocked atomic.Int64 // sessions that wait in WAIT
 
-	ctx    context.Context
-	cancel context.CancelFunc
+	ctx        context.Context
+	cancel     context.CancelFunc
+	background sync.WaitGroup // snapshots asked for by BGSAVE
 
 	mu       sync.Mutex
 	sessions map[int64]*Session // guarded by mu; the open ones
@@ -86,9 +87,12 @@ func New(opts Options) *Server {
 	return s
 }
 
-// Close ends waits that are under way. Open sessions are their owner's to
-// close.
-func (s *Server) Close() { s.cancel() }
+// Close ends waits and snapshots that are under way, and waits for them. Open
+// sessions are their owner's to close.
+func (s *Server) Close() {
+	s.cancel()
+	s.background.Wait()
+}
 
 // Counters returns the node's counters.
 func (s *Server) Counters() *observe.Counters { return s.opts.Counters }
