@@ -16,6 +16,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/quorate/quorate/cluster"
 )
 
@@ -89,6 +91,7 @@ func (d *demo) run() error {
 		}
 	}
 	d.table()
+	defer singleKeys()()
 	go d.readKeys()
 	watch := time.NewTicker(100 * time.Millisecond)
 	defer watch.Stop()
@@ -192,7 +195,7 @@ func (d *demo) handle(e event, announced bool) error {
 		return fmt.Errorf("demo: node %d did not start (%s): %s", c.number, e.how, lastLine(filepath.Join(c.dir, "quorate.log")))
 	}
 	if !d.restart {
-		fmt.Fprintf(d.out, "node %d is gone (%s); type %d and Enter to start it again\n", c.number, e.how, c.number)
+		fmt.Fprintf(d.out, "node %d is gone (%s); press %d to start it again\n", c.number, e.how, c.number)
 		return nil
 	}
 	fmt.Fprintf(d.out, "node %d is gone (%s); starting it again\n", c.number, e.how)
@@ -200,14 +203,34 @@ func (d *demo) handle(e event, announced bool) error {
 	return nil
 }
 
-// readKeys turns lines with a node's number into events.
+// readKeys turns the digits that the user types into events.
 func (d *demo) readKeys() {
-	lines := bufio.NewScanner(os.Stdin)
-	for lines.Scan() {
-		if n, err := strconv.Atoi(strings.TrimSpace(lines.Text())); err == nil {
-			d.events <- event{key: n}
+	keys := bufio.NewReader(os.Stdin)
+	for {
+		key, err := keys.ReadByte()
+		if err != nil {
+			return
+		}
+		if '1' <= key && key <= '9' {
+			d.events <- event{key: int(key - '0')}
 		}
 	}
+}
+
+// singleKeys makes the terminal, if stdin is one, hand over keys as they are
+// pressed, and returns what undoes that.
+func singleKeys() (undo func()) {
+	stdin := int(os.Stdin.Fd())
+	before, err := unix.IoctlGetTermios(stdin, unix.TCGETS)
+	if err != nil {
+		return func() {}
+	}
+	single := *before
+	single.Lflag &^= unix.ICANON | unix.ECHO
+	if unix.IoctlSetTermios(stdin, unix.TCSETS, &single) != nil {
+		return func() {}
+	}
+	return func() { _ = unix.IoctlSetTermios(stdin, unix.TCSETS, before) }
 }
 
 // look asks the first node that answers how the cluster is.
