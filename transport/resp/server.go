@@ -240,6 +240,7 @@ func (s *Server) Close() error {
 		c.out.Kill()
 	}
 	s.mu.Unlock()
+	s.sessions.Interrupt()
 	s.replier.close()
 	s.wg.Wait()
 	return nil

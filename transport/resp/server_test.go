@@ -393,3 +393,20 @@ func TestPanicEndsTheConnection(t *testing.T) {
 		t.Errorf("%d panics counted", n)
 	}
 }
+
+// Clients that wait for something do not hold up the end of the node.
+func TestCloseWithWaitingClients(t *testing.T) {
+	var cluster *sessiontest.Cluster
+	s := serveOn(t, nil, func(c *sessiontest.Cluster) { cluster = c })
+	paused, stuck := dial(t, s), dial(t, s)
+	exchange(t, paused, "CLIENT PAUSE 1000000\r\n", "+OK\r\n", false)
+	_, _ = io.WriteString(paused, "GET a\r\n")
+	exchange(t, stuck, "CLIENT UNPAUSE\r\n", "+OK\r\n", false)
+	cluster.Pause()
+	_, _ = io.WriteString(stuck, "SET a 1\r\nCLIENT GETNAME\r\n")
+	for len(cluster.Waiting()) == 0 {
+		time.Sleep(time.Millisecond) // a poll: the write is on its way
+	}
+	s.Close()
+	cluster.Resume()
+}

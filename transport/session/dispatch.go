@@ -287,6 +287,9 @@ func (s *Session) fence() bool {
 // converse carries out a session command by itself.
 func (s *Session) converse(e *entry, args [][]byte) {
 	s.settle()
+	if s.closing {
+		return
+	}
 	if e.row.sees && s.doubt.Load() && !s.fence() {
 		s.reject(e, errStillInDoubt)
 		return

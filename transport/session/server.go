@@ -87,10 +87,13 @@ func New(opts Options) *Server {
 	return s
 }
 
-// Close ends waits and snapshots that are under way, and waits for them. Open
+// Interrupt makes sessions give up what they wait for, and end: the node stops.
+func (s *Server) Interrupt() { s.cancel() }
+
+// Close interrupts the sessions and waits for snapshots that they began. Open
 // sessions are their owner's to close.
 func (s *Server) Close() {
-	s.cancel()
+	s.Interrupt()
 	s.background.Wait()
 }
 

@@ -130,10 +130,16 @@ func (s *Session) EndReplies(n int) {
 	}
 }
 
-// waitIdle waits until all that was submitted has been answered.
+// waitIdle waits until all that was submitted has been answered. When the node
+// stops it gives up, and the conversation ends.
 func (s *Session) waitIdle() {
 	for s.inflight.Load() > 0 {
-		<-s.idle
+		select {
+		case <-s.idle:
+		case <-s.srv.ctx.Done():
+			s.closing = true
+			return
+		}
 	}
 }
 
