@@ -19,6 +19,15 @@ func (e *Engine) Restore(r io.Reader, check func(aux map[string][]byte) error) e
 	if err := l.load(r); err != nil {
 		return err
 	}
+	if err := e.adopt(&l); err != nil {
+		return err
+	}
+	e.opts.Settings(e.AllSettings())
+	return nil
+}
+
+// adopt makes the loaded state the engine's.
+func (e *Engine) adopt(l *loader) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.scripts.Restore(l.state.scripts); err != nil {
@@ -158,21 +167,24 @@ func (l *loader) end(in *rdb.Reader) error {
 // values take the forms that the settings call for. It is for an engine that
 // begins: nothing in the log tells other nodes of it.
 func (e *Engine) Import(r io.Reader) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	in, err := rdb.NewReader(r)
 	if err != nil {
 		return err
 	}
-	in.Build(rdb.Build{Seed: e.seed, Settings: e.settings, Derive: true})
-	ks := keyspace.New(keyspace.Options{Seed: e.seed, Databases: Databases})
+	e.mu.RLock()
+	build := rdb.Build{Seed: e.seed, Settings: e.settings, Derive: true}
+	e.mu.RUnlock()
+	in.Build(build)
+	ks := keyspace.New(keyspace.Options{Seed: build.Seed, Databases: Databases})
 	for {
 		item, err := in.Next()
 		switch {
 		case err != nil:
 			return err
 		case item.Kind == rdb.End:
+			e.mu.Lock()
 			e.env.Keyspace = ks
+			e.mu.Unlock()
 			return nil
 		case item.Kind == rdb.Function:
 			return fmt.Errorf("%w: functions", rdb.ErrUnsupported)

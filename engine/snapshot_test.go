@@ -371,3 +371,13 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Errorf("the whole file: %v", err)
 	}
 }
+
+func TestRestoreTellsSettings(t *testing.T) {
+	n := newNode()
+	n.set(t, "hash-max-listpack-entries", "5")
+	told := ""
+	e := New(Options{Settings: func(all map[string]string) { told = all["hash-max-listpack-entries"] }})
+	if err := e.Restore(bytes.NewReader(n.snapshot(t)), nil); err != nil || told != "5" {
+		t.Errorf("told %q, %v", told, err)
+	}
+}
