@@ -95,6 +95,8 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
+func newEngine() *engine.Engine { return engine.New(engine.Options{}) }
+
 // testNode returns the options of a node for tests.
 func testNode(t *testing.T, dir, addr string, join []string, expect int) Options {
 	t.Helper()

@@ -157,13 +157,30 @@ func (n *Node) startRaft() error {
 	if err != nil {
 		return fmt.Errorf("raft transport: %w", err)
 	}
-	n.raft, err = raft.NewRaft(n.raftConfig(), n.fsm, n.store.log, n.store.stable, n.store.snaps, n.transport)
+	n.raft, err = n.newRaft()
 	if err != nil {
 		return errors.Join(fmt.Errorf("start raft: %w", err), n.transport.Close())
 	}
 	n.members.raft.Store(n.raft)
 	n.transport.Attach(n.raft)
 	return nil
+}
+
+// newRaft starts raft, from the snapshot behind the newest if that one turns
+// out to be damaged and the log reaches back.
+func (n *Node) newRaft() (*raft.Raft, error) {
+	start := func() (*raft.Raft, error) {
+		return raft.NewRaft(n.raftConfig(), n.fsm, n.store.log, n.store.stable, n.store.snaps, n.transport)
+	}
+	r, err := start()
+	if err != nil {
+		if damage := n.store.fallBack(n.opts.Log); damage != nil {
+			return nil, damage
+		}
+		r, err = start()
+	}
+	n.store.starting.Store(false)
+	return r, err
 }
 
 func (n *Node) raftConfig() *raft.Config {

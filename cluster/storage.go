@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 
@@ -32,6 +33,10 @@ type storage struct {
 	own     *raftlog.Store // log, if it is our own
 	rdb     *rdbsnap.Store // snaps, if they are on disk
 	closers []io.Closer    // in the order of opening
+
+	// starting is true until raft has taken in what there is: damage found
+	// before may have a remedy.
+	starting atomic.Bool
 }
 
 // openStorage opens what is in the data directory, or makes it.
@@ -50,27 +55,45 @@ func openStorage(o *Options, fatal func(error)) (s *storage, err error) {
 		return s, err
 	}
 	s.closers = append(s.closers, closerFunc(lock.Unlock))
+	s.starting.Store(true)
+	if err := checkDir(o); err != nil {
+		return s, err
+	}
 	if o.Memory {
 		return s, s.openMemory()
 	}
-	if s.id, err = nodeID(filepath.Join(o.Dir, "node-id"), filepath.Join(o.Dir, "stable.db")); err != nil {
-		return s, err
+	return s, s.openDisk(o, fatal)
+}
+
+// openDisk opens or makes the files.
+func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
+	if s.id, err = nodeID(filepath.Join(o.Dir, fileNodeID)); err != nil {
+		return err
 	}
-	stable, err := raftlog.OpenBolt(filepath.Join(o.Dir, "stable.db"))
+	stable, err := raftlog.OpenBolt(filepath.Join(o.Dir, fileStable))
 	if err != nil {
-		return s, fmt.Errorf("stable store: %w", err)
+		return fmt.Errorf("stable store: %w", err)
 	}
 	s.closers = append(s.closers, stable)
 	s.stable = stable
+	logWasThere := exists(filepath.Join(o.Dir, fileBoltLog)) || hasSegments(filepath.Join(o.Dir, dirLog))
 	if err := s.openLog(o, fatal); err != nil {
-		return s, err
+		return err
 	}
-	s.rdb, err = rdbsnap.New(rdbsnap.Options{FS: raftlog.Disk{}, Dir: o.Dir, Name: o.SnapshotName, OnCorrupt: fatal})
+	onCorrupt := func(err error) {
+		if !s.starting.Load() {
+			fatal(err)
+		}
+	}
+	s.rdb, err = rdbsnap.New(rdbsnap.Options{FS: raftlog.Disk{}, Dir: o.Dir, Name: o.SnapshotName, OnCorrupt: onCorrupt})
 	if err != nil {
-		return s, fmt.Errorf("snapshots: %w", err)
+		return fmt.Errorf("snapshots: %w", err)
 	}
 	s.snaps = s.rdb
-	return s, nil
+	if err := s.fallBack(o.Log); err != nil {
+		return err
+	}
+	return s.checkLog(o, logWasThere)
 }
 
 func (s *storage) openMemory() error {
@@ -84,7 +107,7 @@ func (s *storage) openMemory() error {
 
 func (s *storage) openLog(o *Options, fatal func(error)) error {
 	if o.LogStore == "boltdb" {
-		log, err := raftlog.OpenBolt(filepath.Join(o.Dir, "log.db"))
+		log, err := raftlog.OpenBolt(filepath.Join(o.Dir, fileBoltLog))
 		if err != nil {
 			return fmt.Errorf("log: %w", err)
 		}
@@ -92,12 +115,15 @@ func (s *storage) openLog(o *Options, fatal func(error)) error {
 		s.log = log
 		return nil
 	}
-	log, err := raftlog.Open(filepath.Join(o.Dir, "log"), raftlog.Options{Policy: o.Sync, OnFatal: fatal})
+	log, err := raftlog.Open(filepath.Join(o.Dir, dirLog), raftlog.Options{Policy: o.Sync, OnFatal: fatal})
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
 	s.closers = append(s.closers, log)
 	s.log, s.own = log, log
+	found := log.Recovery()
+	stats := log.Stats()
+	o.Log.Info("log recovered", "first", stats.FirstIndex, "last", stats.LastIndex, "segments", found.Segments, "records", found.Records, "torn", found.Torn, "took", found.Took)
 	return nil
 }
 
@@ -112,9 +138,8 @@ type closerFunc func() error
 
 func (f closerFunc) Close() error { return f() }
 
-// nodeID reads this node's id, or makes one for a fresh directory. The file
-// stable is there exactly if the node has lived before.
-func nodeID(path, stable string) (entry.NodeID, error) {
+// nodeID reads this node's id, or makes one for a fresh directory.
+func nodeID(path string) (entry.NodeID, error) {
 	text, err := os.ReadFile(path)
 	if err == nil {
 		id, err := entry.ParseNodeID(strings.TrimSpace(string(text)))
@@ -125,9 +150,6 @@ func nodeID(path, stable string) (entry.NodeID, error) {
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return entry.NodeID{}, fmt.Errorf("node id: %w", err)
-	}
-	if _, err := os.Stat(stable); err == nil {
-		return entry.NodeID{}, fmt.Errorf("%s is missing although the directory holds a node's votes: restore the file, or empty the directory to come back as a new node", path)
 	}
 	var id entry.NodeID
 	if _, err := rand.Read(id[:]); err != nil {

@@ -1,0 +1,135 @@
+package cluster
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/raft"
+)
+
+// What a data directory must hold together. A node that has lost a part of it
+// must not go on under its id: without its votes it could vote twice, without its
+// log it forgets what it has acknowledged.
+
+// The names in the data directory.
+const (
+	fileNodeID  = "node-id"
+	fileStable  = "stable.db"
+	fileBoltLog = "log.db"
+	dirLog      = "log"
+	dirSnaps    = "snapshots"
+)
+
+const wayOut = "restore what is missing, or, while the other nodes have a majority, remove this node from the cluster and empty the directory: it comes back as a new node"
+
+// checkDir refuses a data directory of which a part is missing, or that belongs
+// to a node with other settings.
+func checkDir(o *Options) error {
+	has := func(name string) bool { return exists(filepath.Join(o.Dir, name)) }
+	boltLog, ownLog := has(fileBoltLog), hasSegments(filepath.Join(o.Dir, dirLog))
+	switch stable := has(fileStable); {
+	case o.Memory && stable:
+		return fmt.Errorf("%s holds the data of a node with appendonly yes, which appendonly no would leave out: set appendonly yes, or another dir", o.Dir)
+	case o.Memory:
+		return nil
+	case stable && !has(fileNodeID):
+		return fmt.Errorf("%s is missing although the directory holds a node's votes: %s", filepath.Join(o.Dir, fileNodeID), wayOut)
+	case !stable && (boltLog || ownLog || has(dirSnaps)):
+		return fmt.Errorf("%s, with this node's votes, is missing although the directory holds a log or snapshots: %s", filepath.Join(o.Dir, fileStable), wayOut)
+	case o.LogStore == "own" && boltLog:
+		return fmt.Errorf("this node's log is in %s: set log-store boltdb; the store of a node's log can't be changed", filepath.Join(o.Dir, fileBoltLog))
+	case o.LogStore == "boltdb" && ownLog:
+		return fmt.Errorf("this node's log is in %s: set log-store own; the store of a node's log can't be changed", filepath.Join(o.Dir, dirLog))
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// hasSegments reports whether a log of our own is in dir.
+func hasSegments(dir string) bool {
+	entries, _ := os.ReadDir(dir) // what can't be read has none, and Open says why
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".seg") {
+			return true
+		}
+	}
+	return false
+}
+
+// checkLog refuses a log that is empty although this node has voted and its
+// cluster has begun, with no snapshot to stand for it: it was lost, and with it
+// what this node acknowledged.
+func (s *storage) checkLog(o *Options, logWasThere bool) error {
+	last, err := s.log.LastIndex()
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	if last > 0 {
+		return nil
+	}
+	metas, err := s.snaps.List()
+	if err != nil || len(metas) > 0 {
+		return err
+	}
+	term, err := s.stable.GetUint64([]byte("CurrentTerm"))
+	if err != nil && !isNotFound(err) {
+		return fmt.Errorf("read this node's term: %w", err)
+	}
+	id, err := s.clusterID()
+	if err != nil {
+		return err
+	}
+	// A node that was killed between its first vote and its first entry has an
+	// empty log by right; its files are there.
+	if term == 0 || id == "" && logWasThere {
+		return nil
+	}
+	return fmt.Errorf("the log in %s is empty although this node has voted in term %d, and there is no snapshot: %s", o.Dir, term, wayOut)
+}
+
+// fallBack sets the newest snapshot aside if it is damaged and nothing is lost
+// by it: the one behind it is whole, and the log holds every entry since; or the
+// log holds all entries there ever were. Otherwise it returns the damage.
+func (s *storage) fallBack(out *slog.Logger) error {
+	if s.rdb == nil {
+		return nil
+	}
+	_, damage := s.rdb.List()
+	if damage == nil {
+		return nil
+	}
+	statuses := s.rdb.Check()
+	if len(statuses) == 0 {
+		return damage
+	}
+	first, last := uint64(1), statuses[0].Index
+	if len(statuses) > 1 {
+		if statuses[1].Err != nil {
+			return damage
+		}
+		first = statuses[1].Index + 1
+	}
+	if err := s.logHolds(first, last); err != nil {
+		return fmt.Errorf("%w; the log can't stand in for it: %w", damage, err)
+	}
+	out.Error("the newest snapshot is damaged and set aside; the log holds all entries since the one before", "snapshot", statuses[0].ID, "error", damage)
+	return s.rdb.SetAside(statuses[0].ID)
+}
+
+// logHolds returns nil if the log holds every entry from first to last.
+func (s *storage) logHolds(first, last uint64) error {
+	var entry raft.Log
+	for i := first; i <= last; i++ {
+		if err := s.log.GetLog(i, &entry); err != nil {
+			return fmt.Errorf("entry %d: %w", i, err)
+		}
+	}
+	return nil
+}

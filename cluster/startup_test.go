@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// lived returns the options of a single node that has written, taken two
+// snapshots, written more, and stopped.
+func lived(t *testing.T) Options {
+	t.Helper()
+	o := testNode(t, filepath.Join(t.TempDir(), "n"), freeAddr(t), nil, 0)
+	n, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl := newClient()
+	for round := range 3 {
+		if got := cl.do(t, n, fmt.Sprintf("SET k %d", round)); got != "+OK" {
+			t.Fatal(got)
+		}
+		if round == 2 {
+			break
+		}
+		if err := n.Snapshot(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.halt(); err != nil {
+		t.Fatal(err)
+	}
+	o.Engine = newEngine()
+	return o
+}
+
+func remove(t *testing.T, o Options, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if err := os.RemoveAll(filepath.Join(o.Dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// spoil changes a byte in the middle of the newest snapshot's file of that kind.
+func spoil(t *testing.T, o Options, suffix string, which int) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(o.Dir, dirSnaps, "*"+suffix))
+	if err != nil || len(names) != 2 {
+		t.Fatalf("snapshots %q, %v", names, err)
+	}
+	var index [2]int
+	for i, name := range names {
+		if _, err := fmt.Sscanf(filepath.Base(name), "%d-", &index[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if index[0] < index[1] {
+		names[0], names[1] = names[1], names[0]
+	}
+	b, err := os.ReadFile(names[which])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(names[which], b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDataDirectoryWithAPartMissingIsRefused(t *testing.T) {
+	cases := []struct {
+		name   string
+		change func(*testing.T, *Options)
+		want   string // in the error
+	}{
+		{"no id", func(t *testing.T, o *Options) { remove(t, *o, fileNodeID) }, "node-id is missing"},
+		{"no votes", func(t *testing.T, o *Options) { remove(t, *o, fileStable) }, "with this node's votes, is missing"},
+		{"no log and no snapshot", func(t *testing.T, o *Options) { remove(t, *o, dirLog, dirSnaps) }, "is empty although this node has voted"},
+		{"the other store", func(_ *testing.T, o *Options) { o.LogStore = "boltdb" }, "set log-store own"},
+		{"in memory", func(_ *testing.T, o *Options) { o.Memory = true }, "set appendonly yes"},
+		{"both snapshots damaged", func(t *testing.T, o *Options) {
+			spoil(t, *o, ".rdb", 0)
+			spoil(t, *o, ".rdb", 1)
+		}, "corrupt snapshot"},
+		{"another cluster's id", func(t *testing.T, o *Options) {
+			if err := os.WriteFile(filepath.Join(o.Dir, fileNodeID), []byte("no id\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, "restore the file"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			o := lived(t)
+			c.change(t, &o)
+			n, err := Open(o)
+			if err == nil {
+				n.halt()
+				t.Fatal("it was taken")
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %q, want %q in it", err, c.want)
+			}
+			// What was refused was closed: the directory can be opened again.
+			if _, err := Open(o); err == nil || strings.Contains(err.Error(), "in use by another process") {
+				t.Errorf("the second time: %v", err)
+			}
+		})
+	}
+}
+
+func TestDamagedSnapshotIsLeftOutIfTheLogReachesBack(t *testing.T) {
+	for _, suffix := range []string{".rdb", ".meta"} {
+		t.Run(suffix, func(t *testing.T) {
+			o := lived(t)
+			spoil(t, o, suffix, 0)
+			n, err := Open(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer n.halt()
+			if got := read(t, n, "GET k"); got != "$1\r\n2\r\n" {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestNodeKilledBeforeItsFirstEntryMayStart(t *testing.T) {
+	o := testNode(t, filepath.Join(t.TempDir(), "n"), freeAddr(t), []string{freeAddr(t)}, 0)
+	n, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.store.stable.SetUint64([]byte("CurrentTerm"), 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.halt(); err != nil {
+		t.Fatal(err)
+	}
+	o.Engine = newEngine()
+	if n, err = Open(o); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.halt(); err != nil {
+		t.Error(err)
+	}
+}
