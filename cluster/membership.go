@@ -56,6 +56,7 @@ type Status struct {
 	Applied   uint64
 	Last      uint64
 	Version   string
+	DiskFull  bool // it has no room to lead
 }
 
 // known is what this node knows of another.
@@ -199,7 +200,7 @@ func (n *Node) Status() Status {
 	s := Status{
 		ID: n.ID(), ClusterID: n.ClusterID(), Addr: n.port.Advertised(), Listeners: n.opts.Listeners,
 		Leader: string(leader), Term: n.raft.CurrentTerm(), Commit: n.raft.CommitIndex(),
-		Applied: n.applied.value.Load(), Last: n.raft.LastIndex(), Version: Version,
+		Applied: n.applied.value.Load(), Last: n.raft.LastIndex(), Version: Version, DiskFull: n.disk.full.Load(),
 	}
 	if !n.members.isMember() {
 		s.Expect = n.opts.BootstrapExpect

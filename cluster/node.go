@@ -57,6 +57,7 @@ type Node struct {
 	members   *membership
 	pubsub    *publisher
 	snapshots *snapshotter
+	disk      diskGuard
 
 	firstIncarnation uint64 // the sequencer's at the start of this process
 
@@ -211,12 +212,18 @@ func (n *Node) assemble() {
 	p.apply = func(data []byte) raft.ApplyFuture { return n.raft.Apply(data, 0) }
 	p.applied, p.now, p.log = n.opts.Engine.Clock, time.Now, n.opts.Log
 	p.kick = n.transport.Kick
-	p.failed = n.dropIncoming
+	p.failed = n.entryFailed
 	r := n.route
 	r.self, r.port, r.packer, r.log = n.id(), n.port, p, n.opts.Log
 	r.addr, r.opened = n.addrOf, n.sequencer.sendAgain
 	n.rounds = &rounds{ask: n.askIndex, reach: n.applied.wait}
 	n.catchUp = newCatchUp(n.rounds, n.applied)
+	if n.store.own != nil {
+		n.disk.free, n.disk.low = n.store.own.FreeBytes, n.opts.DiskLowWater
+		if n.opts.freeBytes != nil {
+			n.disk.free = n.opts.freeBytes
+		}
+	}
 	n.pubsub = newPublisher(n)
 	n.snapshots = newSnapshotter(n)
 
@@ -287,7 +294,13 @@ func (n *Node) AppliedIndex() uint64 { return n.applied.value.Load() }
 func (n *Node) ClusterID() string { return *n.clusterID.Load() }
 
 // Submit implements session.Cluster.
-func (n *Node) Submit(req *fsm.Request) { n.sequencer.Submit(req) }
+func (n *Node) Submit(req *fsm.Request) {
+	if n.disk.full.Load() {
+		n.submitWithoutRoom(req)
+		return
+	}
+	n.sequencer.Submit(req)
+}
 
 // learnCluster keeps the identity of the cluster that this node is a member of.
 func (n *Node) learnCluster(g entry.Genesis) {
@@ -487,23 +500,6 @@ func (n *Node) tickClock(ctx context.Context) {
 			}
 			if due := n.opts.Engine.NextExpiry(); due >= 0 && due <= now.UnixMilli() {
 				_ = n.packer.add(entry.PartTick, "", nil) // refused when leadership has gone: the next leader ticks
-			}
-		}
-	}
-}
-
-// watchDisk ends the process when the log's disk hangs: such a leader would
-// neither lead nor step down.
-func (n *Node) watchDisk(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for n.store.own != nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if slow := n.store.own.SlowSince(); slow > storeHangMax {
-				n.exit(fmt.Errorf("the disk of the log has not answered for %v", slow))
 			}
 		}
 	}

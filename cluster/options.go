@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/quorate/quorate/cluster/raftlog"
 	"github.com/quorate/quorate/engine"
 )
@@ -36,6 +38,10 @@ type Options struct {
 	// a snapshot until the next is due, save points or not: else it would fill
 	// the disk. 0 takes 256 MiB.
 	LogKeepBytes, LogSnapshotBytes int64
+
+	// DiskLowWater is how many bytes must be free where the log is: with less,
+	// this node refuses writes and hands leadership over. 0: any number will do.
+	DiskLowWater uint64
 
 	// Bind is the host:port of the node-to-node port, Advertise how others
 	// reach it; "" takes Bind's.
@@ -80,6 +86,11 @@ type Options struct {
 	// WatchInterest returns what this node's subscribers want, and calls the
 	// function at each change from then on.
 	WatchInterest func(func(Interest)) []Interest
+	// wrapLog puts faults between raft and its log, in tests.
+	wrapLog func(raft.LogStore) raft.LogStore
+	// freeBytes stands in for the disk's free space, in tests.
+	freeBytes func() (uint64, error)
+
 	// Exit ends the process: the node can't be trusted any more.
 	Exit func(error)
 	Log  *slog.Logger

@@ -32,7 +32,7 @@ type packer struct {
 	applied func() (logClock int64) // the log clock of the own state
 	// kick tells a node that the entry at index, with a batch of its own, is committed.
 	kick   func(id raft.ServerID, index uint64)
-	failed func() // an entry's fate is unknown: all streams must begin anew
+	failed func(error) // an entry's fate is unknown: all streams must begin anew
 	now    func() time.Time
 	log    *slog.Logger
 
@@ -126,7 +126,7 @@ func (p *packer) run() {
 		future := p.apply(p.builder.Seal(stamp))
 		if err := future.Error(); err != nil {
 			p.log.Info("log entry was not confirmed", "error", err)
-			p.failed()
+			p.failed(err)
 			p.pause()
 			continue
 		}

@@ -174,6 +174,44 @@ func (s *sequencer) refusePartsLocked(b *batch, old func(*part) bool) {
 	b.items, b.parts = items, kept
 }
 
+// refuse refuses all Ops of a connection, when their turn comes.
+func (s *sequencer) refuse(req *fsm.Request, why reply.Error) {
+	s.mu.Lock()
+	if s.closed {
+		why = reply.ErrNoLeader
+		answer(fsm.Part{Conn: req.Conn, Ops: req.Ops}, func(*fsm.Op) reply.Error { return why })
+	} else {
+		s.refuseInTurnLocked(req.Conn, req.Ops, why)
+	}
+	s.mu.Unlock()
+	s.kick()
+}
+
+// refused reports whether a batch holds nothing but refusals: it needs no place
+// in the log.
+func (b *batch) refused() bool {
+	if b.piece || len(b.items) > 0 {
+		return false
+	}
+	for i := range b.parts {
+		if b.parts[i].refused == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// refuseHeadLocked answers the refusals at the head of the queue.
+func (s *sequencer) refuseHeadLocked() {
+	b := s.queue[0]
+	s.queue = s.queue[1:]
+	s.queueBytes -= b.bytes
+	for i := range b.parts {
+		p := &b.parts[i]
+		answer(p.Part, func(*fsm.Op) reply.Error { return p.refused })
+	}
+}
+
 // refuseInTurnLocked queues a definite error behind what the connection has
 // queued before: replies come in the order of the commands.
 func (s *sequencer) refuseInTurnLocked(conn fsm.Conn, ops []fsm.Op, why reply.Error) {
@@ -186,9 +224,14 @@ func (s *sequencer) refuseInTurnLocked(conn fsm.Conn, ops []fsm.Op, why reply.Er
 func refusedOps(ops []fsm.Op, why reply.Error) []fsm.Op {
 	refused := make([]fsm.Op, len(ops))
 	for i := range refused {
-		refused[i] = fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) { out.Error(why) }}
+		refused[i] = refusal(why)
 	}
 	return refused
+}
+
+// refusal returns an Op that answers with why.
+func refusal(why reply.Error) fsm.Op {
+	return fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) { out.Error(why) }}
 }
 
 // doubt answers all of a batch that was sent and whose outcome is unknown.

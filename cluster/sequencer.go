@@ -297,6 +297,13 @@ func (s *sequencer) step(now time.Time) {
 		}
 	}
 	for !s.resend && len(s.inFlight) < inFlightMax && len(s.queue) > 0 {
+		if s.queue[0].refused() && len(s.inFlight) == 0 {
+			if s.answeringLocked() {
+				return // the next tick is soon enough for a refusal
+			}
+			s.refuseHeadLocked()
+			continue
+		}
 		s.dispatchLocked(now)
 	}
 }

@@ -367,6 +367,24 @@ func TestSequencer(t *testing.T) {
 		a.want(t, "INDOUBT", "INDOUBT", "CLUSTERDOWN")
 		b.want(t, "CLUSTERDOWN", "CLUSTERDOWN")
 	})
+	bubble(t, "a refusal comes in turn, and takes no place in the log", func(t *testing.T) {
+		r, a := newRig(t), newConn()
+		r.applyAll()
+		refuse := func() {
+			r.seq.refuse(&fsm.Request{Conn: a, Ops: make([]fsm.Op, 2)}, reply.ErrMisconf)
+			r.after(0)
+		}
+		refuse()
+		a.want(t, "MISCONF", "MISCONF")
+		r.submit(a, "a1")
+		refuse()
+		a.want(t, "MISCONF", "MISCONF")
+		r.applyAll()
+		a.want(t, "MISCONF", "MISCONF", "a1", "MISCONF", "MISCONF")
+		if r.last != 2 {
+			t.Errorf("%d batches were sent", r.last)
+		}
+	})
 	bubble(t, "a full queue refuses after a while", func(t *testing.T) {
 		r, a := newRig(t), newConn()
 		r.applyAll()

@@ -93,6 +93,9 @@ func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
 	if err := s.fallBack(o.Log); err != nil {
 		return err
 	}
+	if o.wrapLog != nil {
+		s.log = o.wrapLog(s.log)
+	}
 	return s.checkLog(o, logWasThere)
 }
 
