@@ -12,9 +12,13 @@ import (
 	"github.com/quorate/quorate/cluster/raftlog"
 )
 
-// trailingLogsDefault is LogKeepBytes in entries, for log stores that can't say
-// where so many bytes begin.
+// trailingLogsDefault is what raft keeps of the log, in entries, until the first
+// snapshot of this process sets it by bytes.
 const trailingLogsDefault = 10240
+
+// snapshotEntriesMax is by how many entries the log may grow behind a snapshot,
+// however small they are: a start reads them all.
+const snapshotEntriesMax = 1 << 20
 
 // snapshotter decides when a snapshot is taken.
 type snapshotter struct {
@@ -25,7 +29,7 @@ type snapshotter struct {
 	mu        sync.Mutex
 	points    []SavePoint // guarded by mu
 	last      time.Time   // guarded by mu; when the newest snapshot was completed, or the node started
-	lastIndex uint64      // guarded by mu; of the newest snapshot
+	tried     time.Time   // guarded by mu; when the last attempt ended
 	mutations uint64      // guarded by mu; the counter at the newest snapshot
 	failed    error       // guarded by mu; why the last attempt failed
 	took      time.Duration
@@ -73,18 +77,42 @@ func (s *snapshotter) due(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	const retryAfter = 5 * time.Second
-	if s.failed != nil && now.Sub(s.last) < retryAfter {
+	if s.failed != nil && now.Sub(s.tried) < retryAfter {
 		return false
 	}
-	if s.node.store.own != nil && s.node.store.own.BytesFrom(s.lastIndex+1) > s.node.opts.LogSnapshotBytes {
+	if s.logIsLong() {
 		return true
 	}
 	for _, p := range s.points {
-		if now.Sub(s.last) >= p.After && mutations-s.mutations >= p.Changes {
+		if now.Sub(s.last) >= p.After && s.changesLocked(mutations) >= p.Changes {
 			return true
 		}
 	}
 	return false
+}
+
+// logIsLong reports whether the log has grown by so much since the newest
+// snapshot that the next is due.
+func (s *snapshotter) logIsLong() bool {
+	n, newest := s.node, uint64(0)
+	metas, err := n.store.snaps.List()
+	if err != nil {
+		return false // OnCorrupt sees to it
+	}
+	if len(metas) > 0 {
+		newest = metas[0].Index
+	}
+	applied := n.applied.value.Load()
+	return applied > newest && (applied-newest > snapshotEntriesMax || n.store.size.BytesFrom(newest+1) > n.opts.LogSnapshotBytes)
+}
+
+// changesLocked returns the changes since the newest snapshot. A snapshot of
+// another node may have set the counter back.
+func (s *snapshotter) changesLocked(mutations uint64) uint64 {
+	if mutations < s.mutations {
+		return 0
+	}
+	return mutations - s.mutations
 }
 
 // take takes a snapshot, and frees the log behind it but for LogKeepBytes.
@@ -95,12 +123,11 @@ func (s *snapshotter) take() error {
 	defer s.taking.Store(false)
 	n := s.node
 	began, mutations := time.Now(), n.opts.Engine.Stats().Mutations
-	if n.store.own != nil {
-		reload := n.raft.ReloadableConfig()
-		reload.TrailingLogs = max(n.raft.LastIndex()-min(n.store.own.IndexWithin(n.opts.LogKeepBytes), n.raft.LastIndex()), 1)
-		if err := n.raft.ReloadConfig(reload); err != nil {
-			return err
-		}
+	last := n.raft.LastIndex()
+	reload := n.raft.ReloadableConfig()
+	reload.TrailingLogs = max(last-min(n.store.size.IndexWithin(n.opts.LogKeepBytes), last), 1)
+	if err := n.raft.ReloadConfig(reload); err != nil {
+		return err
 	}
 	future := n.raft.Snapshot()
 	err := future.Error()
@@ -109,12 +136,9 @@ func (s *snapshotter) take() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failed, s.last = err, time.Now()
+	s.failed, s.tried = err, time.Now()
 	if err == nil {
-		s.mutations, s.took = mutations, time.Since(began)
-		if metas, listErr := n.store.snaps.List(); listErr == nil && len(metas) > 0 {
-			s.lastIndex = metas[0].Index
-		}
+		s.mutations, s.took, s.last = mutations, time.Since(began), s.tried
 	}
 	return err
 }
@@ -143,7 +167,7 @@ func (n *Node) Persistence() Persistence {
 	defer s.mu.Unlock()
 	p := Persistence{
 		Saving: s.taking.Load(), LastSave: s.last, LastSaveTook: s.took, LastError: s.failed,
-		Changes: mutations - s.mutations,
+		Changes: s.changesLocked(mutations),
 	}
 	if n.store.own != nil {
 		stats := n.store.own.Stats()

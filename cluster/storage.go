@@ -30,6 +30,7 @@ type storage struct {
 	stable raft.StableStore
 	snaps  raft.SnapshotStore
 
+	size    sizer          // of log
 	own     *raftlog.Store // log, if it is our own
 	rdb     *rdbsnap.Store // snaps, if they are on disk
 	closers []io.Closer    // in the order of opening
@@ -104,8 +105,15 @@ func (s *storage) openMemory() error {
 		return fmt.Errorf("node id: %w", err)
 	}
 	store := raft.NewInmemStore()
-	s.log, s.stable, s.snaps = store, store, raft.NewInmemSnapshotStore()
+	s.count(store)
+	s.stable, s.snaps = store, raft.NewInmemSnapshotStore()
 	return nil
+}
+
+// count makes log the log, and counts its bytes.
+func (s *storage) count(log raft.LogStore) {
+	sized := &sizedLog{LogStore: log}
+	s.log, s.size = sized, sized
 }
 
 func (s *storage) openLog(o *Options, fatal func(error)) error {
@@ -115,7 +123,7 @@ func (s *storage) openLog(o *Options, fatal func(error)) error {
 			return fmt.Errorf("log: %w", err)
 		}
 		s.closers = append(s.closers, log)
-		s.log = log
+		s.count(log)
 		return nil
 	}
 	log, err := raftlog.Open(filepath.Join(o.Dir, dirLog), raftlog.Options{Policy: o.Sync, OnFatal: fatal})
@@ -123,7 +131,7 @@ func (s *storage) openLog(o *Options, fatal func(error)) error {
 		return fmt.Errorf("log: %w", err)
 	}
 	s.closers = append(s.closers, log)
-	s.log, s.own = log, log
+	s.log, s.own, s.size = log, log, log
 	found := log.Recovery()
 	stats := log.Stats()
 	o.Log.Info("log recovered", "first", stats.FirstIndex, "last", stats.LastIndex, "segments", found.Segments, "records", found.Records, "torn", found.Torn, "took", found.Took)
