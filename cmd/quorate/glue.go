@@ -239,7 +239,17 @@ func (c *sessionCluster) infoPersistence() []session.Field {
 		{Name: "rdb_last_bgsave_time_sec", Value: fmt.Sprint(int(p.LastSaveTook.Seconds()))},
 		{Name: "log_size_bytes", Value: fmt.Sprint(p.LogBytes)},
 		{Name: "log_last_fsync_usec", Value: fmt.Sprint(p.LastFsync.Microseconds())},
+		{Name: "acknowledged_write", Value: c.acknowledged()},
 	}
+}
+
+// acknowledged says what the OK of a write means with this node's settings.
+func (c *sessionCluster) acknowledged() string {
+	synced := c.conf.String("appendfsync") == "always" || c.conf.String("log-store") == "boltdb"
+	if c.conf.Bool("appendonly") && synced {
+		return "fsynced_on_a_majority"
+	}
+	return "in_the_memory_of_a_majority"
 }
 
 func flag01(yes bool) string {
