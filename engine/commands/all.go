@@ -15,6 +15,8 @@ func All() []call.Row {
 		stringRows,
 		bitmapRows,
 		genericRows,
+		dumpRows,
+		memoryRows,
 		listRows,
 		hashRows,
 		setRows,

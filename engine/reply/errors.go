@@ -36,6 +36,7 @@ const (
 	ErrStringTooLong   Error = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 	ErrMinMaxNotFloat  Error = "ERR min or max is not a float"
 	ErrMinMaxNotString Error = "ERR min or max not valid string range item"
+	ErrBusyKey         Error = "BUSYKEY Target key name already exists."
 	ErrDBIndex         Error = "ERR DB index is out of range"
 	ErrInvalidDBIndex  Error = "ERR invalid DB index"
 	ErrSameObject      Error = "ERR source and destination objects are the same"

@@ -1,0 +1,115 @@
+package commands
+
+import (
+	"errors"
+	"math"
+	"sync"
+
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/rdb"
+	"github.com/quorate/quorate/engine/reply"
+)
+
+var dumpRows = []call.Row{
+	{Spec: command.Spec{Name: "dump", Group: command.Generic, Arity: 2, Flags: command.ReadOnly, Keys: command.One(readKey), Tips: wallClockTip}, Do: dump},
+	{Spec: command.Spec{Name: "restore", Group: command.Generic, Arity: -4, Flags: command.Write | command.DenyOOM, Categories: command.CatDangerous, Keys: command.One(command.OW | command.Update)}, Do: restore},
+}
+
+var dumpers = sync.Pool{New: func() any { return new(rdb.Dumper) }}
+
+// dump implements DUMP key.
+func dump(c *call.Call) {
+	e, found := c.Get(c.Args[1])
+	if !found {
+		c.Out.Null()
+		return
+	}
+	d := dumpers.Get().(*rdb.Dumper)
+	c.Out.Bulk(d.Append(nil, &e.Value))
+	dumpers.Put(d)
+}
+
+// restoreOptions are the options of RESTORE. How long ago or how often a key was
+// used is checked and forgotten: reads leave no trace in the state.
+type restoreOptions struct {
+	replace  bool
+	absolute bool // the time to live is a time
+}
+
+// parse reads the options. It replies with an error itself.
+func (o *restoreOptions) parse(c *call.Call) bool {
+	idle, used := false, false
+	for i := 4; i < len(c.Args); i++ {
+		more := i+1 < len(c.Args)
+		switch {
+		case c.Is(i, "REPLACE"):
+			o.replace = true
+		case c.Is(i, "ABSTTL"):
+			o.absolute = true
+		case c.Is(i, "IDLETIME") && more && !used:
+			i++
+			idle = true
+			if _, ok := c.IntIn(i, 0, math.MaxInt64, "ERR Invalid IDLETIME value, must be >= 0"); !ok {
+				return false
+			}
+		case c.Is(i, "FREQ") && more && !idle:
+			i++
+			used = true
+			if _, ok := c.IntIn(i, 0, math.MaxUint8, "ERR Invalid FREQ value, must be >= 0 and <= 255"); !ok {
+				return false
+			}
+		default:
+			c.Fail(reply.ErrSyntax)
+			return false
+		}
+	}
+	return true
+}
+
+// restore implements RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency].
+func restore(c *call.Call) {
+	var o restoreOptions
+	if !o.parse(c) {
+		return
+	}
+	key := c.Args[1]
+	_, taken := c.Get(key)
+	if taken && !o.replace {
+		c.Fail(reply.ErrBusyKey)
+		return
+	}
+	ttl, ok := c.IntIn(2, 0, math.MaxInt64, "ERR Invalid TTL value, must be >= 0")
+	if !ok {
+		return
+	}
+	v, err := rdb.Undump(c.Args[3], rdb.Build{Seed: c.Keyspace.Seed(), Settings: *c.Settings, Derive: true})
+	switch {
+	case errors.Is(err, rdb.ErrPayload):
+		c.Fail("ERR DUMP payload version or checksum are wrong")
+		return
+	case err != nil:
+		c.Fail("ERR Bad data format")
+		return
+	}
+	expireAt := keyspace.NoExpiry
+	if ttl != 0 {
+		expireAt = ttl
+		if !o.absolute {
+			// redis-server's sum wraps around; such a key is gone at once.
+			expireAt += c.Now
+		}
+		if expireAt <= c.Now {
+			if taken {
+				deleteKey(c, key)
+			}
+			c.Out.OK()
+			return
+		}
+	}
+	c.DB.Put(key, v, expireAt)
+	c.Notify(call.EventNew, "new", key)
+	c.Notify(call.EventGeneric, "restore", key)
+	c.Out.OK()
+}
