@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
 )
@@ -19,6 +20,10 @@ func debugCommand(s *Session, r *request) {
 	case sub == "digest" && len(r.args) == 2:
 		digest, _ := s.srv.opts.Cluster.Digest()
 		r.out.Status(digest)
+	case sub == "object" && (len(r.args) == 3 || len(r.args) == 4 && strings.EqualFold(string(r.args[3]), "fast")):
+		debugObject(s, r)
+	case sub == "digest-value":
+		debugDigestValue(s, r)
 	case sub == "protocol" && len(r.args) == 3:
 		debugProtocol(r)
 	case sub == "error" && len(r.args) == 3:
@@ -46,6 +51,37 @@ func debugCommand(s *Session, r *request) {
 var debugAccepted = map[string]bool{
 	"set-active-expire": true, "jmap": true, "change-repl-id": true, "replybuffer": true,
 	"set-disable-deny-scripts": true, "stringmatch-len": true, "replicate": true, "pause-cron": true,
+	"quicklist-packed-threshold": true,
+}
+
+// debugObject: DEBUG OBJECT key [FAST].
+func debugObject(s *Session, r *request) {
+	if refused := s.barrier(); refused != "" {
+		r.fail(refused)
+		return
+	}
+	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), 0, func(v *engine.View) {
+		if text, ok := v.DebugObject(s.db, r.args[2]); ok {
+			r.out.Status(text)
+			return
+		}
+		r.fail(reply.ErrNoSuchKey)
+	})
+}
+
+// debugDigestValue: DEBUG DIGEST-VALUE [key ...].
+func debugDigestValue(s *Session, r *request) {
+	if refused := s.barrier(); refused != "" {
+		r.fail(refused)
+		return
+	}
+	keys := r.args[2:]
+	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), 0, func(v *engine.View) {
+		r.out.Array(len(keys))
+		for _, key := range keys {
+			r.out.Status(v.DigestValue(s.db, key))
+		}
+	})
 }
 
 // debugSleep: DEBUG SLEEP seconds stops this connection.

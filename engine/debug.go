@@ -1,0 +1,44 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/rdb"
+	"github.com/quorate/quorate/engine/types/list"
+)
+
+// dumpFrameBytes is what a DUMP payload has beside the value: its type, version
+// and checksum.
+const dumpFrameBytes = 1 + 2 + 8
+
+// DebugObject returns what DEBUG OBJECT tells of a key; false if there is none.
+// Values have no address here, and no key is ever idle. It serializes the value.
+func (v *View) DebugObject(db int, key []byte) (string, bool) {
+	entry, ok := v.engine.env.Keyspace.DB(db).Get(key, v.engine.clock)
+	if !ok {
+		return "", false
+	}
+	var d rdb.Dumper
+	text := fmt.Sprintf("Value at:0x000000000000 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:0",
+		entry.Enc, len(d.Append(nil, &entry.Value))-dumpFrameBytes)
+	if entry.Type == keyspace.List {
+		text += v.debugList(&entry)
+	}
+	return text, true
+}
+
+// debugList tells of a list's nodes, none of which is ever compressed.
+func (v *View) debugList(entry *keyspace.Entry) string {
+	l, nodes, bytes := list.FromPacked(entry.Packed, list.DefaultLimits), 1, len(entry.Packed)
+	if entry.Object != nil {
+		long := keyspace.Unbox[*list.Chunked](entry.Object)
+		l, nodes, bytes = list.FromObject(long), 0, 0
+		for data := range long.Nodes {
+			nodes++
+			bytes += len(data)
+		}
+	}
+	return fmt.Sprintf(" ql_nodes:%d ql_avg_node:%.2f ql_listpack_max:%d ql_compressed:0 ql_uncompressed_size:%d",
+		nodes, float64(l.Len())/float64(nodes), v.engine.settings.ListMaxListpackSize, bytes)
+}
