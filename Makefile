@@ -22,8 +22,8 @@ test:
 check: tools
 	@unformatted=$$($(GOFUMPT) -l .); test -z "$$unformatted" || { echo "not formatted:" $$unformatted; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./...
-	$(STATIC) -tags e2e ./...
+	$(GO) vet -tags e2e,compose ./...
+	$(STATIC) -tags e2e,compose ./...
 	$(MAKE) race fuzz
 
 race:
@@ -38,13 +38,14 @@ fuzz:
 oracle:
 	QUORATE_ORACLE=$$(command -v redis-server) $(GO) test ./engine/... -run 'Oracle|Transcript|Facts' -count=1
 
-# Real processes: the guide, killed leaders, restarts, snapshots.
+# Real processes: the guide, killed leaders, restarts, snapshots. Tells the
+# pause at each kill, and why something was left out.
 e2e: build
-	$(GO) test -tags e2e -count=1 -timeout 20m ./scripts/e2e
+	QUORATE_BIN=$(CURDIR)/bin/quorate $(GO) test -tags e2e -v -count=1 -timeout 20m ./scripts/e2e
 
 # The shipped compose file, where a Docker engine answers.
 compose: image
-	$(GO) test -tags compose -count=1 -timeout 10m ./scripts/e2e -run Compose
+	QUORATE_BIN=$(CURDIR)/bin/quorate $(GO) test -tags compose -v -count=1 -timeout 10m ./scripts/e2e -run Compose
 
 bench: build
 	$(GO) run ./scripts/bench -quorate bin/quorate

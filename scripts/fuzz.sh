@@ -6,6 +6,8 @@ go=${GO:-go}
 grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | while read -r dir; do
 	sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$dir"/*_test.go | sort -u | while read -r target; do
 		echo "fuzz $dir $target"
-		"$go" test "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-3s}" </dev/null | tail -n 1
+		# What a failure prints is wanted whole.
+		out=$("$go" test "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-3s}" </dev/null 2>&1) || { echo "$out"; exit 1; }
+		tail -n 1 <<<"$out"
 	done
 done

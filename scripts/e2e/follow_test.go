@@ -5,8 +5,10 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,13 +49,13 @@ func followOnce(ctx context.Context, seeds []string) ([]string, error) {
 			return nil, fmt.Errorf("get %s: %d, %w; want %d", key, got, err, i)
 		}
 	}
-	slots, err := client.ClusterSlots(ctx).Result()
+	shards, err := client.ClusterShards(ctx).Result()
 	if err != nil {
-		return nil, fmt.Errorf("cluster slots: %w", err)
+		return nil, fmt.Errorf("cluster shards: %w", err)
 	}
 	var told []string
-	for _, node := range slots[0].Nodes {
-		told = append(told, node.Addr)
+	for _, node := range shards[0].Nodes {
+		told = append(told, net.JoinHostPort(node.Endpoint, strconv.FormatInt(node.Port, 10)))
 	}
 	// Each of the addresses must lead somewhere, not the leader's alone.
 	for _, addr := range told {

@@ -93,6 +93,9 @@ func TestMemoryOnly(t *testing.T) {
 		t.Errorf("GET on the new member: %q", got)
 	}
 	c.checkDigests()
+	if info := must[string](t, "INFO")(leader.client().Info(ctx, "persistence").Result()); !strings.Contains(info, "acknowledged_write:in_the_memory_of_a_majority") {
+		t.Errorf("INFO persistence does not say what an OK means:\n%s", info)
+	}
 	for _, name := range []string{"log", "stable.db", "dump.rdb"} {
 		if _, err := os.Stat(filepath.Join(leader.dir, name)); err == nil {
 			t.Errorf("a memory-only node wrote %s", name)
