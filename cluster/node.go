@@ -216,7 +216,7 @@ func (n *Node) assemble() {
 	r := n.route
 	r.self, r.port, r.packer, r.log = n.id(), n.port, p, n.opts.Log
 	r.addr, r.opened = n.addrOf, n.sequencer.sendAgain
-	n.rounds = &rounds{ask: n.askIndex, reach: n.applied.wait}
+	n.rounds = &rounds{ctx: ctx, ask: n.askIndex, reach: n.applied.wait}
 	n.catchUp = newCatchUp(n.rounds, n.applied)
 	if n.store.own != nil {
 		n.disk.free, n.disk.low = n.store.own.FreeBytes, n.opts.DiskLowWater
@@ -261,6 +261,7 @@ func (n *Node) Close() error {
 // halt stops the node as it is.
 func (n *Node) halt() error {
 	n.stop()
+	n.rounds.close()
 	n.wg.Wait()
 	n.sequencer.close()
 	err := n.raft.Shutdown().Error()

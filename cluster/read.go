@@ -133,6 +133,8 @@ func (n *Node) leaseBarrier(ctx context.Context) error {
 	}
 	index := n.raft.CommitIndex()
 	if n.applied.value.Load() < index {
+		ctx, cancel := context.WithTimeout(ctx, readWait)
+		defer cancel()
 		if err := n.applied.wait(ctx, index); err != nil {
 			return err
 		}
@@ -198,12 +200,26 @@ func (n *Node) serveReadIndex(ctx context.Context, from peer.Info, _ []byte) ([]
 // rounds shares confirmations between reads. At most one question is on its
 // way; all reads that arrived before it was sent share its answer.
 type rounds struct {
+	ctx   context.Context // ends with the node
 	ask   func(ctx context.Context) (uint64, error)
 	reach func(ctx context.Context, index uint64) error
 
-	mu   sync.Mutex
-	next *round // guarded by mu; collects reads for the next question
-	busy bool   // guarded by mu; a question is on its way
+	mu     sync.Mutex
+	next   *round // guarded by mu; collects reads for the next question
+	busy   bool   // guarded by mu; a question is on its way
+	closed bool   // guarded by mu
+
+	asking sync.WaitGroup // the goroutine that asks
+}
+
+var errClosed = errors.New("cluster: the node is shutting down")
+
+// close waits until nobody asks any more. ctx has ended.
+func (r *rounds) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.asking.Wait()
 }
 
 type round struct {
@@ -214,13 +230,17 @@ type round struct {
 // join waits for the outcome of a question that is sent after the call.
 func (r *rounds) join(ctx context.Context) error {
 	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return errClosed
+	}
 	if r.next == nil {
 		r.next = &round{done: make(chan struct{})}
 	}
 	mine := r.next
 	if !r.busy {
 		r.busy = true
-		go r.run()
+		r.asking.Go(r.run)
 	}
 	r.mu.Unlock()
 	select {
@@ -250,7 +270,7 @@ func (r *rounds) run() {
 }
 
 func (r *rounds) once() error {
-	ctx, cancel := context.WithTimeout(context.Background(), readWait)
+	ctx, cancel := context.WithTimeout(r.ctx, readWait)
 	defer cancel()
 	index, err := r.ask(ctx)
 	if err != nil {

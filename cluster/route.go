@@ -28,6 +28,9 @@ type route struct {
 	mu     sync.Mutex
 	leader raft.ServerID // guarded by mu; "" while none is known
 	stream *peer.Stream  // guarded by mu; to leader, nil while there is none
+	// giveUp ends the dialling of leader, which may be dead, when another one
+	// is known; nil while nobody is dialled.
+	giveUp context.CancelFunc // guarded by mu
 
 	wake chan struct{}
 	stop context.CancelFunc
@@ -59,6 +62,9 @@ func (r *route) follow(leader raft.ServerID) {
 	if r.leader != leader {
 		r.leader = leader
 		r.cutLocked()
+		if r.giveUp != nil {
+			r.giveUp()
+		}
 	}
 	r.mu.Unlock()
 	select {
@@ -133,12 +139,21 @@ func (r *route) connect(ctx context.Context, leader raft.ServerID) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
+	r.mu.Lock()
+	if r.leader != leader {
+		r.mu.Unlock()
+		return
+	}
+	r.giveUp = cancel
+	r.mu.Unlock()
 	stream, err := r.port.OpenStream(ctx, addr, topicBatches, peer.StreamOptions{})
+	r.mu.Lock()
+	r.giveUp = nil
 	if err != nil {
+		r.mu.Unlock()
 		r.log.Debug("leader not reached", "leader", leader, "addr", addr, "error", err)
 		return
 	}
-	r.mu.Lock()
 	if r.leader != leader || stream.Peer().NodeID != string(leader) {
 		r.mu.Unlock()
 		stream.Close()
