@@ -13,7 +13,7 @@ import (
 )
 
 var clientRows = []row{
-	{Spec: command.Spec{Name: "client", Arity: -2, Group: command.Connection}, do: containerOnly},
+	containerRow("client", command.Connection),
 	clientRow("caching", 3, noScript, clientCaching),
 	clientRow("capa", -3, noScript, clientCapa),
 	clientRow("consistency", 3, noScript, clientConsistency),
@@ -37,10 +37,6 @@ var clientRows = []row{
 func clientRow(name string, arity int, flags command.Flags, do func(*Session, *request), tips ...string) row {
 	return row{Spec: command.Spec{Name: "client|" + name, Arity: arity, Flags: flags, Group: command.Connection, Tips: tips}, do: do}
 }
-
-// containerOnly stands for a command that is nothing without a subcommand:
-// its arity refuses calls without one, and Find those of unknown ones.
-func containerOnly(_ *Session, r *request) { r.fail(reply.ErrSyntax) }
 
 // show changes what other sessions see of this one.
 func (s *Session) show(change func(*shown)) {

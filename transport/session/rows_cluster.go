@@ -14,7 +14,7 @@ import (
 )
 
 var clusterRows = []row{
-	{Spec: command.Spec{Name: "cluster", Arity: -2, Group: command.Cluster}, do: containerOnly},
+	containerRow("cluster", command.Cluster),
 	clusterRow("countkeysinslot", 3, command.Stale, clusterCountKeys),
 	clusterRow("failover", -2, command.Admin|command.Stale|command.NoAsyncLoading, clusterFailover),
 	clusterRow("forget", 3, command.Admin|command.Stale|command.NoAsyncLoading, quorateForget),

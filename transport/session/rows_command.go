@@ -35,17 +35,8 @@ func (t *table) writeAll(out *reply.Writer) {
 	top := t.top()
 	out.Array(len(top))
 	for _, e := range top {
-		t.writeInfo(out, e)
+		t.WriteInfo(out, e.Name)
 	}
-}
-
-func (t *table) writeInfo(out *reply.Writer, e *entry) {
-	var subs []*command.Spec
-	for _, name := range t.Subcommands(e.Name) {
-		sub, _ := t.Lookup(name)
-		subs = append(subs, sub.Spec)
-	}
-	command.WriteInfo(out, e.Spec, subs)
 }
 
 func commandInfo(s *Session, r *request) {
@@ -57,7 +48,7 @@ func commandInfo(s *Session, r *request) {
 	r.out.Array(len(r.args) - 2)
 	for _, name := range r.args[2:] {
 		if e, ok := t.Lookup(string(name)); ok {
-			t.writeInfo(r.out, e)
+			t.WriteInfo(r.out, e.Name)
 		} else {
 			r.out.Null()
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 var configRows = []row{
-	{Spec: command.Spec{Name: "config", Arity: -2, Group: command.Server}, do: containerOnly},
+	containerRow("config", command.Server),
 	{Spec: command.Spec{Name: "config|get", Arity: -3, Flags: adminOnly, Group: command.Server}, do: configGet},
 	{Spec: command.Spec{Name: "config|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("config")},
 	{Spec: command.Spec{Name: "config|resetstat", Arity: 2, Flags: adminOnly, Group: command.Server}, do: configResetStat},

@@ -16,12 +16,12 @@ var (
 )
 
 var latencyRows = []row{
-	{Spec: command.Spec{Name: "slowlog", Arity: -2, Group: command.Server}, do: containerOnly},
+	containerRow("slowlog", command.Server),
 	{Spec: command.Spec{Name: "slowlog|get", Arity: -2, Flags: command.Admin | anytime, Group: command.Server, Tips: []string{"request_policy:all_nodes", "nondeterministic_output"}}, do: slowlogGet},
 	{Spec: command.Spec{Name: "slowlog|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("slowlog")},
 	{Spec: command.Spec{Name: "slowlog|len", Arity: 2, Flags: command.Admin | anytime, Group: command.Server, Tips: []string{"request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"}}, do: func(s *Session, r *request) { r.out.Int(int64(s.srv.slowlog.Len())) }},
 	{Spec: command.Spec{Name: "slowlog|reset", Arity: 2, Flags: command.Admin | anytime, Group: command.Server, Tips: resetNodes}, do: slowlogReset},
-	{Spec: command.Spec{Name: "latency", Arity: -2, Group: command.Server}, do: containerOnly},
+	containerRow("latency", command.Server),
 	{Spec: command.Spec{Name: "latency|doctor", Arity: 2, Flags: adminOnly, Group: command.Server, Tips: perNode}, do: latencyDoctor},
 	{Spec: command.Spec{Name: "latency|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("latency")},
 	{Spec: command.Spec{Name: "latency|histogram", Arity: -2, Flags: adminOnly, Group: command.Server, Tips: perNode}, do: latencyHistogram},

@@ -10,7 +10,7 @@ import (
 
 // quorateRows are the commands that Redis has no word for.
 var quorateRows = []row{
-	{Spec: command.Spec{Name: "quorate", Arity: -2, Group: command.Cluster}, do: containerOnly},
+	containerRow("quorate", command.Cluster),
 	quorateRow("status", 2, command.Stale|command.Loading, quorateStatus),
 	quorateRow("transfer", -2, command.Admin|command.Stale, quorateTransfer),
 	quorateRow("forget", 3, command.Admin|command.Stale, quorateForget),

@@ -27,6 +27,12 @@ type row struct {
 	data bool
 }
 
+// containerRow is a command that is nothing without a subcommand: its arity
+// refuses calls without one, and Find those of unknown ones.
+func containerRow(name string, group command.Group) row {
+	return row{Spec: command.NewContainer(name, group), do: func(_ *Session, r *request) { r.fail(reply.ErrSyntax) }}
+}
+
 // request is one execution of a session command.
 type request struct {
 	args [][]byte

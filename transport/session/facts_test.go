@@ -1,0 +1,18 @@
+package session
+
+import (
+	"testing"
+
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/command/commandtest"
+)
+
+// All that a client may call, the engine's commands and the session's joined,
+// is documented, and described as redis-server describes it.
+func TestCommandsAreAsRedisDescribesThem(t *testing.T) {
+	table := newTable(engine.New(engine.Options{}).Table())
+	commandtest.Check(t, table.Table,
+		"client|capa", "client|no-touch", "client|setinfo", // of later versions of Redis
+		"client|consistency", "quorate", "quorate|forget", "quorate|help", "quorate|status", "quorate|transfer",
+	)
+}
