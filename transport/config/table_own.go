@@ -22,7 +22,7 @@ var ownTable = []Spec{
 	text("cluster-tls-cert-file", "", Immutable|Hidden),
 	text("cluster-tls-key-file", "", Immutable|Hidden),
 	// A node that has less free disk than this refuses writes and does not lead.
-	memory("disk-low-water", 0, longMax, "67108864", Hidden),
+	memory("disk-low-water", 0, longMax, "67108864", Immutable|Hidden),
 	// Equal on all nodes: reads under a lease depend on it.
 	{Name: "heartbeat-timeout", Kind: Millis, Min: 50, Max: 60_000, Default: "300", Flags: Immutable | Hidden},
 	// The node-to-node addresses of other nodes, separated by commas.
@@ -30,13 +30,13 @@ var ownTable = []Spec{
 	checked("listen", "", Immutable|Hidden|Many|Repeats, canonicalListen),
 	enum("log-store", "own", Immutable|Hidden, "own", "boltdb"),
 	// The bytes of log that are kept behind a snapshot for nodes that lag.
-	memory("log-keep-bytes", 1<<20, longMax, "268435456", Hidden),
+	memory("log-keep-bytes", 1<<20, longMax, "268435456", Immutable|Hidden),
 	// The bytes of log after which a snapshot is taken.
-	memory("log-snapshot-bytes", 1<<20, longMax, "268435456", Hidden),
+	memory("log-snapshot-bytes", 1<<20, longMax, "268435456", Immutable|Hidden),
 	memory("lua-bytes-max", 1<<20, longMax, "268435456", Cluster|Hidden),
 	integer("lua-instructions-max", 1000, longMax, "20000000", Cluster|Hidden),
 	// How long a command waits for a leader before it is refused.
-	{Name: "no-leader-wait", Kind: Millis, Min: 0, Max: 60_000, Default: "1500", Flags: Hidden},
+	{Name: "no-leader-wait", Kind: Millis, Min: 0, Max: 60_000, Default: "1500", Flags: Immutable | Hidden},
 	enum("read-consistency", "linearizable", Hidden, "linearizable", "bounded", "stale"),
 	boolean("read-lease", "yes", Immutable|Hidden),
 	// How old a read of "bounded" consistency may be.
@@ -44,7 +44,7 @@ var ownTable = []Spec{
 	// What the default listener answers to keyed commands on a follower.
 	enum("redirect", "auto", Immutable|Hidden, "auto", "always", "never"),
 	// How long a write may stay unanswered before it is in doubt.
-	{Name: "write-timeout", Kind: Millis, Min: 100, Max: 600_000, Default: "10000", Flags: Hidden},
+	{Name: "write-timeout", Kind: Millis, Min: 100, Max: 600_000, Default: "10000", Flags: Immutable | Hidden},
 }
 
 // refused directives are known, but to ignore them would not be safe.
