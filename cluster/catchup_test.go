@@ -12,6 +12,7 @@ func TestCatchUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		applied, asked := newAppliedIndex(), 0
 		r := &rounds{
+			ctx:   t.Context(),
 			ask:   func(context.Context) (uint64, error) { asked++; return 9, nil },
 			reach: func(_ context.Context, index uint64) error { applied.advance(index); return nil },
 		}

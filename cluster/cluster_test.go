@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,15 +86,25 @@ func read(t *testing.T, n *Node, command string) string {
 	return string(out.Bytes())
 }
 
-// freeAddr returns a loopback address that nobody listens on.
+// nextPort is where freeAddr looks next. It stays below the ports from which the
+// system takes those of outgoing connections: a node must get its own back.
+var nextPort atomic.Uint32
+
+// freeAddr returns a loopback address that nobody listens on, and that no other
+// call returns.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, ports = 12000, 20000
+	nextPort.CompareAndSwap(0, uint32(os.Getpid()*61))
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", first+nextPort.Add(1)%ports)
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 func newEngine() *engine.Engine { return engine.New(engine.Options{}) }

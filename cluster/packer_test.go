@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,9 +46,12 @@ func (p *proposal) parts(t *testing.T) (all []string) {
 	}
 }
 
+// press is a packer with what it gave away.
 type press struct {
 	*packer
-	proposals []*proposal
+
+	watching  sync.Mutex
+	proposals []*proposal // guarded by watching, as are the others
 	kicks     []string
 	failures  int
 }
@@ -54,13 +59,23 @@ type press struct {
 func newPress(t *testing.T) *press {
 	p := &press{packer: newPacker()}
 	p.apply = func(data []byte) raft.ApplyFuture {
+		p.watching.Lock()
+		defer p.watching.Unlock()
 		next := &proposal{data: data, index: uint64(len(p.proposals) + 1), done: make(chan error)}
 		p.proposals = append(p.proposals, next)
 		return next
 	}
 	p.applied = func() int64 { return 0 }
-	p.kick = func(id raft.ServerID, index uint64) { p.kicks = append(p.kicks, fmt.Sprint(id, index)) }
-	p.failed = func(error) { p.failures++ }
+	p.kick = func(id raft.ServerID, index uint64) {
+		p.watching.Lock()
+		defer p.watching.Unlock()
+		p.kicks = append(p.kicks, fmt.Sprint(id, index))
+	}
+	p.failed = func(error) {
+		p.watching.Lock()
+		defer p.watching.Unlock()
+		p.failures++
+	}
 	p.now, p.log = time.Now, slog.New(slog.DiscardHandler)
 	go p.run()
 	t.Cleanup(p.close)
@@ -77,11 +92,25 @@ func (p *press) give(t *testing.T, from raft.ServerID, payload string) {
 
 func (p *press) answer(t *testing.T, i int, err error) {
 	t.Helper()
-	if i >= len(p.proposals) {
-		t.Fatalf("%d entries were made", len(p.proposals))
+	if made := p.made(); i < len(made) {
+		made[i].done <- err
+		synctest.Wait()
+		return
 	}
-	p.proposals[i].done <- err
-	synctest.Wait()
+	t.Fatalf("entry %d was not made", i)
+}
+
+func (p *press) made() []*proposal {
+	p.watching.Lock()
+	defer p.watching.Unlock()
+	return slices.Clone(p.proposals)
+}
+
+// told returns the kicks and the failures.
+func (p *press) told() ([]string, int) {
+	p.watching.Lock()
+	defer p.watching.Unlock()
+	return slices.Clone(p.kicks), p.failures
 }
 
 func TestPacker(t *testing.T) {
@@ -98,12 +127,12 @@ func TestPacker(t *testing.T) {
 		p.give(t, "b", "5")
 		p.answer(t, 0, nil)
 		p.answer(t, 1, nil)
-		if got := p.proposals[1].parts(t); !reflect.DeepEqual(got, []string{"2", "3", "4", "5"}) {
+		if got := p.made()[1].parts(t); !reflect.DeepEqual(got, []string{"2", "3", "4", "5"}) {
 			t.Errorf("second entry %q", got)
 		}
 		// Each node once an entry, this one never.
-		if want := []string{"a1", "b2", "a2"}; !reflect.DeepEqual(p.kicks, want) {
-			t.Errorf("kicks %q, want %q", p.kicks, want)
+		if kicks, _ := p.told(); !reflect.DeepEqual(kicks, []string{"a1", "b2", "a2"}) {
+			t.Errorf("kicks %q", kicks)
 		}
 	})
 	bubble(t, "an entry is bounded", func(t *testing.T) {
@@ -116,7 +145,7 @@ func TestPacker(t *testing.T) {
 		}
 		for i := range 4 {
 			p.answer(t, i, nil)
-			if n := len(p.proposals[i].data); n > entryBytesMax+100 {
+			if n := len(p.made()[i].data); n > entryBytesMax+100 {
 				t.Errorf("entry %d has %d bytes", i, n)
 			}
 		}
@@ -127,8 +156,8 @@ func TestPacker(t *testing.T) {
 		p.give(t, "a", "1")
 		p.give(t, "a", "2")
 		p.answer(t, 0, raft.ErrLeadershipTransferInProgress)
-		if p.failures != 1 || len(p.proposals) != 1 || len(p.kicks) != 0 {
-			t.Fatalf("%d failures told, %d entries, kicks %q", p.failures, len(p.proposals), p.kicks)
+		if kicks, failures := p.told(); failures != 1 || len(p.made()) != 1 || len(kicks) != 0 {
+			t.Fatalf("%d failures told, %d entries, kicks %q", failures, len(p.made()), kicks)
 		}
 		time.Sleep(failurePause)
 		synctest.Wait()
@@ -147,7 +176,7 @@ func TestPacker(t *testing.T) {
 		p.give(t, "a", "3")
 		p.answer(t, 0, nil)
 		p.answer(t, 1, nil)
-		if got := p.proposals[1].parts(t); !reflect.DeepEqual(got, []string{"3"}) {
+		if got := p.made()[1].parts(t); !reflect.DeepEqual(got, []string{"3"}) {
 			t.Errorf("second entry %q", got)
 		}
 	})
@@ -158,20 +187,15 @@ func TestPacker(t *testing.T) {
 		for range 6 {
 			p.give(t, "", large) // its own sequencer has few
 		}
-		var err error
-		returned := false
-		go func() {
-			err = p.add(entry.PartBatch, "b", []byte("x"))
-			returned = true
-		}()
+		returned := make(chan error, 1)
+		go func() { returned <- p.add(entry.PartBatch, "b", []byte("x")) }()
 		synctest.Wait()
-		if returned {
+		if len(returned) != 0 {
 			t.Fatal("it did not wait")
 		}
 		p.lead(false)
-		synctest.Wait()
-		if !returned || !errors.Is(err, errNotLeading) {
-			t.Errorf("returned %v, %v", returned, err)
+		if err := <-returned; !errors.Is(err, errNotLeading) {
+			t.Error(err)
 		}
 		p.answer(t, 0, nil)
 	})

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,19 +20,50 @@ import (
 // leadership is a scripted way to a leader and the log behind it: what was sent
 // and not lost lies in sent until the test applies it.
 type leadership struct {
-	known  bool
-	broken bool // send fails
-	sent   [][]byte
+	known  atomic.Bool
+	broken atomic.Bool // send fails
+
+	mu   sync.Mutex
+	sent [][]byte // guarded by mu
 }
 
-func (l *leadership) open() bool { return l.known }
+func (l *leadership) open() bool { return l.known.Load() }
 
 func (l *leadership) send(batch []byte) error {
-	if l.broken {
+	if l.broken.Load() {
 		return errNoRoute
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.sent = append(l.sent, batch)
 	return nil
+}
+
+// take takes what was sent off the way.
+func (l *leadership) take() [][]byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.sent
+	l.sent = nil
+	return all
+}
+
+// first takes the oldest batch off the way; nil if there is none.
+func (l *leadership) first() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.sent) == 0 {
+		return nil
+	}
+	batch := l.sent[0]
+	l.sent = l.sent[1:]
+	return batch
+}
+
+func (l *leadership) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.sent)
 }
 
 // rig is a sequencer with its way and its FSM, in a bubble of virtual time.
@@ -52,7 +85,8 @@ const (
 )
 
 func newRig(t *testing.T) *rig {
-	r := &rig{t: t, way: &leadership{known: true}}
+	r := &rig{t: t, way: new(leadership)}
+	r.way.known.Store(true)
 	r.seq = newSequencer(entry.NodeID{1}, 1, r.way, testTimeout, testLeaderWait, time.Now)
 	r.seq.pause = time.Sleep
 	r.seq.persist = func(n uint64) error { r.persisted = n; return nil }
@@ -70,14 +104,24 @@ func (r *rig) after(d time.Duration) {
 }
 
 // conn is a client's connection: it collects the replies.
-type conn struct{ out *reply.Writer }
+type conn struct {
+	mu  sync.Mutex
+	out *reply.Writer // guarded by mu
+}
 
-func newConn() *conn                        { return &conn{reply.NewWriter(reply.RESP2, nil)} }
-func (c *conn) BeginReplies() *reply.Writer { return c.out }
-func (c *conn) EndReplies(int)              {}
+func newConn() *conn { return &conn{out: reply.NewWriter(reply.RESP2, nil)} }
+
+func (c *conn) BeginReplies() *reply.Writer {
+	c.mu.Lock()
+	return c.out
+}
+
+func (c *conn) EndReplies(int) { c.mu.Unlock() }
 
 // replies returns the first word of each reply, without its type.
 func (c *conn) replies() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var all []string
 	for _, line := range strings.Split(strings.TrimSuffix(string(c.out.Bytes()), "\r\n"), "\r\n") {
 		if line != "" {
@@ -185,9 +229,11 @@ func clip(s string) string { return s[:min(len(s), 20)] }
 // applyAll applies what was sent, and what is sent for it.
 func (r *rig) applyAll() {
 	r.t.Helper()
-	for synctest.Wait(); len(r.way.sent) > 0; synctest.Wait() {
-		wire := r.way.sent[0]
-		r.way.sent = r.way.sent[1:]
+	for synctest.Wait(); ; synctest.Wait() {
+		wire := r.way.first()
+		if wire == nil {
+			return
+		}
 		r.apply(wire)
 	}
 }
@@ -210,7 +256,7 @@ func TestSequencer(t *testing.T) {
 		r, a := newRig(t), newConn()
 		r.applyAll()
 		r.submit(a, "a1")
-		r.way.sent = nil
+		r.way.take()
 		r.after(resendAfter + 100*time.Millisecond)
 		r.applyAll()
 		a.want(t, "a1")
@@ -221,8 +267,8 @@ func TestSequencer(t *testing.T) {
 		r.submit(a, "a1")
 		r.seq.sendAgain()
 		r.after(0)
-		if len(r.way.sent) != 2 {
-			t.Fatalf("sent %d times", len(r.way.sent))
+		if n := r.way.count(); n != 2 {
+			t.Fatalf("sent %d times", n)
 		}
 		r.applyAll()
 		a.want(t, "a1")
@@ -233,13 +279,13 @@ func TestSequencer(t *testing.T) {
 	bubble(t, "refuses what waited too long for a leader, and what was never sent", func(t *testing.T) {
 		r, a := newRig(t), newConn()
 		r.applyAll()
-		r.way.known = false
+		r.way.known.Store(false)
 		r.submit(a, "a1")
 		r.after(testLeaderWait - 100*time.Millisecond)
 		a.want(t)
 		r.after(300 * time.Millisecond)
 		a.want(t, "CLUSTERDOWN")
-		r.way.known = true
+		r.way.known.Store(true)
 		r.submit(a, "a2")
 		r.applyAll()
 		a.want(t, "CLUSTERDOWN", "a2")
@@ -251,16 +297,14 @@ func TestSequencer(t *testing.T) {
 		r, a := newRig(t), newConn()
 		r.applyAll()
 		r.submit(a, "a1")
-		late := r.way.sent
-		r.way.sent = nil
+		late := r.way.take()
 		r.after(testTimeout + time.Second)
 		a.want(t, "INDOUBT")
 		if !r.seq.inDoubt() || r.persisted != 2 {
 			t.Errorf("in doubt %v, incarnation %d is kept", r.seq.inDoubt(), r.persisted)
 		}
 		r.submit(a, "a2")
-		sent := r.way.sent
-		r.way.sent = nil
+		sent := r.way.take()
 		for _, wire := range append(late, sent...) { // the old one comes first
 			r.apply(wire)
 		}
@@ -284,7 +328,7 @@ func TestSequencer(t *testing.T) {
 		r.submit(a, "a1")
 		r.submit(a, "a2")
 		r.submit(b, "b1")
-		r.way.known = false
+		r.way.known.Store(false)
 		r.after(testLeaderWait + 200*time.Millisecond)
 		a.want(t)
 		b.want(t, "CLUSTERDOWN")
@@ -296,8 +340,8 @@ func TestSequencer(t *testing.T) {
 		r.applyAll()
 		r.submit(a, "a1")
 		r.submit(a, "a2")
-		b, _ := entry.DecodeBatch(r.way.sent[0])
-		r.way.known = false
+		b, _ := entry.DecodeBatch(r.way.first())
+		r.way.known.Store(false)
 		pending := r.seq.Take(b.Incarnation, b.Seq) // a slow command is being executed
 		r.after(testLeaderWait + time.Second)
 		a.want(t)
@@ -310,7 +354,6 @@ func TestSequencer(t *testing.T) {
 		r.submit(a, "a1") // the registration is in flight
 		r.after(testTimeout + time.Second)
 		a.want(t, "CLUSTERDOWN")
-		r.way.sent = r.way.sent[:1]
 		r.submit(a, "a2")
 		r.applyAll()
 		a.want(t, "CLUSTERDOWN", "a2")
@@ -430,11 +473,11 @@ func TestSequencerLargeCommands(t *testing.T) {
 	bubble(t, "are refused as a whole without a leader", func(t *testing.T) {
 		r, a := newRig(t), newConn()
 		r.applyAll()
-		r.way.known = false
+		r.way.known.Store(false)
 		r.submit(a, large("a1"))
 		r.after(testLeaderWait + 200*time.Millisecond)
 		a.want(t, "CLUSTERDOWN")
-		r.way.known = true
+		r.way.known.Store(true)
 		r.submit(a, "a2")
 		r.applyAll()
 		a.want(t, "CLUSTERDOWN", "a2")
@@ -444,13 +487,13 @@ func TestSequencerLargeCommands(t *testing.T) {
 		r.applyAll()
 		r.submit(a, large("a1"))
 		r.submit(b, "b1")
-		r.way.known = false
-		r.apply(r.way.sent[0]) // one piece of four
-		r.way.sent = nil
+		r.way.known.Store(false)
+		r.apply(r.way.first()) // one piece of four
+		r.way.take()
 		r.after(testTimeout + time.Second)
 		a.want(t, "CLUSTERDOWN")
 		b.want(t, "CLUSTERDOWN")
-		r.way.known = true
+		r.way.known.Store(true)
 		r.submit(a, large("a2"))
 		r.applyAll()
 		a.want(t, "CLUSTERDOWN", dots("a2"))
@@ -462,10 +505,10 @@ func TestSequencerLargeCommands(t *testing.T) {
 		r, a, b := newRig(t), newConn(), newConn()
 		r.applyAll()
 		r.submit(a, "a1")
-		r.way.sent = nil
+		r.way.take()
 		r.after(testTimeout - time.Second)
 		r.submit(b, large("b1"))
-		r.way.sent = nil
+		r.way.take()
 		r.after(2 * time.Second)
 		a.want(t, "INDOUBT")
 		r.applyAll()
@@ -478,7 +521,7 @@ func TestSequencerLargeCommands(t *testing.T) {
 // answered is applied once, one refused never, one in doubt at most once; and a
 // connection's replies and effects are in the order of its commands.
 func TestSequencerKeepsItsPromises(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		bubble(t, fmt.Sprint(seed), func(t *testing.T) { walk(t, rand.New(rand.NewPCG(seed, 7))) })
 	}
 }
@@ -502,9 +545,7 @@ func walk(t *testing.T, random *rand.Rand) {
 			sent[i] = append(sent[i], clip(name))
 			r.submit(conns[i], name)
 		case 4, 5, 6:
-			if len(r.way.sent) > 0 {
-				wire := r.way.sent[0]
-				r.way.sent = r.way.sent[1:]
+			if wire := r.way.first(); wire != nil {
 				old = append(old, wire)
 				if random.IntN(4) != 0 { // else it is lost
 					r.apply(wire)
@@ -515,8 +556,8 @@ func walk(t *testing.T, random *rand.Rand) {
 				r.apply(old[random.IntN(len(old))])
 			}
 		case 8:
-			r.way.known = random.IntN(3) != 0
-			r.way.broken = random.IntN(4) == 0
+			r.way.known.Store(random.IntN(3) != 0)
+			r.way.broken.Store(random.IntN(4) == 0)
 			r.seq.sendAgain()
 		case 9:
 			r.after(time.Duration(random.IntN(3000)) * time.Millisecond)
@@ -527,10 +568,9 @@ func walk(t *testing.T, random *rand.Rand) {
 		case 11:
 			// What is on its way is committed and comes by a snapshot.
 			if random.IntN(10) == 0 {
-				for _, wire := range r.way.sent {
+				for _, wire := range r.way.take() {
 					r.commit(wire)
 				}
-				r.way.sent = nil
 				r.seq.Restored(r.incarnation, r.last)
 			}
 		}
@@ -539,7 +579,8 @@ func walk(t *testing.T, random *rand.Rand) {
 	for range 300 {
 		step()
 	}
-	r.way.known, r.way.broken = true, false
+	r.way.known.Store(true)
+	r.way.broken.Store(false)
 	for range 5 {
 		r.after(2 * time.Second)
 		r.applyAll()
