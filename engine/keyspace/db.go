@@ -191,26 +191,35 @@ func (d *DB) Scan(cursor uint64, count int, visit func(Entry)) uint64 {
 	return next
 }
 
-// randomLooks is how many due keys Random passes over before it gives up.
-const randomLooks = 1024
+// randomLooks is how many due keys Random passes over before it gives up, and randomChoice how many others it
+// chooses from: the first one after a point alone would be a key as often as the gap before it in hash order is wide,
+// one of two keys perhaps one time in a hundred.
+const (
+	randomLooks  = 1024
+	randomChoice = 32
+)
 
-// Random returns the first key at or after point in hash order, around the end, that is not due at now. It gives
-// up after a fixed number of due keys.
+// Random returns one of the first keys at or after point in hash order, around the end, that are not due at now; which
+// of them, the low bits of point say. It gives up after a fixed number of due keys.
 func (d *DB) Random(point uint64, now int64) (e Entry, found bool) {
-	looks := 0
-	visit := func(_ uint64, rec record) bool {
-		e = d.store.entry(rec)
-		found = !e.Expired(now)
-		looks++
-		return !found && looks < randomLooks
+	var choice [randomChoice]record
+	n, looks := 0, 0
+	take := func(rec record) bool {
+		if at := rec.expireAt(); at == NoExpiry || at > now {
+			choice[n] = rec
+			n++
+		} else {
+			looks++
+		}
+		return n < randomChoice && looks < randomLooks
 	}
-	if d.store.ascend(point, visit) {
-		d.store.ascend(0, visit)
+	if d.store.ascend(point, func(_ uint64, rec record) bool { return take(rec) }) {
+		d.store.ascend(0, func(h uint64, rec record) bool { return h < point && take(rec) })
 	}
-	if !found {
+	if n == 0 {
 		return Entry{}, false
 	}
-	return e, true
+	return d.store.entry(choice[uint32(point)%uint32(n)]), true
 }
 
 // dueVersion marks the version of a key that is due but not deleted yet: it differs from the versions before and

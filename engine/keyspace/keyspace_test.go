@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/quorate/quorate/engine/types/seed"
 )
 
 func load(k *Keyspace, from, to int) {
@@ -399,5 +401,32 @@ func TestStateThatDoesNotFit(t *testing.T) {
 	st.Buckets = st.Buckets[1:]
 	if k.SetState(st) == nil {
 		t.Error("a missing bucket fits")
+	}
+}
+
+// Few keys are taken about equally often, wherever the seed puts them.
+func TestRandomOfFewKeysIsFair(t *testing.T) {
+	for s := range uint64(50) {
+		k := New(Options{Seed: seed.Seed{K0: s, K1: 1}})
+		db := k.DB(0)
+		for _, key := range []string{"foo", "bar", "due"} {
+			expireAt := NoExpiry
+			if key == "due" {
+				expireAt = 1
+			}
+			db.Put([]byte(key), Value{Type: String, Packed: []byte("v")}, expireAt)
+		}
+		r := rand.New(rand.NewPCG(s, 2))
+		seen := map[string]int{}
+		for range 200 {
+			e, ok := db.Random(r.Uint64(), 2)
+			if !ok {
+				t.Fatal("nothing found")
+			}
+			seen[string(e.Key)]++
+		}
+		if seen["foo"] < 60 || seen["bar"] < 60 || len(seen) != 2 {
+			t.Errorf("seed %d: %v", s, seen)
+		}
 	}
 }
