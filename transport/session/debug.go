@@ -145,6 +145,15 @@ func debugProtocol(r *request) {
 		out.BulkString("server-cpu-usage")
 		out.Int(42)
 		out.BulkString("Some real reply following the push reply")
+	case "attrib":
+		if out.Proto() != reply.RESP2 {
+			out.Raw([]byte("|1\r\n"))
+			out.BulkString("key-popularity")
+			out.Array(2)
+			out.BulkString("key:123")
+			out.Int(90)
+		}
+		out.BulkString("Some real reply following the attribute")
 	case "bignum":
 		out.BigNumber("1234567999999999999999999999999999999")
 	case "true":

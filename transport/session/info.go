@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/pubsub"
 )
 
@@ -171,7 +172,7 @@ func infoClients(s *Server, _ *Session) []Field {
 		field("maxclients", s.opts.Config.Int("maxclients")),
 		{"client_recent_max_input_buffer", "0"},
 		{"client_recent_max_output_buffer", "0"},
-		field("blocked_clients", s.blocked.Load()),
+		field("blocked_clients", s.blocked.Load()+s.pause.waiting.Load()),
 		{"tracking_clients", "0"},
 		{"clients_in_timeout_table", "0"},
 		field("pubsub_clients", subscribers),
@@ -456,9 +457,12 @@ func infoLatencies(s *Server, _ *Session) []Field {
 	return out
 }
 
+// infoCluster shows as enabled what a client may rely on: redirections are
+// sent to whoever asks for the slots, and cluster clients look here before they
+// do. Whether it should be one is for redis_mode and HELLO to say.
 func infoCluster(s *Server, by *Session) []Field {
 	enabled := 0
-	if by != nil && by.mode() == "cluster" {
+	if by != nil && by.peer.Redirect != config.RedirectNever {
 		enabled = 1
 	}
 	return joined([]Field{field("cluster_enabled", enabled)}, s.opts.Cluster.Info("cluster"))

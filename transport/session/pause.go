@@ -13,7 +13,8 @@ import (
 
 // pause is what CLIENT PAUSE asked for on this node.
 type pause struct {
-	on atomic.Bool // changed with mu held; looked at for every command
+	on      atomic.Bool  // changed with mu held; looked at for every command
+	waiting atomic.Int64 // sessions that the pause holds up
 
 	mu    sync.Mutex
 	until time.Time     // guarded by mu
@@ -62,6 +63,7 @@ func (p *pause) wait(ctx context.Context, e *entry) {
 		if !concerned {
 			return
 		}
+		p.waiting.Add(1)
 		timer := time.NewTimer(left)
 		select {
 		case <-over:
@@ -69,6 +71,7 @@ func (p *pause) wait(ctx context.Context, e *entry) {
 		case <-ctx.Done():
 		}
 		timer.Stop()
+		p.waiting.Add(-1)
 		if ctx.Err() != nil {
 			return
 		}

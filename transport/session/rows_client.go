@@ -168,11 +168,22 @@ func clientTrackingInfo(_ *Session, r *request) {
 }
 
 func clientInfo(s *Session, r *request) {
-	r.out.Verbatim("txt", s.line(s.srv.now())+"\n")
+	r.out.Verbatim("txt", s.line(s.srv.now(), wireBytes(r.args))+"\n")
 }
 
-// line describes the session as CLIENT LIST does.
-func (s *Session) line(now time.Time) string {
+// wireBytes returns how long a command is as it came.
+func wireBytes(args [][]byte) int {
+	digits := func(n int) int { return len(strconv.Itoa(n)) }
+	n := len("*\r\n") + digits(len(args))
+	for _, arg := range args {
+		n += len("$\r\n\r\n") + digits(len(arg)) + len(arg)
+	}
+	return n
+}
+
+// line describes the session as CLIENT LIST does. The session that asks has
+// its command, of so many bytes, in its buffer; others have been emptied.
+func (s *Session) line(now time.Time, command int) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.shown
@@ -182,11 +193,11 @@ func (s *Session) line(now time.Time) string {
 	}
 	pending := s.out.Pending()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d "+
-		"qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=%d tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
+		"qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=%d tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
 		s.id, s.peer.Addr, s.peer.Local, s.peer.FD, v.name, int64(now.Sub(s.born).Seconds()),
 		max(0, (now.UnixNano()-s.lastActive.Load())/int64(time.Second)), s.flagsLocked(),
 		v.db, len(s.subs.names[0]), len(s.subs.names[1]), len(s.subs.names[2]), v.multi,
-		pending, pending, pending+sessionBytes, cmd, v.user, v.proto, v.libName, v.libVersion)
+		command, pending, pending, pending+sessionBytes, cmd, v.user, v.proto, v.libName, v.libVersion)
 }
 
 // sessionBytes is about what a connection takes without its buffers.
@@ -264,7 +275,11 @@ func clientList(s *Session, r *request) {
 	now := s.srv.now()
 	for _, c := range s.srv.all() {
 		if keep(c) {
-			list.WriteString(c.line(now))
+			command := 0
+			if c == s {
+				command = wireBytes(r.args)
+			}
+			list.WriteString(c.line(now, command))
 			list.WriteByte('\n')
 		}
 	}

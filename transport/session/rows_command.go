@@ -116,13 +116,12 @@ func commandGetKeys(withFlags bool) func(*Session, *request) {
 // PATTERN glob)].
 func commandList(s *Session, r *request) {
 	keep := func(*entry) bool { return true }
-	entries := s.srv.table.top()
+	entries := s.srv.table.all
 	if len(r.args) > 2 {
 		if len(r.args) != 5 || !strings.EqualFold(string(r.args[2]), "filterby") {
 			r.fail(reply.ErrSyntax)
 			return
 		}
-		entries = s.srv.table.all
 		value := string(r.args[4])
 		switch strings.ToLower(string(r.args[3])) {
 		case "module":

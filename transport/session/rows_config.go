@@ -18,18 +18,6 @@ var configRows = []row{
 	{Spec: command.Spec{Name: "config|set", Arity: -4, Flags: adminOnly, Group: command.Server, Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"}}, do: configSet},
 }
 
-// AdoptSettings takes cluster-wide settings from the engine: those in force
-// after a start, a snapshot, or a CONFIG SET on any node.
-func (s *Server) AdoptSettings() {
-	var pairs []config.Pair
-	for name, value := range s.opts.Engine.AllSettings() {
-		if _, known := config.Lookup(name); known {
-			pairs = append(pairs, config.Pair{Name: name, Value: value})
-		}
-	}
-	s.opts.Config.Adopt(pairs)
-}
-
 // configGet: CONFIG GET pattern ... Cluster-wide settings come from the
 // engine, where they are in force.
 func configGet(s *Session, r *request) {

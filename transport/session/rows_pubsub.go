@@ -100,13 +100,17 @@ func subscribe(kind pubsub.Kind, verb string) func(*Session, *request) {
 			confirm(r.out, verb, confirmations)
 			return
 		}
-		w := s.out.Begin()
-		w.SetProto(s.proto)
-		if s.silence != silent {
-			confirm(w, verb, confirmations)
-		}
-		s.out.End()
+		s.told(func(w *reply.Writer) { confirm(w, verb, confirmations) })
 	}
+}
+
+// told writes what is told of subscriptions. As with messages, a client that
+// wants no replies gets it nevertheless.
+func (s *Session) told(f func(*reply.Writer)) {
+	w := s.out.Begin()
+	defer s.out.End()
+	w.SetProto(s.proto)
+	f(w)
 }
 
 // confirmation tells the client of a subscription, which is nil if there had
@@ -156,6 +160,7 @@ func (s *Session) removeSubscription(kind pubsub.Kind, name string) *subscriptio
 func unsubscribe(kind pubsub.Kind, verb string) func(*Session, *request) {
 	return func(s *Session, r *request) {
 		var names []string
+		var left []int // how many there were when each was gone
 		for _, arg := range r.args[1:] {
 			names = append(names, string(arg))
 		}
@@ -166,15 +171,25 @@ func unsubscribe(kind pubsub.Kind, verb string) func(*Session, *request) {
 			if sub := s.removeSubscription(kind, name); sub != nil {
 				s.afterwards(r, func() { s.srv.opts.Registry.Unsubscribe(sub, kind, name) })
 			}
-			writeSubscription(r.out, verb, name, s.subs.count(kind))
-		}
-		if len(names) == 0 {
-			r.out.Push(3)
-			r.out.BulkString(verb)
-			r.out.Null()
-			r.out.Int(int64(s.subs.count(kind)))
+			left = append(left, s.subs.count(kind))
 		}
 		s.classify()
+		write := func(w *reply.Writer) {
+			for i, name := range names {
+				writeSubscription(w, verb, name, left[i])
+			}
+			if len(names) == 0 {
+				w.Push(3)
+				w.BulkString(verb)
+				w.Null()
+				w.Int(int64(s.subs.count(kind)))
+			}
+		}
+		if r.inTx {
+			write(r.out)
+			return
+		}
+		s.told(write)
 	}
 }
 

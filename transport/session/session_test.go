@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -311,6 +312,10 @@ func TestReplyModes(t *testing.T) {
 	c := n.client()
 	c.expect(lines("CLIENT REPLY OFF", "SET a 1", "GET a", "PING", "CLIENT REPLY ON", "PING"), "+OK", "+PONG")
 	c.expect(lines("CLIENT REPLY SKIP", "INCR a", "GET a", "CLIENT REPLY SKIP", "NOPE", "ECHO b"), "$1 2", "$1 b")
+	// What concerns subscriptions comes nevertheless.
+	c.expect(lines("CLIENT REPLY OFF", "SUBSCRIBE a", "PING", "UNSUBSCRIBE", "PSUBSCRIBE p*", "PUNSUBSCRIBE p*", "CLIENT REPLY ON"),
+		"*3 $9 subscribe $1 a :1", "*3 $11 unsubscribe $1 a :0", "*3 $10 psubscribe $2 p* :1", "*3 $12 punsubscribe $2 p* :0", "+OK")
+	c.expect(lines("CLIENT REPLY SKIP", "SUBSCRIBE a"), "*3 $9 subscribe $1 a :1")
 }
 
 // What has cost a doubt is followed by nothing before the doubt is settled.
@@ -518,11 +523,15 @@ func TestCommandTable(t *testing.T) {
 	c := n.client()
 	c.expect(lines("COMMAND GETKEYS SET a b", "COMMAND GETKEYS PING x", "COMMAND GETKEYS FOO a", "COMMAND LIST FILTERBY PATTERN xl*", "COMMAND INFO foo"),
 		"*1 $1 a", "-ERR The command has no key arguments", "-ERR Invalid command specified", "*1 $4 xlen", "*1 $-1")
-	c.send("COMMAND", "COMMAND DOCS get client|list")
-	for _, r := range c.replies(2) {
+	c.send("COMMAND", "COMMAND DOCS get client|list", "COMMAND LIST")
+	replies := c.replies(3)
+	for _, r := range replies {
 		if r[0] != '*' {
 			t.Errorf("%.80q", r)
 		}
+	}
+	if !strings.Contains(replies[2], " $11 client|list ") {
+		t.Error("COMMAND LIST leaves out subcommands")
 	}
 }
 
@@ -554,6 +563,9 @@ func TestPause(t *testing.T) {
 	case <-done:
 		t.Error("a write went on in a pause")
 	default:
+	}
+	for !strings.Contains(n.server.Info("clients"), "blocked_clients:1\r\n") { // it is counted once it waits
+		runtime.Gosched()
 	}
 	admin.expect(lines("GET a", "CLIENT UNPAUSE"), "$-1", "+OK")
 	<-done
