@@ -124,11 +124,8 @@ func dialAddress(addr raft.ServerAddress) string {
 // ServerAddr implements raft.ServerAddressProvider: where a server was last
 // heard, or where the configuration says it is.
 func (m *membership) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
-	m.mu.Lock()
-	k := m.peers[id]
-	m.mu.Unlock()
-	if k != nil && k.Addr != "" {
-		return raft.ServerAddress(k.Addr), nil
+	if status, _ := m.peer(id); status.Addr != "" {
+		return raft.ServerAddress(status.Addr), nil
 	}
 	if r := m.raft.Load(); r != nil {
 		for _, s := range r.GetConfiguration().Configuration().Servers {
