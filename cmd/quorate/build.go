@@ -47,6 +47,9 @@ func (n *node) openCluster() (*cluster.Node, error) {
 	o.Receive, o.Applied = n.remote.receive, n.remote.applied
 	o.WatchInterest = watchInterest(n.registry)
 	o.Exit = n.exit
+	// Cluster-wide settings of the file are what a new cluster begins with; in
+	// force is what the engine has, until the log says otherwise.
+	n.adopt(n.engine.AllSettings())
 	return cluster.Open(o)
 }
 
@@ -132,7 +135,8 @@ func clusterSettings(conf *config.Config) [][]byte {
 	return pairs
 }
 
-// adopt shows what the cluster has decided in CONFIG GET of this node.
+// adopt takes the cluster-wide settings in force into this node's
+// configuration, for those who read them there.
 func (n *node) adopt(settings map[string]string) {
 	var pairs []config.Pair
 	for name, value := range settings {

@@ -263,7 +263,6 @@ func (s *Server) tick() {
 		case now := <-ticker.C:
 			s.counters.Tick(now)
 			if n%10 == 0 {
-				s.sessions.AdoptSettings()
 				s.tend(now)
 			}
 		}
