@@ -229,7 +229,11 @@ func savePoints(text string) ([]cluster.SavePoint, error) {
 	return points, nil
 }
 
-// bind makes directives that CONFIG SET may change take effect.
+// errAtStart refuses a change that would take no effect before the next start.
+var errAtStart = errors.New("it takes effect only when the node is started with it")
+
+// bind makes directives that CONFIG SET may change take effect, or refuses the
+// change where redis-server could make it and this node can't.
 func (n *node) bind() {
 	n.conf.OnSet("save", func(value string) error {
 		points, err := savePoints(value)
@@ -245,6 +249,15 @@ func (n *node) bind() {
 		}
 		return err
 	})
+	for _, name := range []string{"appendonly", "bind", "dbfilename"} {
+		started := n.conf.String(name)
+		n.conf.OnSet(name, func(value string) error {
+			if value != started {
+				return errAtStart
+			}
+			return nil
+		})
+	}
 }
 
 // status returns the cluster as this node sees it, as JSON.

@@ -86,11 +86,13 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 	return nil
 }
 
-// openLog returns the log that loglevel and logfile ask for.
+var logLevels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "verbose": slog.LevelInfo, "notice": slog.LevelInfo, "warning": slog.LevelWarn,
+}
+
+// openLog returns the log that loglevel and logfile ask for. It follows
+// loglevel when that is set later.
 func openLog(conf *config.Config) (*slog.Logger, func(), error) {
-	levels := map[string]slog.Level{
-		"debug": slog.LevelDebug, "verbose": slog.LevelInfo, "notice": slog.LevelInfo, "warning": slog.LevelWarn,
-	}
 	out, closeLog := io.Writer(os.Stderr), func() {}
 	if path := conf.String("logfile"); path != "" {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -99,8 +101,13 @@ func openLog(conf *config.Config) (*slog.Logger, func(), error) {
 		}
 		out, closeLog = f, func() { f.Close() }
 	}
-	handler := slog.NewTextHandler(out, &slog.HandlerOptions{Level: levels[conf.String("loglevel")]})
-	return slog.New(handler), closeLog, nil
+	level := new(slog.LevelVar)
+	level.Set(logLevels[conf.String("loglevel")])
+	conf.OnSet("loglevel", func(value string) error {
+		level.Set(logLevels[value])
+		return nil
+	})
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})), closeLog, nil
 }
 
 // writePID writes pidfile, and returns what removes it.
