@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/quorate/quorate/cluster"
+	"github.com/quorate/quorate/transport/session"
 )
 
 // subcommand is one thing that the binary does. It returns the error that the
@@ -73,9 +74,6 @@ func usage(w io.Writer) {
 }
 
 func runVersion(_ []string, out io.Writer) error {
-	_, err := fmt.Fprintf(out, "quorate %s (speaks the protocol and commands of redis %s)\n", cluster.Version, redisVersion)
+	_, err := fmt.Fprintf(out, "quorate %s (speaks the protocol and commands of redis %s)\n", cluster.Version, session.RedisVersion)
 	return err
 }
-
-// redisVersion is the version of Redis whose commands are complete here.
-const redisVersion = "7.0.15"
