@@ -177,7 +177,7 @@ func clusterAddrs(conf *config.Config) (bind, advertise string, err error) {
 }
 
 // listeners returns the addresses at which clients are told to reach this
-// node, by the listener's name.
+// node, by the listener's name. An empty host is that of the node-to-node port.
 func listeners(conf *config.Config) map[string]string {
 	all := make(map[string]string)
 	for _, l := range conf.Listeners() {
@@ -195,9 +195,8 @@ func advertised(advertise, listen string) string {
 	if err != nil {
 		return advertise
 	}
-	switch host {
-	case "", "*", "0.0.0.0", "::":
-		host = "127.0.0.1"
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "" // every address of the machine is none that could be told
 	}
 	if advertise == "" {
 		return net.JoinHostPort(host, port)
@@ -260,9 +259,6 @@ func (n *node) bind() {
 	}
 }
 
-// status returns the cluster as this node sees it, as JSON.
-func (n *node) status() []byte { return statusJSON(n.cluster) }
-
 // listenAdmin serves health and metrics over HTTP; nil if admin-port is 0.
 func (n *node) listenAdmin() (*admin.Server, error) {
 	port := n.conf.Int("admin-port")
@@ -278,6 +274,6 @@ func (n *node) listenAdmin() (*admin.Server, error) {
 	}
 	return admin.Listen(admin.Options{
 		Addr: net.JoinHostPort(host, strconv.FormatInt(port, 10)), Ready: n.cluster.Barrier,
-		Status: n.status, Info: func() string { return n.sessions.Info() }, Log: n.log,
+		Status: func() []byte { return statusJSON(n.cluster) }, Info: func() string { return n.sessions.Info() }, Log: n.log,
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -70,7 +71,7 @@ func (c *sessionCluster) Topology(listener string) session.Topology {
 }
 
 func (c *sessionCluster) topology(listener string) session.Topology {
-	r := c.node.Report()
+	r := report(c.node)
 	t := session.Topology{ClusterID: r.ClusterID, Term: r.Term, Commit: r.Commit, Applied: r.Applied}
 	for _, m := range r.Members {
 		member := sessionMember(m, listener)
@@ -90,15 +91,42 @@ func (c *sessionCluster) topology(listener string) session.Topology {
 	return t
 }
 
+// report returns the cluster as the node sees it. Listeners of which only the
+// port is known are reached at the host where nodes reach their node.
+func report(node *cluster.Node) cluster.Report {
+	r := node.Report()
+	for i := range r.Members {
+		m := &r.Members[i]
+		m.Client = clientAddr(m.Client, m.Addr)
+		m.Listeners = maps.Clone(m.Listeners)
+		for name, addr := range m.Listeners {
+			m.Listeners[name] = clientAddr(addr, m.Addr)
+		}
+	}
+	return r
+}
+
+// clientAddr returns the address of a listener of the node whose node-to-node
+// port is at peer.
+func clientAddr(listener, peer string) string {
+	host, port, err := net.SplitHostPort(listener)
+	if err != nil || host != "" {
+		return listener
+	}
+	host, _, _ = net.SplitHostPort(peer)
+	return net.JoinHostPort(host, port)
+}
+
 // sessionMember shows a member as clients of a listener reach it. One that has
-// no listener of that name is reached by its default one.
+// no listener of that name is reached by its default one; one that is not heard
+// of has the port 0.
 func sessionMember(m cluster.Member, listener string) session.Member {
 	addr, ok := m.Listeners[listener]
 	if !ok {
 		addr = m.Client
 	}
 	host, portText, err := net.SplitHostPort(addr)
-	if err != nil || host == "" {
+	if err != nil {
 		host, _, _ = net.SplitHostPort(m.Addr)
 	}
 	port, _ := strconv.Atoi(portText)
@@ -159,9 +187,9 @@ func (c *sessionCluster) Digest() (string, uint64) {
 
 // statusJSON returns the cluster as a node sees it.
 func statusJSON(node *cluster.Node) []byte {
-	text, err := json.Marshal(node.Report())
+	text, err := json.Marshal(report(node))
 	if err != nil {
-		return nil
+		panic(fmt.Sprintf("quorate: the report has no JSON: %v", err))
 	}
 	return text
 }
