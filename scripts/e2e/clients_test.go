@@ -1,0 +1,167 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// TestClientsOverFailover kills the leader beneath clients as applications
+// use them: plain ones on the other nodes notice no error, and cluster clients,
+// which talk to the leader itself, find the next one.
+func TestClientsOverFailover(t *testing.T) {
+	for _, redirect := range []string{"auto", "always"} {
+		t.Run("redirect "+redirect, func(t *testing.T) {
+			c := startCluster(t, 3, "--redirect", redirect)
+			leader := c.leader()
+			others := c.others(leader)
+			steady := map[string]*steadyClient{
+				"go-redis cluster client": steadyGo(t, c),
+				"redis-py cluster client": steadyPython(t, "--port", strconv.Itoa(others[0].port), "--cluster"),
+			}
+			if redirect == "auto" {
+				steady["redis-py on a follower"] = steadyPython(t, "--port", strconv.Itoa(others[1].port))
+			}
+			for name, s := range steady {
+				s.await(t, name, 20)
+			}
+			leader.kill()
+			for name, s := range steady {
+				s.await(t, name, 20)
+			}
+			if redirect == "always" {
+				// redis-cli -c begins at a follower, which knows the new leader.
+				next := c.others(c.leader())
+				for _, n := range next {
+					if n.running() {
+						if out := redisCLI(t, "-c", "-p", strconv.Itoa(n.port), "SET", "after", "the kill"); out != "OK" {
+							t.Errorf("redis-cli -c: %q", out)
+						}
+					}
+				}
+			}
+			for name, s := range steady {
+				if err := s.end(); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			leader.start()
+			leader.waitReady()
+			c.checkDigests()
+		})
+	}
+}
+
+// steadyClient writes and reads back without pause.
+type steadyClient struct {
+	done atomic.Int64 // writes read back
+	last atomic.Value // string: the last error that it got over
+	stop func() error // ends it, once
+}
+
+func (s *steadyClient) await(t *testing.T, name string, more int64) {
+	t.Helper()
+	from := s.done.Load()
+	eventually(t, 30*time.Second, name+" goes on", func() error {
+		if n := s.done.Load() - from; n < more {
+			return fmt.Errorf("%d writes since, last error: %v", n, s.last.Load())
+		}
+		return nil
+	})
+}
+
+func (s *steadyClient) end() error { return s.stop() }
+
+func steadyGo(t *testing.T, c *testCluster) *steadyClient {
+	var seeds []string
+	for _, n := range c.nodes {
+		seeds = append(seeds, n.addr())
+	}
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: seeds, ReadTimeout: 20 * time.Second,
+		// By default it looks only once a minute who owns the slots now when
+		// the owner can't be reached.
+		ClusterStateReloadInterval: time.Second,
+	})
+	s, quit, failed := new(steadyClient), make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer client.Close()
+		ctx := t.Context()
+		for i := 1; ; i++ {
+			select {
+			case <-quit:
+				failed <- nil
+				return
+			default:
+			}
+			if err := client.Set(ctx, "steady:go", i, 0).Err(); err != nil {
+				s.last.Store("SET: " + err.Error())
+				continue
+			}
+			got, err := client.Get(ctx, "steady:go").Int()
+			if err != nil {
+				s.last.Store("GET: " + err.Error())
+				continue
+			}
+			if got != i {
+				failed <- fmt.Errorf("wrote %d and read %d", i, got)
+				return
+			}
+			s.done.Add(1)
+		}
+	}()
+	s.stop = sync.OnceValue(func() error {
+		close(quit)
+		return <-failed
+	})
+	t.Cleanup(func() { _ = s.stop() })
+	return s
+}
+
+func steadyPython(t *testing.T, args ...string) *steadyClient {
+	t.Helper()
+	cmd := exec.Command("/usr/bin/python3", append([]string{"steady.py"}, args...)...)
+	cmd.Dir = filepath.Join(root, "scripts", "e2e")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := new(strings.Builder)
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s, read := new(steadyClient), make(chan struct{})
+	go func() {
+		defer close(read)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			s.done.Add(1)
+		}
+	}()
+	s.stop = sync.OnceValue(func() error {
+		_ = in.Close()
+		<-read
+		if err := cmd.Wait(); err != nil {
+			return errors.Join(err, errors.New(said.String()))
+		}
+		return nil
+	})
+	t.Cleanup(func() { _ = s.stop() })
+	return s
+}
