@@ -64,8 +64,6 @@ type known struct {
 	Status
 	seen     time.Time
 	caughtUp time.Time // since when it has been; zero if it is not
-
-	dismissed bool // of run's goroutine; the removal was logged
 }
 
 type membership struct {

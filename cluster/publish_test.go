@@ -14,10 +14,9 @@ import (
 
 // hall is where the subscribers of one node are, and what they heard.
 type hall struct {
-	mu     sync.Mutex
-	counts map[Interest]int
-	note   func(Interest)
-	heard  []Remote
+	mu    sync.Mutex
+	note  func(Interest)
+	heard []Remote
 }
 
 func (h *hall) watch(note func(Interest)) []Interest {

@@ -143,7 +143,7 @@ func (s *snapshotter) take() error {
 	return err
 }
 
-var errSnapshotRunning = errors.New("Background save already in progress")
+var errSnapshotRunning = errors.New("a snapshot is being written already")
 
 // Snapshot takes a snapshot now; it is durable on this node when it returns.
 func (n *Node) Snapshot() error { return n.snapshots.take() }
