@@ -50,9 +50,6 @@ func (s *Step) Reset(order seed.Seed) {
 	s.engine.reset(order)
 }
 
-// Now returns the log clock in Unix milliseconds.
-func (s *Step) Now() int64 { return s.engine.clock }
-
 // Do executes a command of the log.
 func (s *Step) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
 	s.rand.Seed(s.index, s.writes)

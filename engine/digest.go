@@ -26,23 +26,6 @@ import (
 func (e *Engine) Digest() string {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return e.digest()
-}
-
-// Digest is [Engine.Digest] for what the View sees.
-func (v *View) Digest() string { return v.engine.digest() }
-
-// DigestValue returns the digest of what a key holds, as DEBUG DIGEST-VALUE
-// does: 40 zeros if there is no such key.
-func (v *View) DigestValue(db int, key []byte) string {
-	var d digest
-	if entry, ok := v.engine.env.Keyspace.DB(db).Get(key, v.engine.clock); ok {
-		d.value(&entry)
-	}
-	return d.String()
-}
-
-func (e *Engine) digest() string {
 	var all digest
 	for db := range Databases {
 		empty := true
@@ -65,6 +48,16 @@ func (e *Engine) digest() string {
 		}
 	}
 	return all.String()
+}
+
+// DigestValue returns the digest of what a key holds, as DEBUG DIGEST-VALUE
+// does: 40 zeros if there is no such key.
+func (v *View) DigestValue(db int, key []byte) string {
+	var d digest
+	if entry, ok := v.engine.env.Keyspace.DB(db).Get(key, v.engine.clock); ok {
+		d.value(&entry)
+	}
+	return d.String()
 }
 
 // digest is a SHA1 that pieces are added to in two ways, as Redis does: by xor,

@@ -57,12 +57,6 @@ var settings = map[string]setting{
 	},
 }
 
-// IsSetting reports whether name is a cluster-wide setting.
-func IsSetting(name string) bool {
-	_, ok := settings[name]
-	return ok
-}
-
 // Setting returns the value of a cluster-wide setting as CONFIG GET shows it.
 func (e *Engine) Setting(name string) (value string, ok bool) {
 	e.mu.RLock()

@@ -51,6 +51,3 @@ func (v *View) Database(db int) DBStats {
 	d := v.engine.env.Keyspace.DB(db)
 	return DBStats{Keys: d.Len(), Expires: d.Expires()}
 }
-
-// Settings returns the cluster-wide settings.
-func (v *View) Settings() call.Settings { return v.engine.settings }

@@ -64,14 +64,6 @@ type Call struct {
 // Fail replies with an error.
 func (c *Call) Fail(e reply.Error) { c.Out.Error(e) }
 
-// Nested returns a call of args in the same place, for a script: same
-// database, time, generator and rights; its reply goes to out.
-func (c *Call) Nested(args [][]byte, out *reply.Writer) *Call {
-	nested := *c
-	nested.Args, nested.Out, nested.InScript = args, out, true
-	return &nested
-}
-
 // Get returns what key holds; false when there is nothing or it has expired.
 // Where changes are allowed an expired key is deleted on the way, so that
 // what follows meets no remains of it.

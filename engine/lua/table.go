@@ -51,9 +51,6 @@ func (vm *VM) NewTable(array, hash int) *Table {
 	return t
 }
 
-// Protect makes the table refuse every later change.
-func (t *Table) Protect() { t.readonly = true }
-
 // Value returns the table as a value.
 func (t *Table) Value() Value { return Value{o: t} }
 

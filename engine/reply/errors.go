@@ -12,16 +12,6 @@ type Error string
 // Error makes a reply usable as a Go error.
 func (e Error) Error() string { return string(e) }
 
-// Code returns the first word of e, by which errors are counted.
-func (e Error) Code() string {
-	for i := range len(e) {
-		if e[i] == ' ' {
-			return string(e[:i])
-		}
-	}
-	return string(e)
-}
-
 // Texts of redis-server 7.0.
 const (
 	ErrWrongType       Error = "WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -38,10 +28,8 @@ const (
 	ErrMinMaxNotString Error = "ERR min or max not valid string range item"
 	ErrBusyKey         Error = "BUSYKEY Target key name already exists."
 	ErrDBIndex         Error = "ERR DB index is out of range"
-	ErrInvalidDBIndex  Error = "ERR invalid DB index"
 	ErrSameObject      Error = "ERR source and destination objects are the same"
 	ErrNotPositive     Error = "ERR value is out of range, must be positive"
-	ErrTimeout         Error = "ERR timeout is not a float or out of range"
 	ErrNegativeTimeout Error = "ERR timeout is negative"
 	ErrInvalidCursor   Error = "ERR invalid cursor"
 	ErrNoScript        Error = "NOSCRIPT No matching script. Please use EVAL."
@@ -53,7 +41,6 @@ const (
 	ErrExecNoMulti     Error = "ERR EXEC without MULTI"
 	ErrDiscardNoMulti  Error = "ERR DISCARD without MULTI"
 	ErrWatchInMulti    Error = "ERR WATCH inside MULTI is not allowed"
-	ErrOOM             Error = "OOM command not allowed when used memory > 'maxmemory'."
 	ErrMaxClients      Error = "ERR max number of clients reached"
 	ErrMisconf         Error = "MISCONF the disk of this node is nearly full: writes are refused until space is freed or another node leads"
 )

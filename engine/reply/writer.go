@@ -59,9 +59,6 @@ func (w *Writer) Raw(p []byte) {
 	}
 }
 
-// FailedSince reports whether the reply that begins at offset n is an error.
-func (w *Writer) FailedSince(n int) bool { return n < len(w.buf) && w.buf[n] == '-' }
-
 func (w *Writer) header(kind byte, n int64) {
 	if w.proto == Discard {
 		return
@@ -86,16 +83,6 @@ func (w *Writer) Status(s string) {
 
 // Int writes an integer.
 func (w *Writer) Int(n int64) { w.header(':', n) }
-
-// Uint writes an unsigned integer that may exceed an int64.
-func (w *Writer) Uint(n uint64) {
-	if w.proto == Discard {
-		return
-	}
-	w.buf = append(w.buf, ':')
-	w.buf = strconv.AppendUint(w.buf, n, 10)
-	w.buf = append(w.buf, '\r', '\n')
-}
 
 // Flag writes the integer 1 or 0, as most commands say yes or no.
 func (w *Writer) Flag(yes bool) {

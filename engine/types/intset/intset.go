@@ -27,9 +27,6 @@ import (
 
 const headerSize = 8
 
-// EmptySize is the length in bytes of a set without members.
-const EmptySize = headerSize
-
 // ErrCorrupt is what every error of [Validate] wraps.
 var ErrCorrupt = errors.New("corrupt intset")
 

@@ -184,11 +184,6 @@ func Prepend(lp, val []byte) []byte {
 	return splice(lp, headerSize, headerSize, encode(val), 1)
 }
 
-// PrependInt adds n at the front.
-func PrependInt(lp []byte, n int64) []byte {
-	return splice(lp, headerSize, headerSize, encodeInt(n), 1)
-}
-
 // InsertBefore adds val before the element at pos, and so at position pos.
 func InsertBefore(lp []byte, pos int, val []byte) []byte {
 	return splice(lp, pos, pos, encode(val), 1)

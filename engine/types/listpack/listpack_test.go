@@ -82,7 +82,7 @@ func TestRandomWalk(t *testing.T) {
 				lp, model = AppendInt(lp, n), append(model, strconv.FormatInt(n, 10))
 			case op == 3:
 				n := -rnd.Int64() >> rnd.IntN(64)
-				lp, model = PrependInt(lp, n), slices.Insert(model, 0, strconv.FormatInt(n, 10))
+				lp, model = AppendInt(lp, n), append(model, strconv.FormatInt(n, 10))
 			case p < 0:
 				continue
 			case op == 4:
