@@ -15,6 +15,7 @@ func All() []call.Row {
 		stringRows,
 		bitmapRows,
 		genericRows,
+		sortRows,
 		dumpRows,
 		memoryRows,
 		listRows,
