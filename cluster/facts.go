@@ -2,11 +2,9 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -31,58 +29,6 @@ func (n *Node) BarrierStale(ctx context.Context, maxAge time.Duration) error {
 		return ErrTooStale
 	}
 	return n.applied.wait(ctx, n.raft.CommitIndex())
-}
-
-// WaitDurable waits until want other nodes have everything that this node has
-// applied in their durable logs, or until ctx ends, and returns how many have.
-func (n *Node) WaitDurable(ctx context.Context, want int) int {
-	index, term := n.applied.value.Load(), n.raft.CurrentTerm()
-	const every = 5 * time.Millisecond
-	for {
-		have := n.countDurable(ctx, index, term)
-		if have >= want || ctx.Err() != nil {
-			return have
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(every):
-		}
-	}
-}
-
-// countDurable asks the other members for the ends of their logs.
-func (n *Node) countDurable(ctx context.Context, index, term uint64) int {
-	own, err := json.Marshal(n.Status())
-	if err != nil {
-		return 0
-	}
-	// A question that ctx ends would count nobody: it has a little time always.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 200*time.Millisecond)
-	defer cancel()
-	var (
-		wg   sync.WaitGroup
-		mu   sync.Mutex
-		have int
-	)
-	for _, s := range n.members.servers() {
-		if s.ID == n.id() {
-			continue
-		}
-		wg.Go(func() {
-			answer, err := n.port.Call(ctx, n.addrOf(s.ID), callStatus, own)
-			var status Status
-			if err != nil || json.Unmarshal(answer, &status) != nil || status.ID != string(s.ID) {
-				return // also where another node lives at a dead one's address
-			}
-			if status.Commit >= index || status.Term == term && status.Last >= index {
-				mu.Lock()
-				have++
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	return have
 }
 
 // Fact is a line of INFO.

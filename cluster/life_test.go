@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -224,5 +225,29 @@ func TestCloseHandsLeadershipOver(t *testing.T) {
 	c.leader()
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %v", took)
+	}
+}
+
+// What a node started is gone when it has stopped.
+func TestHaltLeavesNoGoroutines(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for range 3 {
+		o := testNode(t, filepath.Join(t.TempDir(), "n"), freeAddr(t), nil, 0)
+		n, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := newClient().do(t, n, "SET a 1"); got != "+OK" {
+			t.Fatal(got)
+		}
+		if err := n.halt(); err != nil {
+			t.Error(err)
+		}
+	}
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("%d goroutines more than before:\n%s", runtime.NumGoroutine()-before, stacks[:runtime.Stack(stacks, true)])
+		}
 	}
 }

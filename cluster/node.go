@@ -27,6 +27,7 @@ const (
 	callJoin      uint16 = 3
 	callPropose   uint16 = 4
 	callInterest  uint16 = 5
+	callDurable   uint16 = 6
 
 	topicBatches uint16 = 1
 	topicPublish uint16 = 2
@@ -228,6 +229,7 @@ func (n *Node) assemble() {
 	n.snapshots = newSnapshotter(n)
 
 	n.port.HandleCall(callReadIndex, n.serveReadIndex)
+	n.port.HandleCall(callDurable, n.serveDurable)
 	n.port.HandleStream(topicBatches, n.takeBatches)
 	n.members.serve()
 	n.pubsub.serve()

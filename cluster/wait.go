@@ -1,0 +1,92 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/transport/peer"
+)
+
+// waitEvery is the pause between two questions of a WAIT.
+const waitEvery = 5 * time.Millisecond
+
+// WaitDurable waits until want other nodes have everything that this node has
+// applied in their durable logs, or until ctx ends, and returns how many have.
+//
+// Only the leader knows: it has their answers. The end of a node's log by itself
+// says nothing, the entries there may be others that were never committed.
+func (n *Node) WaitDurable(ctx context.Context, want int) int {
+	index := n.applied.value.Load()
+	for {
+		have := n.countDurable(ctx, index)
+		if have >= want || ctx.Err() != nil {
+			return have
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(waitEvery):
+		}
+	}
+}
+
+// countDurable returns how many other members have the log up to index; 0 if no
+// leader can be asked.
+func (n *Node) countDurable(ctx context.Context, index uint64) int {
+	ids, err := n.askDurable(ctx, index)
+	if err != nil {
+		return 0
+	}
+	have := 0
+	for _, id := range ids {
+		if raft.ServerID(id) != n.id() && n.members.has(raft.ServerID(id)) {
+			have++
+		}
+	}
+	return have
+}
+
+func (n *Node) askDurable(ctx context.Context, index uint64) ([]string, error) {
+	if n.readyTerm.Load() != 0 {
+		return n.durable(index)
+	}
+	_, leader := n.raft.LeaderWithID()
+	addr := n.addrOf(leader)
+	if leader == n.id() || addr == "" {
+		return nil, errNoRoute
+	}
+	// A question that ctx ends would count nobody: it has a little time always.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 200*time.Millisecond)
+	defer cancel()
+	answer, err := n.port.Call(ctx, addr, callDurable, binary.AppendUvarint(nil, index))
+	return strings.Fields(string(answer)), err
+}
+
+// durable returns the ids of the nodes that have the log up to index, which is
+// committed, as this leader knows.
+func (n *Node) durable(index uint64) ([]string, error) {
+	term := n.readyTerm.Load()
+	if term == 0 || n.raft.LastIndex() < index {
+		return nil, errNotReady
+	}
+	ids := []string{n.ID()}
+	for _, p := range n.transport.Progress(term) {
+		if p.Acked >= index {
+			ids = append(ids, string(p.ID))
+		}
+	}
+	return ids, nil
+}
+
+// serveDurable answers a follower's askDurable.
+func (n *Node) serveDurable(_ context.Context, _ peer.Info, req []byte) ([]byte, error) {
+	index, size := binary.Uvarint(req)
+	if size <= 0 {
+		return nil, errMessage
+	}
+	ids, err := n.durable(index)
+	return []byte(strings.Join(ids, " ")), err
+}
