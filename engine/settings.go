@@ -44,6 +44,18 @@ var settings = map[string]setting{
 	"proto-max-bulk-len":        number(1<<20, 512<<20, func(s *call.Settings) *int { return &s.ProtoMaxBulkLen }),
 	"lua-instructions-max":      number(1000, settingMax, func(s *call.Settings) *int { return &s.LuaInstructionsMax }),
 	"lua-bytes-max":             number(1<<20, settingMax, func(s *call.Settings) *int { return &s.LuaBytesMax }),
+	"debug-disable-deny-scripts": {
+		get: func(s *call.Settings) string {
+			if s.ScriptsMayCallAll {
+				return "yes"
+			}
+			return "no"
+		},
+		set: func(s *call.Settings, text string) error {
+			s.ScriptsMayCallAll = text == "yes"
+			return nil
+		},
+	},
 	"notify-keyspace-events": {
 		get: func(s *call.Settings) string { return s.NotifyKeyspaceEvents.String() },
 		set: func(s *call.Settings, text string) error {

@@ -17,7 +17,7 @@ func otherSettings(t *testing.T) call.Settings {
 	other = fallback
 	for name, s := range settings {
 		changed := false
-		for _, value := range []string{"-1", "8", "1000000", "3000000", "KEA"} {
+		for _, value := range []string{"-1", "8", "1000000", "3000000", "KEA", "yes"} {
 			if s.set(&other, value) == nil && s.get(&other) != s.get(&fallback) {
 				changed = true
 				break

@@ -18,6 +18,10 @@ type Settings struct {
 	NotifyKeyspaceEvents   Event
 	LuaInstructionsMax     int // lua-instructions-max, a script's budget
 	LuaBytesMax            int // lua-bytes-max, what a script may allocate in all
+
+	// ScriptsMayCallAll lets scripts call what is kept from them. It is
+	// set by DEBUG SET-DISABLE-DENY-SCRIPTS.
+	ScriptsMayCallAll bool
 }
 
 // DefaultSettings returns the defaults of redis-server 7.0, and our own where

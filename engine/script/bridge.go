@@ -111,7 +111,7 @@ func (r *runner) find() (*call.Row, reply.Error) {
 	switch {
 	case !row.TakesArgs(len(r.args)):
 		return nil, errArity
-	case row.Flags.Has(command.NoScript):
+	case row.Flags.Has(command.NoScript) && !r.call.Settings.ScriptsMayCallAll:
 		return nil, errNotAllowed
 	case row.Do == nil:
 		return nil, errUnknown

@@ -2,6 +2,7 @@ package script
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
@@ -29,6 +30,19 @@ func (r *runner) sessionRows() []call.Row {
 		row("echo", 2, command.Fast, func(c *call.Call) { c.Out.Bulk(c.Args[1]) }),
 		row("select", 2, command.Fast, r.selectDB),
 		row("time", 1, command.Fast, now),
+		row("debug", -2, command.NoScript, debugReply),
+	}
+}
+
+// debugReply implements what of DEBUG scripts may be let do, to see what they make of
+// replies. Time stands still in a script: SLEEP is over at once.
+func debugReply(c *call.Call) {
+	switch {
+	case len(c.Args) == 3 && c.Is(1, "SLEEP"):
+		c.Out.OK()
+	case len(c.Args) == 3 && c.Is(1, "PROTOCOL") && c.Out.Sample(strings.ToLower(string(c.Args[2]))):
+	default:
+		c.Fail(reply.ErrSyntax)
 	}
 }
 

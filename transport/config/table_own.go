@@ -23,6 +23,8 @@ var ownTable = []Spec{
 	text("cluster-tls-key-file", "", Immutable|Hidden),
 	// A node that has less free disk than this refuses writes and does not lead.
 	memory("disk-low-water", 0, longMax, "67108864", Immutable|Hidden),
+	// Lets scripts call what is kept from them: DEBUG SET-DISABLE-DENY-SCRIPTS.
+	boolean("debug-disable-deny-scripts", "no", Cluster|Protected|Hidden),
 	// Equal on all nodes: reads under a lease depend on it.
 	{Name: "heartbeat-timeout", Kind: Millis, Min: 50, Max: 60_000, Default: "300", Flags: Immutable | Hidden},
 	// The node-to-node addresses of other nodes, separated by commas.

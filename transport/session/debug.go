@@ -7,11 +7,11 @@ import (
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/reply"
-	"github.com/quorate/quorate/fsm"
+	"github.com/quorate/quorate/transport/config"
 )
 
 // debugCommand carries out the DEBUG subcommands that concern the node or the
-// connection; others are the engine's.
+// connection, or show a key.
 func debugCommand(s *Session, r *request) {
 	sub := strings.ToLower(string(r.args[1]))
 	switch {
@@ -25,9 +25,13 @@ func debugCommand(s *Session, r *request) {
 	case sub == "digest-value":
 		debugDigestValue(s, r)
 	case sub == "protocol" && len(r.args) == 3:
-		debugProtocol(r)
+		if !r.out.Sample(strings.ToLower(string(r.args[2]))) {
+			r.fail(errProtocolType)
+		}
 	case sub == "error" && len(r.args) == 3:
 		r.fail(reply.Error(r.args[2]))
+	case sub == "set-disable-deny-scripts" && len(r.args) == 3:
+		debugDenyScripts(s, r)
 	case sub == "log" && len(r.args) == 3:
 		s.srv.log.Warn("DEBUG LOG", "text", string(r.args[2]))
 		r.out.OK()
@@ -37,11 +41,6 @@ func debugCommand(s *Session, r *request) {
 		r.out.OK()
 	case sub == "help" && len(r.args) == 2:
 		help("debug")(s, r)
-	case s.srv.engineDebugs:
-		// The reply comes with the apply.
-		s.op(fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: r.args})
-		s.submit()
-		s.waitIdle()
 	default:
 		r.fail(reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(r.args[1]) + "'. Try DEBUG HELP."))
 	}
@@ -50,8 +49,7 @@ func debugCommand(s *Session, r *request) {
 // debugAccepted are subcommands that tune what is not there to be tuned.
 var debugAccepted = map[string]bool{
 	"set-active-expire": true, "jmap": true, "change-repl-id": true, "replybuffer": true,
-	"set-disable-deny-scripts": true, "stringmatch-len": true, "replicate": true, "pause-cron": true,
-	"quicklist-packed-threshold": true,
+	"stringmatch-len": true, "replicate": true, "pause-cron": true, "quicklist-packed-threshold": true,
 }
 
 // debugObject: DEBUG OBJECT key [FAST].
@@ -84,6 +82,20 @@ func debugDigestValue(s *Session, r *request) {
 	})
 }
 
+// debugDenyScripts: DEBUG SET-DISABLE-DENY-SCRIPTS 0|1 lets scripts, on all
+// nodes, call commands that are kept from them.
+func debugDenyScripts(s *Session, r *request) {
+	value := "yes"
+	if string(r.args[2]) == "0" {
+		value = "no"
+	}
+	if refused := s.srv.setWide([]config.Pair{{Name: "debug-disable-deny-scripts", Value: value}}); refused != "" {
+		r.fail(refused)
+		return
+	}
+	r.out.OK()
+}
+
 // debugSleep: DEBUG SLEEP seconds stops this connection.
 func debugSleep(s *Session, r *request) {
 	seconds, err := strconv.ParseFloat(string(r.args[2]), 64)
@@ -106,63 +118,4 @@ func debugReload(s *Session, r *request) {
 		return
 	}
 	r.out.OK()
-}
-
-// debugProtocol replies with a value of each type of the protocol.
-func debugProtocol(r *request) {
-	out := r.out
-	switch name := strings.ToLower(string(r.args[2])); name {
-	case "string":
-		out.BulkString("Hello World")
-	case "integer":
-		out.Int(12345)
-	case "double":
-		out.Double(3.141)
-	case "null":
-		out.Null()
-	case "array":
-		out.Array(3)
-		for i := range int64(3) {
-			out.Int(i)
-		}
-	case "set":
-		out.Set(3)
-		for i := range int64(3) {
-			out.Int(i)
-		}
-	case "map":
-		out.Map(3)
-		for i := range int64(3) {
-			out.Int(i)
-			out.Bool(i == 1)
-		}
-	case "push":
-		if out.Proto() == reply.RESP2 {
-			r.fail("ERR RESP2 is not supported by this command")
-			return
-		}
-		out.Push(2)
-		out.BulkString("server-cpu-usage")
-		out.Int(42)
-		out.BulkString("Some real reply following the push reply")
-	case "attrib":
-		if out.Proto() != reply.RESP2 {
-			out.Raw([]byte("|1\r\n"))
-			out.BulkString("key-popularity")
-			out.Array(2)
-			out.BulkString("key:123")
-			out.Int(90)
-		}
-		out.BulkString("Some real reply following the attribute")
-	case "bignum":
-		out.BigNumber("1234567999999999999999999999999999999")
-	case "true":
-		out.Bool(true)
-	case "false":
-		out.Bool(false)
-	case "verbatim":
-		out.Verbatim("txt", "This is a verbatim\nstring")
-	default:
-		r.fail("ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false")
-	}
 }

@@ -13,4 +13,7 @@ const (
 	errNoClusterBlock reply.Error = "ERR this command waits for the cluster and can't be used inside a transaction"
 	errStillInDoubt   reply.Error = "TRYAGAIN a write of this connection is in doubt; the command was not executed"
 	errTxTooLarge     reply.Error = "ERR the transaction exceeds client-query-buffer-limit"
+
+	errProtocolType reply.Error = "ERR Wrong protocol type name. Please use one of the following: " +
+		"string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 )

@@ -52,8 +52,7 @@ type Server struct {
 	monitors monitors
 	rdb      snapshots
 
-	memoryPeak   atomic.Int64 // the largest used_memory that INFO has seen
-	engineDebugs bool         // the engine has DEBUG subcommands of its own
+	memoryPeak atomic.Int64 // the largest used_memory that INFO has seen
 
 	nextID  atomic.Int64
 	blocked atomic.Int64 // sessions that wait in WAIT
@@ -81,7 +80,6 @@ func New(opts Options) *Server {
 	s.runID = hex.EncodeToString(id[:])
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.table = newTable(opts.Engine.Table())
-	_, s.engineDebugs = opts.Engine.Table().Lookup("debug")
 	s.slowlog = observe.NewSlowlog(int(opts.Config.Int("slowlog-max-len")))
 	s.settings.follow(opts.Config, s.slowlog)
 	return s
