@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -65,6 +67,62 @@ func TestAllKilled(t *testing.T) {
 	}
 	c.checkDigests()
 	t.Log(l.total())
+}
+
+// TestMajorityLost kills two of three nodes beneath clients of the third: they
+// are told CLUSTERDOWN of what was not done and INDOUBT of what may have been,
+// on connections that stay, and what they are told is true.
+func TestMajorityLost(t *testing.T) {
+	c := startCluster(t, 3, "--write-timeout", "1000", "--no-leader-wait", "1000")
+	ctx := testContext(t)
+	for round := range 2 {
+		last := c.leader()
+		if round == 1 {
+			last = c.others(last)[0]
+		}
+		l := newLoad(t, 8)
+		l.forgiving = true
+		if err := c.nodes[0].client().FlushAll(ctx).Err(); err != nil {
+			t.Fatal(err)
+		}
+		l.begin(last)
+		l.awaitProgress(20)
+		for _, n := range c.others(last) {
+			_ = n.cmd.Process.Kill()
+		}
+		eventually(t, 20*time.Second, "clients are told", func() error {
+			for _, client := range l.clients {
+				client.mu.Lock()
+				told := len(client.errs)
+				client.mu.Unlock()
+				if told < 2 {
+					return fmt.Errorf("client %d was told of %d", client.number, told)
+				}
+			}
+			return nil
+		})
+		for _, n := range c.others(last) {
+			n.kill()
+			n.start()
+		}
+		c.waitReady()
+		l.awaitProgress(20)
+		l.end()
+		doubted := 0
+		for _, client := range l.clients {
+			doubted += client.doubt
+			for _, err := range client.errs {
+				if text := err.Error(); !strings.Contains(text, "INDOUBT ") && !strings.Contains(text, "CLUSTERDOWN ") {
+					t.Errorf("client %d was told %q", client.number, text)
+				}
+			}
+		}
+		for _, n := range c.nodes {
+			l.check(n)
+		}
+		c.checkDigests()
+		t.Logf("%s, %d in doubt", l.total(), doubted)
+	}
 }
 
 // TestLeaderStopped ends the leader with SIGTERM: it hands leadership over, so

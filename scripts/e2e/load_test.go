@@ -31,10 +31,11 @@ type loadClient struct {
 	mu     sync.Mutex
 	count  int64         // guarded by mu; the newest reply to INCR
 	pushed []string      // guarded by mu; values whose LPUSH was acknowledged
-	doubt  int           // guarded by mu; commands that ended in an error
+	doubt  int           // guarded by mu; commands that may have been applied all the same
 	done   int           // guarded by mu; commands acknowledged
 	gap    time.Duration // guarded by mu; the longest wait for a reply since resetGap
 	failed error         // guarded by mu
+	errs   []error       // guarded by mu; what a forgiving client got over
 }
 
 const pushList = "pushed"
@@ -87,7 +88,10 @@ func (c *loadClient) work(client *redis.Client, stop chan struct{}, forgiving bo
 		if err == nil {
 			c.done++
 		} else {
-			c.doubt++
+			c.errs = append(c.errs, err)
+			if !strings.Contains(err.Error(), "CLUSTERDOWN") {
+				c.doubt++
+			}
 			if !forgiving {
 				c.failed = err
 			}

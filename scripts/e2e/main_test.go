@@ -3,11 +3,14 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
 var (
@@ -15,7 +18,13 @@ var (
 	root   string // of the repository
 )
 
+// silent drops what go-redis logs: that killed nodes refuse connections.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
 func TestMain(m *testing.M) {
+	redis.SetLogger(silent{})
 	if seeds := os.Getenv(envFollow); seeds != "" {
 		os.Exit(follow(seeds))
 	}
