@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -102,7 +103,9 @@ func (d *demo) run() error {
 			fmt.Fprintln(d.out, "stopping")
 			return nil
 		case e := <-d.events:
-			if err := d.handle(e, announced); err != nil {
+			if e.died == nil {
+				d.press(e.key)
+			} else if err := d.bury(e.died, e.how, announced); err != nil {
 				return err
 			}
 		case <-watch.C:
@@ -175,35 +178,38 @@ func (d *demo) table() {
 	w.Flush()
 }
 
-// handle acts on an event. A node that can't start at all ends the demo.
-func (d *demo) handle(e event, announced bool) error {
-	if e.died == nil {
-		for _, c := range d.nodes {
-			if c.number == e.key && c.cmd == nil {
-				fmt.Fprintf(d.out, "starting node %d\n", c.number)
-				if err := d.start(c); err != nil {
-					fmt.Fprintf(d.out, "node %d: %v\n", c.number, err)
-				}
-			}
+// press starts the node of that number, if it does not run.
+func (d *demo) press(number int) {
+	for _, c := range d.nodes {
+		if c.number != number || c.cmd != nil {
+			continue
 		}
-		return nil
+		fmt.Fprintf(d.out, "starting node %d\n", c.number)
+		if err := d.start(c); err != nil {
+			fmt.Fprintf(d.out, "node %d: %v\n", c.number, err)
+		}
 	}
-	c := e.died
+}
+
+// bury tells of a node that ended, and how, and starts it again if that is
+// wished. One that can't start at all ends the demo.
+func (d *demo) bury(c *child, how string, announced bool) error {
 	c.cmd = nil
 	_ = os.Remove(filepath.Join(c.dir, "quorate.pid"))
 	if !announced && time.Since(c.started) < 5*time.Second {
-		return fmt.Errorf("demo: node %d did not start (%s): %s", c.number, e.how, lastLine(filepath.Join(c.dir, "quorate.log")))
+		return fmt.Errorf("demo: node %d did not start (%s): %s", c.number, how, lastLine(filepath.Join(c.dir, "quorate.log")))
 	}
 	if !d.restart {
-		fmt.Fprintf(d.out, "node %d is gone (%s); press %d to start it again\n", c.number, e.how, c.number)
+		fmt.Fprintf(d.out, "node %d is gone (%s); press %d to start it again\n", c.number, how, c.number)
 		return nil
 	}
-	fmt.Fprintf(d.out, "node %d is gone (%s); starting it again\n", c.number, e.how)
+	fmt.Fprintf(d.out, "node %d is gone (%s); starting it again\n", c.number, how)
 	time.AfterFunc(time.Second, func() { d.events <- event{key: c.number} })
 	return nil
 }
 
-// readKeys turns the digits that the user types into events.
+// readKeys turns the digits that the user types into events. It ends with the
+// process: nothing wakes a read of the terminal.
 func (d *demo) readKeys() {
 	keys := bufio.NewReader(os.Stdin)
 	for {
@@ -268,14 +274,15 @@ func (d *demo) allServe() bool {
 	return true
 }
 
+// leaderOf returns the demo's name of the leader, or "".
 func (d *demo) leaderOf(r *cluster.Report) string {
-	for _, m := range r.Members {
-		if m.ID == r.Leader && m.Client != "" {
-			for _, c := range d.nodes {
-				if strings.HasSuffix(m.Client, ":"+strconv.Itoa(c.port)) {
-					return fmt.Sprintf("node %d", c.number)
-				}
-			}
+	at := slices.IndexFunc(r.Members, func(m cluster.Member) bool { return m.ID == r.Leader })
+	if at < 0 {
+		return ""
+	}
+	for _, c := range d.nodes {
+		if r.Members[at].Client == c.addr() {
+			return fmt.Sprintf("node %d", c.number)
 		}
 	}
 	return ""
