@@ -42,6 +42,7 @@ func runCluster(args []string, out io.Writer) error {
 	return printReport(out, &report)
 }
 
+// printReport shows members as a table; this node's line has a star.
 func printReport(out io.Writer, r *cluster.Report) error {
 	fmt.Fprintf(out, "cluster %s, term %d, commit index %d\n\n", orNone(r.ClusterID), r.Term, r.Commit)
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
@@ -55,11 +56,12 @@ func printReport(out io.Writer, r *cluster.Report) error {
 		if m.ID == r.Self {
 			self = " *"
 		}
-		fmt.Fprintf(w, "%s%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", m.ID[:8], self, orNone(m.Client), m.Addr, m.Role, online, m.Applied, lag, orNone(m.Version))
+		fmt.Fprintf(w, "%.8s%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", m.ID, self, orNone(m.Client), m.Addr, m.Role, online, m.Applied, lag, orNone(m.Version))
 	}
 	return w.Flush()
 }
 
+// orNone keeps a column of the table from being empty.
 func orNone(s string) string {
 	if s == "" {
 		return "-"

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"github.com/quorate/quorate/cluster"
@@ -47,11 +48,13 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer removePID()
+	var background sync.WaitGroup
+	defer background.Wait()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	n := node{conf: conf, log: log, stop: stop}
-	go tuneGC(ctx)
+	background.Go(func() { tuneGC(ctx) })
 
+	n := node{conf: conf, log: log, stop: stop}
 	n.registry = pubsub.NewRegistry()
 	n.remote = newRemoteMessages(n.registry)
 	n.engine = engine.New(engine.Options{Receivers: n.receivers, Publish: n.publish, Settings: n.adopt, Log: log})
