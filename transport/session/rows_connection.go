@@ -228,7 +228,8 @@ func readWrite(s *Session, r *request) {
 }
 
 func (s *Session) setReadonly(yes bool) {
-	s.aware = true
+	// Clients that follow REDIRECT ask replicas by it too, and know no MOVED.
+	s.aware = s.aware || !s.capable
 	s.readonly = yes
 	s.show(func(v *shown) { v.readonly = yes })
 }

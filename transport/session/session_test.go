@@ -388,7 +388,9 @@ func TestRedirects(t *testing.T) {
 	aware.expect(lines("MULTI", "GET a", "EXEC"), "+OK", moved, "-EXECABORT Transaction discarded because of previous errors.")
 
 	capable := n.client()
-	capable.expect(lines("CLIENT CAPA redirect", "GET a"), "+OK", "-REDIRECT 10.0.0.2:7002")
+	redirect := "-REDIRECT 10.0.0.2:7002"
+	capable.expect(lines("CLIENT CAPA redirect", "GET a"), "+OK", redirect)
+	capable.expect(lines("READONLY", "GET a", "SET a 1", "READWRITE", "GET a"), "+OK", "$1 1", redirect, "+OK", redirect)
 
 	always := n.clientFrom(session.Peer{Addr: "x:1", Redirect: config.RedirectAlways})
 	always.expect(lines("GET a"), moved)
