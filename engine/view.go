@@ -51,3 +51,6 @@ func (v *View) Database(db int) DBStats {
 	d := v.engine.env.Keyspace.DB(db)
 	return DBStats{Keys: d.Len(), Expires: d.Expires()}
 }
+
+// Scripts returns the number of scripts that EVALSHA finds.
+func (v *View) Scripts() int { return v.engine.scripts.Len() }

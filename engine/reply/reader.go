@@ -21,6 +21,7 @@ const (
 	KindMap       Kind = '%'
 	KindSet       Kind = '~'
 	KindPush      Kind = '>'
+	kindAttribute Kind = '|'
 	KindDouble    Kind = ','
 	KindBool      Kind = '#'
 	KindBigNumber Kind = '('
@@ -78,6 +79,12 @@ func read(b []byte, depth int) (Value, []byte, error) {
 		return readBlob(v, line, rest)
 	case KindArray, KindMap, KindSet, KindPush:
 		return readAggregate(v, line, rest, depth)
+	case kindAttribute: // what it says of the reply that follows is dropped
+		_, rest, err := readAggregate(v, line, rest, depth)
+		if err != nil {
+			return Value{}, nil, err
+		}
+		return read(rest, depth+1)
 	}
 	return Value{}, nil, fmt.Errorf("reply: unknown kind %q", b[0])
 }
@@ -105,7 +112,7 @@ func readAggregate(v Value, line, rest []byte, depth int) (Value, []byte, error)
 	if n == -1 {
 		return Value{Kind: KindNull, Array: true}, rest, nil
 	}
-	if v.Kind == KindMap {
+	if v.Kind == KindMap || v.Kind == kindAttribute {
 		n *= 2
 	}
 	for range n {

@@ -43,6 +43,9 @@ func (e *Engine) Bodies() []Body {
 	return bodies
 }
 
+// Len returns the number of scripts that EVALSHA finds.
+func (e *Engine) Len() int { return len(e.cache.order) }
+
 // Restore replaces the scripts by those of a snapshot. It returns an error, and changes nothing, if one
 // does not compile.
 func (e *Engine) Restore(bodies []Body) error {

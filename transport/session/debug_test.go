@@ -35,9 +35,10 @@ func TestRepliesThroughScripts(t *testing.T) {
 	c.send("HELLO 3")
 	c.replies(1)
 	c.expect(lines("EVAL"+call+"bignum", "EVAL"+call+"map", "EVAL"+call+"set", "EVAL"+call+"double", "EVAL"+call+"null",
-		"EVAL"+call+"verbatim", "EVAL"+call+"true", "EVAL"+call+"false"),
+		"EVAL"+call+"verbatim", "EVAL"+call+"true", "EVAL"+call+"false", "EVAL"+call+"attrib"),
 		"(1234567999999999999999999999999999999", "%3 :1 #t :2 #f :0 #f", "~3 :1 :2 :0", ",3.141", "_",
-		"=29 txt:This is a verbatim\nstring", "#t", "#f")
+		"=29 txt:This is a verbatim\nstring", "#t", "#f",
+		"$39 Some real reply following the attribute")
 	c.expect(lines("DEBUG PROTOCOL integer", "DEBUG PROTOCOL nonsense"), ":12345", "-ERR Wrong protocol type name. Please use one of the "+
 		"following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false")
 	c.expect(lines("DEBUG SET-DISABLE-DENY-SCRIPTS 0"), "+OK")

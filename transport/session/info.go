@@ -222,6 +222,8 @@ func infoMemory(s *Server, _ *Session) []Field {
 	overhead := data.Table + data.Expiry
 	dataset := max(data.Bytes()-overhead, 0)
 	limit := s.opts.Config.Int("maxmemory")
+	scripts := 0
+	s.opts.Engine.View(s.now().UnixMilli(), 0, func(v *engine.View) { scripts = v.Scripts() })
 	sized := func(name string, n int64) []Field {
 		return []Field{field(name, n), {name + "_human", human(n)}}
 	}
@@ -244,6 +246,7 @@ func infoMemory(s *Server, _ *Session) []Field {
 	)
 	out = append(out, sized("total_system_memory", systemMemory())...)
 	out = append(out, field("used_memory_lua", 0), Field{"used_memory_lua_human", human(0)})
+	out = append(out, field("number_of_cached_scripts", scripts))
 	out = append(out, sized("maxmemory", limit)...)
 	out = append(out,
 		Field{"maxmemory_policy", s.opts.Config.String("maxmemory-policy")},

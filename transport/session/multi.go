@@ -102,6 +102,9 @@ func exec(s *Session, r *request) {
 		return
 	}
 	tx, watches := s.tx, s.watches
+	for i := range tx.queued {
+		s.srv.pause.wait(s.srv.ctx, tx.queued[i].entry)
+	}
 	s.endTransaction()
 	if tx.spoilt {
 		r.fail(reply.ErrExecAbort)

@@ -488,7 +488,7 @@ func TestInfo(t *testing.T) {
 	for _, want := range []string{
 		"# Server\r\n", "redis_version:7.0.15\r\n", "quorate_version:test\r\n", "connected_clients:1\r\n", "used_memory:",
 		"role:master\r\n", "cmdstat_get:calls=1,", "cmdstat_set:calls=1,", "errorstat_ERR:count=1\r\n", "db0:keys=1,expires=1,avg_ttl=0\r\n",
-		"total_error_replies:1\r\n", "latency_percentiles_usec_get:p50=",
+		"total_error_replies:1\r\n", "number_of_cached_scripts:0\r\n", "latency_percentiles_usec_get:p50=",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("INFO lacks %q", want)
@@ -572,6 +572,21 @@ func TestPause(t *testing.T) {
 	admin.expect(lines("GET a", "CLIENT UNPAUSE"), "$-1", "+OK")
 	<-done
 	c.expect(nil, "+OK")
+
+	// A transaction waits when it writes.
+	admin.expect(lines("CLIENT PAUSE 100000 WRITE"), "+OK")
+	c.expect(lines("MULTI", "GET a", "EXEC", "MULTI", "SET a 2"), "+OK", "+QUEUED", "*1 $1 1", "+OK", "+QUEUED")
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		c.send("EXEC")
+	}()
+	for !strings.Contains(n.server.Info("clients"), "blocked_clients:1\r\n") {
+		runtime.Gosched()
+	}
+	admin.expect(lines("GET a", "CLIENT UNPAUSE"), "$1 1", "+OK")
+	<-done
+	c.expect(nil, "*1 +OK")
 }
 
 // Slot agrees with CLUSTER KEYSLOT of redis-server.
