@@ -179,6 +179,8 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 			op.Kind = fsm.OpRead
 		case e.engines() || e.row.data:
 			op.Kind, writes = fsm.OpWrite, true
+		case e.row.looks:
+			op = fsm.Op{Kind: fsm.OpLocal, Local: s.lookAhead(e, args)}
 		default:
 			op = fsm.Op{Kind: fsm.OpLocal, Local: s.local(e, args)}
 			if e.Name == "select" {
@@ -201,6 +203,15 @@ func (s *Session) local(e *entry, args [][]byte) func(*reply.Writer) {
 		}
 		e.row.do(s, &request{args: args, out: out, inTx: true})
 	}
+}
+
+// lookAhead executes a session command that looks at the data before the
+// transaction does, and returns what gives its reply in it: when INFO rides in a
+// transaction, it does not tell of that transaction's writes.
+func (s *Session) lookAhead(e *entry, args [][]byte) func(*reply.Writer) {
+	early := reply.NewWriter(s.proto, nil)
+	e.row.do(s, &request{args: args, out: early, inTx: true})
+	return func(out *reply.Writer) { out.Raw(early.Bytes()) }
 }
 
 // parseDB returns the database that SELECT's argument names.

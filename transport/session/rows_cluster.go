@@ -36,6 +36,7 @@ func clusterRow(name string, arity int, flags command.Flags, do func(*Session, *
 	return row{
 		Spec: command.Spec{Name: "cluster|" + name, Arity: arity, Flags: flags, Group: command.Cluster, Tips: tips},
 		do:   do, waits: name == "failover" || name == "forget",
+		looks: name == "countkeysinslot" || name == "getkeysinslot",
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 var configRows = []row{
 	containerRow("config", command.Server),
-	{Spec: command.Spec{Name: "config|get", Arity: -3, Flags: adminOnly, Group: command.Server}, do: configGet},
+	{Spec: command.Spec{Name: "config|get", Arity: -3, Flags: adminOnly, Group: command.Server}, do: configGet, looks: true},
 	{Spec: command.Spec{Name: "config|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("config")},
 	{Spec: command.Spec{Name: "config|resetstat", Arity: 2, Flags: adminOnly, Group: command.Server}, do: configResetStat},
 	{Spec: command.Spec{Name: "config|rewrite", Arity: 2, Flags: adminOnly, Group: command.Server}, do: configRewrite},

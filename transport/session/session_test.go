@@ -243,6 +243,20 @@ func intOf(t *testing.T, c *client, key string) (n int) {
 	return n
 }
 
+// The engine's lock is held while a transaction runs.
+func TestLooksInsideTransactions(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	for _, first := range []string{"SET a 1", "GET a"} {
+		for _, look := range []string{"INFO", "CONFIG GET hash-max-listpack-entries", "LASTSAVE", "MEMORY DOCTOR", "CLUSTER COUNTKEYSINSLOT 0", "CLUSTER GETKEYSINSLOT 0 1"} {
+			c.send("MULTI", first, look, "EXEC")
+			if got := c.replies(4)[3]; !strings.HasPrefix(got, "*2 ") || strings.Contains(got, " -") {
+				t.Errorf("%s behind %s: %.80q", look, first, got)
+			}
+		}
+	}
+}
+
 func TestSubscribe(t *testing.T) {
 	n := newNode(t, nil)
 	sub, pub := n.client(), n.client()

@@ -23,6 +23,9 @@ type row struct {
 	// sees: shows data or has an effect outside the connection, and so waits
 	// until no write of the connection is in doubt.
 	sees bool
+	// looks: takes the engine's lock to look at the data as a whole. Inside a
+	// transaction, which holds that lock, what it saw before is the reply.
+	looks bool
 	// data: the engine has the command too; inside MULTI it is the engine's.
 	data bool
 }
