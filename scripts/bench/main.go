@@ -17,15 +17,26 @@ import (
 	"strings"
 )
 
+// options are what the command line says.
+type options struct {
+	binary   string // the quorate to measure
+	rounds   int    // runs of each load against each target
+	requests int    // of a run without pipeline
+	port     int    // the first of those used
+	only     string // a part of the names of the loads to run
+	keys     int    // loaded for the memory figure; 0: none is taken
+}
+
 func main() {
-	quorate := flag.String("quorate", "bin/quorate", "the binary to measure")
-	rounds := flag.Int("rounds", 5, "how often each load is run against each target")
-	requests := flag.Int("n", 100000, "requests of a run without pipeline; deep runs take five times as many")
-	port := flag.Int("port", 21001, "the first of the ports used, below 32768")
-	only := flag.String("only", "", "run loads whose name contains this")
-	memory := flag.Int("memory", 1_000_000, "keys loaded for the memory figure; 0 leaves it out")
+	var o options
+	flag.StringVar(&o.binary, "quorate", "bin/quorate", "the binary to measure")
+	flag.IntVar(&o.rounds, "rounds", 5, "how often each load is run against each target")
+	flag.IntVar(&o.requests, "n", 100000, "requests of a run without pipeline; deep runs take five times as many")
+	flag.IntVar(&o.port, "port", 21001, "the first of the ports used, below 32768")
+	flag.StringVar(&o.only, "only", "", "run loads whose name contains this")
+	flag.IntVar(&o.keys, "memory", 1_000_000, "keys loaded for the memory figure; 0 leaves it out")
 	flag.Parse()
-	if err := run(*quorate, *rounds, *requests, *port, *only, *memory); err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -65,24 +76,37 @@ func loads() []load {
 	}
 }
 
-func run(binary string, rounds, requests, port int, only string, memory int) (err error) {
-	b := &bench{port: port}
-	defer func() { err = errors.Join(err, b.close()) }()
-	if err := b.start(binary); err != nil {
+func run(o options) error {
+	if err := withServers(o, func(b *bench) error { return b.loads(o) }); err != nil {
 		return err
 	}
+	if o.keys == 0 || o.only != "" {
+		return nil
+	}
+	// Servers that have held nothing yet: what was freed is not given back.
+	return withServers(o, func(b *bench) error { return b.memory(o.keys) })
+}
+
+func withServers(o options, f func(*bench) error) (err error) {
+	b := &bench{binary: o.binary, port: o.port}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.start(); err != nil {
+		return err
+	}
+	return f(b)
+}
+
+// loads runs the loads and prints a line for each of their targets.
+func (b *bench) loads(o options) error {
 	fmt.Println("| load | target | requests/s | ratio | p50 ms | p99 ms | server CPU us/op |")
 	fmt.Println("|---|---|---|---|---|---|---|")
 	for _, l := range loads() {
-		if !strings.Contains(l.name, only) {
+		if !strings.Contains(l.name, o.only) {
 			continue
 		}
-		if err := b.measure(l, rounds, requests); err != nil {
+		if err := b.measure(l, o.rounds, o.requests); err != nil {
 			return err
 		}
-	}
-	if memory > 0 && only == "" {
-		return b.memory(memory)
 	}
 	return nil
 }
@@ -116,6 +140,7 @@ func (b *bench) measure(l load, rounds, requests int) error {
 	return nil
 }
 
+// median returns the middle one of a figure, the higher of two.
 func median(rs []result, of func(result) float64) float64 {
 	var values []float64
 	for _, r := range rs {

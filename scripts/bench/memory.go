@@ -19,11 +19,13 @@ func (b *bench) memory(keys int) error {
 		if err != nil {
 			return err
 		}
-		if err := fill(port, "FLUSHALL", 0); err != nil {
+		c, err := connect(port)
+		if err != nil {
 			return err
 		}
+		defer c.Close()
 		before := b.rss(port)
-		if err := fill(port, "SET", keys); err != nil {
+		if err := fill(c, keys); err != nil {
 			return err
 		}
 		perKey := (b.rss(port) - before) / float64(keys)
@@ -35,37 +37,54 @@ func (b *bench) memory(keys int) error {
 	return nil
 }
 
-// fill sends commands in pipelines; without keys, the command alone.
-func fill(port int, command string, keys int) error {
+// client sends commands that are all answered by OK.
+type client struct {
+	net.Conn
+	r *bufio.Reader
+	w *bufio.Writer
+}
+
+func connect(port int) (*client, error) {
 	c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(port))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer c.Close()
-	const deep = 500
-	value := strings.Repeat("v", 64)
-	r, w := bufio.NewReaderSize(c, 1<<16), bufio.NewWriterSize(c, 1<<16)
-	for done := 0; done == 0 || done < keys; done += deep {
-		n := min(deep, max(keys-done, 1))
-		for i := range n {
-			if keys == 0 {
-				fmt.Fprintf(w, "*1\r\n$%d\r\n%s\r\n", len(command), command)
-				continue
-			}
-			v := value[:16+(done+i)%49]
-			fmt.Fprintf(w, "*3\r\n$3\r\nSET\r\n$16\r\n%016d\r\n$%d\r\n%s\r\n", done+i, len(v), v)
-		}
-		if err := w.Flush(); err != nil {
+	return &client{c, bufio.NewReaderSize(c, 1<<16), bufio.NewWriterSize(c, 1<<16)}, nil
+}
+
+// send sends n commands in one pipeline and waits for the replies.
+func (c *client) send(n int, command func(i int) string) error {
+	for i := range n {
+		if _, err := c.w.WriteString(command(i)); err != nil {
 			return err
 		}
-		for range n {
-			line, err := r.ReadString('\n')
-			if err != nil {
-				return err
-			}
-			if line != "+OK\r\n" {
-				return fmt.Errorf("port %d: %s", port, line)
-			}
+	}
+	if err := c.w.Flush(); err != nil {
+		return err
+	}
+	for range n {
+		line, err := c.r.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		if line != "+OK\r\n" {
+			return fmt.Errorf("%s: %s", c.RemoteAddr(), line)
+		}
+	}
+	return nil
+}
+
+// fill sets so many keys.
+func fill(c *client, keys int) error {
+	const deep = 500
+	value := strings.Repeat("v", 64)
+	for done := 0; done < keys; done += deep {
+		err := c.send(min(deep, keys-done), func(i int) string {
+			v := value[:16+(done+i)%49]
+			return fmt.Sprintf("*3\r\n$3\r\nSET\r\n$16\r\n%016d\r\n$%d\r\n%s\r\n", done+i, len(v), v)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
