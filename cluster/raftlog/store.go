@@ -14,7 +14,7 @@ import (
 // Defaults and limits of Options.
 const (
 	DefaultSegmentBytes = 64 << 20
-	DefaultTailBytes    = 64 << 20
+	DefaultTailBytes    = 16 << 20
 	DefaultSpares       = 2
 
 	minSegmentBytes = 4 << 10
