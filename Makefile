@@ -6,7 +6,7 @@ GOFUMPT  := $(TOOLS)/gofumpt
 STATIC   := $(TOOLS)/staticcheck
 IMAGE    ?= quorate:latest
 
-.PHONY: build demo test check race fuzz oracle e2e compose bench image tools clean
+.PHONY: build demo test check race fuzz oracle redis-suite e2e compose bench image tools clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate
@@ -37,6 +37,11 @@ fuzz:
 # The datadriven scripts against a real redis-server.
 oracle:
 	QUORATE_ORACLE=$$(command -v redis-server) $(GO) test ./engine/... -run 'Oracle|Transcript|Facts' -count=1
+
+# Redis' own test suite, from Debian's source package, against the leader and a
+# follower of three nodes; FILES="unit/type/string ..." runs a part.
+redis-suite: build
+	scripts/compat/redis-suite.sh --on both $(FILES)
 
 # Real processes: the guide, killed leaders, restarts, snapshots. Tells the
 # pause at each kill, and why something was left out.
