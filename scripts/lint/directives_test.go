@@ -56,6 +56,26 @@ func TestClusterWideDirectives(t *testing.T) {
 	}
 }
 
+// A value that the configuration takes must not be refused by the engine: at the
+// start there is nobody left to tell.
+func TestEngineTakesWhatTheConfigurationTakes(t *testing.T) {
+	e := engine.New(engine.Options{})
+	for name := range e.AllSettings() {
+		spec, ok := config.Lookup(name)
+		if !ok || spec.Kind == config.Text {
+			continue
+		}
+		for _, n := range []int64{spec.Min, spec.Max} {
+			value := strconv.FormatInt(n, 10)
+			e.Apply(func(s *engine.Step) {
+				if err := s.Set([][]byte{[]byte(name), []byte(value)}); err != nil {
+					t.Errorf("%s %s: %v", name, value, err)
+				}
+			})
+		}
+	}
+}
+
 // stringsOf returns the string literals in the program's files below dir: not
 // those of tests, nor of the table of directives itself.
 func stringsOf(t *testing.T, dir string) map[string]bool {

@@ -37,8 +37,9 @@ func old(alias string, s Spec) Spec {
 	return s
 }
 
-// redisTable holds the directives of redis-server 7.0, with its limits. Its
-// defaults are Redis' but where the comment says otherwise.
+// redisTable holds the directives of redis-server 7.0, with its limits; those of
+// cluster-wide ones are the engine's. Its defaults are Redis' but where the
+// comment says otherwise.
 var redisTable = []Spec{
 	enum("acl-pubsub-default", "resetchannels", Ignored, "allchannels", "resetchannels"),
 	checked("aclfile", "", Immutable, noUsers),
@@ -102,9 +103,9 @@ var redisTable = []Spec{
 	enum("enable-debug-command", "no", Immutable, "no", "yes", "local"),
 	enum("enable-module-command", "no", Immutable|Ignored, "no", "yes", "local"),
 	enum("enable-protected-configs", "no", Immutable, "no", "yes", "local"),
-	old("hash-max-ziplist-entries", integer("hash-max-listpack-entries", 0, longMax, "512", Cluster)),
-	old("hash-max-ziplist-value", memory("hash-max-listpack-value", 0, longMax, "64", Cluster)),
-	memory("hll-sparse-max-bytes", 0, longMax, "3000", Cluster),
+	old("hash-max-ziplist-entries", integer("hash-max-listpack-entries", 0, intMax, "512", Cluster)),
+	old("hash-max-ziplist-value", memory("hash-max-listpack-value", 0, intMax, "64", Cluster)),
+	memory("hll-sparse-max-bytes", 0, intMax, "3000", Cluster),
 	integer("hz", 0, intMax, "10", Ignored),
 	text("ignore-warnings", "", Ignored),
 	integer("io-threads", 1, 128, "1", Immutable|Ignored),
@@ -121,7 +122,7 @@ var redisTable = []Spec{
 	integer("lfu-decay-time", 0, intMax, "1", Ignored),
 	integer("lfu-log-factor", 0, intMax, "10", Ignored),
 	integer("list-compress-depth", 0, intMax, "0", Ignored),
-	old("list-max-ziplist-size", integer("list-max-listpack-size", math.MinInt32, intMax, "-2", Cluster)),
+	old("list-max-ziplist-size", integer("list-max-listpack-size", -5, intMax, "-2", Cluster)),
 	integer("key-load-delay", math.MinInt32, intMax, "0", Hidden|Ignored),
 	text("logfile", "", Immutable),
 	enum("loglevel", "notice", 0, "debug", "verbose", "notice", "warning"),
@@ -146,7 +147,7 @@ var redisTable = []Spec{
 	text("proc-title-template", "{title} {listen-addr} {server-mode}", Ignored),
 	enum("propagation-error-behavior", "ignore", Ignored, "ignore", "panic", "panic-on-replicas"),
 	boolean("protected-mode", "yes", 0),
-	memory("proto-max-bulk-len", 1<<20, longMax, "536870912", Cluster),
+	memory("proto-max-bulk-len", 1<<20, 512<<20, "536870912", Cluster),
 	boolean("rdb-del-sync-files", "no", Ignored),
 	boolean("rdb-save-incremental-fsync", "yes", Ignored),
 	boolean("rdbchecksum", "yes", Immutable|Ignored),
@@ -174,7 +175,7 @@ var redisTable = []Spec{
 	enum("sanitize-dump-payload", "no", Ignored, "no", "yes", "clients"),
 	checked("save", "3600 1 300 100 60 10000", Many|Repeats, canonicalSave),
 	text("server_cpulist", "", Immutable|Ignored),
-	integer("set-max-intset-entries", 0, longMax, "512", Cluster),
+	integer("set-max-intset-entries", 0, intMax, "512", Cluster),
 	boolean("set-proc-title", "yes", Immutable|Ignored),
 	enum("shutdown-on-sigint", "default", Many|Ignored, "default", "save", "nosave", "now", "force"),
 	enum("shutdown-on-sigterm", "default", Many|Ignored, "default", "save", "nosave", "now", "force"),
@@ -183,8 +184,8 @@ var redisTable = []Spec{
 	integer("slowlog-max-len", 0, longMax, "128", 0),
 	integer("socket-mark-id", 0, math.MaxUint32, "0", Immutable|Ignored),
 	boolean("stop-writes-on-bgsave-error", "yes", Ignored),
-	memory("stream-node-max-bytes", 0, longMax, "4096", Cluster),
-	integer("stream-node-max-entries", 0, longMax, "100", Cluster),
+	memory("stream-node-max-bytes", 0, intMax, "4096", Cluster),
+	integer("stream-node-max-entries", 0, intMax, "100", Cluster),
 	enum("supervised", "no", Immutable|Ignored, "upstart", "systemd", "auto", "no"),
 	boolean("syslog-enabled", "no", Immutable|Ignored),
 	enum("syslog-facility", "local0", Immutable|Ignored, "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"),
@@ -215,6 +216,6 @@ var redisTable = []Spec{
 	integer("tracking-table-max-keys", 0, longMax, "1000000", Ignored),
 	text("unixsocket", "", Immutable),
 	checked("unixsocketperm", "0", Immutable, canonicalOctal),
-	old("zset-max-ziplist-entries", integer("zset-max-listpack-entries", 0, longMax, "128", Cluster)),
-	old("zset-max-ziplist-value", memory("zset-max-listpack-value", 0, longMax, "64", Cluster)),
+	old("zset-max-ziplist-entries", integer("zset-max-listpack-entries", 0, intMax, "128", Cluster)),
+	old("zset-max-ziplist-value", memory("zset-max-listpack-value", 0, intMax, "64", Cluster)),
 }
