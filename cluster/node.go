@@ -341,6 +341,9 @@ func (n *Node) watchLeadership(ctx context.Context) {
 	defer look.Stop()
 	for {
 		n.observeLeader(ctx)
+		if err := n.store.noteLog(); err != nil {
+			n.exit(fmt.Errorf("note that the log has begun: %w", err))
+		}
 		select {
 		case <-ctx.Done():
 			n.mu.Lock()

@@ -37,8 +37,10 @@ func checkDir(o *Options) error {
 		return nil
 	case stable && !has(fileNodeID):
 		return fmt.Errorf("%s is missing although the directory holds a node's votes: %s", filepath.Join(o.Dir, fileNodeID), wayOut)
-	case !stable && (boltLog || ownLog || has(dirSnaps)):
-		return fmt.Errorf("%s, with this node's votes, is missing although the directory holds a log or snapshots: %s", filepath.Join(o.Dir, fileStable), wayOut)
+	case !stable && (boltLog || ownLog || has(dirSnaps) || has(fileNodeID)):
+		return fmt.Errorf("%s, with this node's votes, is missing although the directory is a node's: %s", filepath.Join(o.Dir, fileStable), wayOut)
+	case stable && isEmpty(filepath.Join(o.Dir, fileStable)):
+		return fmt.Errorf("%s, with this node's votes, is empty: %s", filepath.Join(o.Dir, fileStable), wayOut)
 	case o.LogStore == "own" && boltLog:
 		return fmt.Errorf("this node's log is in %s: set log-store boltdb; the store of a node's log can't be changed", filepath.Join(o.Dir, fileBoltLog))
 	case o.LogStore == "boltdb" && ownLog:
@@ -52,6 +54,46 @@ func exists(path string) bool {
 	return err == nil
 }
 
+func isEmpty(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Size() == 0
+}
+
+// checkIdentity refuses a stable store that is another node's, or that has lost
+// what it held. A fresh one takes this node's id.
+func (s *storage) checkIdentity(o *Options) error {
+	path := filepath.Join(o.Dir, fileStable)
+	id, err := s.stable.Get(keyNodeID)
+	switch {
+	case isNotFound(err):
+		if exists(filepath.Join(o.Dir, fileBoltLog)) || hasSegments(filepath.Join(o.Dir, dirLog)) {
+			return fmt.Errorf("%s has lost what it held: %s", path, wayOut)
+		}
+		return s.stable.Set(keyNodeID, []byte(s.id.String()))
+	case err != nil:
+		return err
+	case string(id) != s.id.String():
+		return fmt.Errorf("%s says that this is node %s, but %s holds the votes of node %s: restore the right one", filepath.Join(o.Dir, fileNodeID), s.id, path, id)
+	}
+	return nil
+}
+
+// noteLog remembers that the log has begun: from then on it must be there.
+func (s *storage) noteLog() error {
+	if s.logNoted.Load() {
+		return nil
+	}
+	last, err := s.log.LastIndex()
+	if err != nil || last == 0 {
+		return err
+	}
+	if err := s.stable.SetUint64(keyLogBegan, 1); err != nil {
+		return err
+	}
+	s.logNoted.Store(true)
+	return nil
+}
+
 // hasSegments reports whether a log of our own is in dir.
 func hasSegments(dir string) bool {
 	entries, _ := os.ReadDir(dir) // what can't be read has none, and Open says why
@@ -63,10 +105,27 @@ func hasSegments(dir string) bool {
 	return false
 }
 
-// checkLog refuses a log that is empty although this node has voted and its
-// cluster has begun, with no snapshot to stand for it: it was lost, and with it
-// what this node acknowledged.
+// checkLogFiles refuses a log whose files are gone although it had begun. It
+// must look before they are opened, which makes new ones.
+func (s *storage) checkLogFiles(o *Options, there bool) error {
+	began, err := s.stable.GetUint64(keyLogBegan)
+	if err != nil && !isNotFound(err) {
+		return err
+	}
+	if began == 1 && !there {
+		return fmt.Errorf("the log in %s is gone: %s", o.Dir, wayOut)
+	}
+	return nil
+}
+
+// checkLog refuses a log that was lost, and with it what this node has
+// acknowledged: it is empty although this node has voted and its cluster has
+// begun, with no snapshot to stand for it; or it begins later than the newest
+// snapshot ends.
 func (s *storage) checkLog(o *Options, logWasThere bool) error {
+	if err := s.checkReach(o); err != nil {
+		return err
+	}
 	last, err := s.log.LastIndex()
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
@@ -92,6 +151,27 @@ func (s *storage) checkLog(o *Options, logWasThere bool) error {
 		return nil
 	}
 	return fmt.Errorf("the log in %s is empty although this node has voted in term %d, and there is no snapshot: %s", o.Dir, term, wayOut)
+}
+
+// checkReach refuses a log whose beginning is neither the first entry of all
+// nor covered by a snapshot.
+func (s *storage) checkReach(o *Options) error {
+	first, err := s.log.FirstIndex()
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	metas, err := s.snaps.List()
+	if err != nil {
+		return err
+	}
+	covered := uint64(0)
+	if len(metas) > 0 {
+		covered = metas[0].Index
+	}
+	if first > covered+1 {
+		return fmt.Errorf("the log in %s begins with entry %d, but the newest snapshot ends with %d (0: there is none): %s", o.Dir, first, covered, wayOut)
+	}
+	return nil
 }
 
 // fallBack sets the newest snapshot aside if it is damaged and nothing is lost

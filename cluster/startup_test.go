@@ -71,6 +71,13 @@ func spoil(t *testing.T, o Options, suffix string, which int) {
 	}
 }
 
+func truncate(t *testing.T, o Options, name string, size int64) {
+	t.Helper()
+	if err := os.Truncate(filepath.Join(o.Dir, name), size); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestDataDirectoryWithAPartMissingIsRefused(t *testing.T) {
 	cases := []struct {
 		name   string
@@ -79,7 +86,17 @@ func TestDataDirectoryWithAPartMissingIsRefused(t *testing.T) {
 	}{
 		{"no id", func(t *testing.T, o *Options) { remove(t, *o, fileNodeID) }, "node-id is missing"},
 		{"no votes", func(t *testing.T, o *Options) { remove(t, *o, fileStable) }, "with this node's votes, is missing"},
-		{"no log and no snapshot", func(t *testing.T, o *Options) { remove(t, *o, dirLog, dirSnaps) }, "is empty although this node has voted"},
+		{"no votes in the file", func(t *testing.T, o *Options) { truncate(t, *o, fileStable, 0) }, "is empty"},
+		{"half of the votes", func(t *testing.T, o *Options) { truncate(t, *o, fileStable, 12288) }, "is damaged"},
+		{"nothing but the id", func(t *testing.T, o *Options) { remove(t, *o, fileStable, dirLog, dirSnaps) }, "with this node's votes, is missing"},
+		{"no log", func(t *testing.T, o *Options) { remove(t, *o, dirLog) }, "is gone"},
+		{"no log and no snapshot", func(t *testing.T, o *Options) { remove(t, *o, dirLog, dirSnaps) }, "is gone"},
+		{"another node's id", func(t *testing.T, o *Options) {
+			id := strings.Repeat("ab", 20) + "\n"
+			if err := os.WriteFile(filepath.Join(o.Dir, fileNodeID), []byte(id), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, "restore the right one"},
 		{"the other store", func(_ *testing.T, o *Options) { o.LogStore = "boltdb" }, "set log-store own"},
 		{"in memory", func(_ *testing.T, o *Options) { o.Memory = true }, "set appendonly yes"},
 		{"both snapshots damaged", func(t *testing.T, o *Options) {

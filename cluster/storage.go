@@ -21,6 +21,8 @@ import (
 var (
 	keyIncarnation = []byte("quorate-incarnation")
 	keyClusterID   = []byte("quorate-cluster-id")
+	keyNodeID      = []byte("quorate-node-id")
+	keyLogBegan    = []byte("quorate-log-began") // 1 once the log has held an entry
 )
 
 // storage is what a node keeps on disk.
@@ -38,6 +40,7 @@ type storage struct {
 	// starting is true until raft has taken in what there is: damage found
 	// before may have a remedy.
 	starting atomic.Bool
+	logNoted atomic.Bool // the stable store knows that the log has begun
 }
 
 // openStorage opens what is in the data directory, or makes it.
@@ -76,8 +79,14 @@ func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
 		return fmt.Errorf("stable store: %w", err)
 	}
 	s.closers = append(s.closers, stable)
-	s.stable = stable
+	s.stable = checkedStable{stable}
+	if err := s.checkIdentity(o); err != nil {
+		return err
+	}
 	logWasThere := exists(filepath.Join(o.Dir, fileBoltLog)) || hasSegments(filepath.Join(o.Dir, dirLog))
+	if err := s.checkLogFiles(o, logWasThere); err != nil {
+		return err
+	}
 	if err := s.openLog(o, fatal); err != nil {
 		return err
 	}
@@ -134,6 +143,9 @@ func (s *storage) openLog(o *Options, fatal func(error)) error {
 	s.log, s.own, s.size = log, log, log
 	found := log.Recovery()
 	stats := log.Stats()
+	if found.Torn {
+		o.Log.Warn("the end of the log was cut short and is dropped: a write that was under way when the node died, or damage to the last one; the other nodes have what was acknowledged")
+	}
 	o.Log.Info("log recovered", "first", stats.FirstIndex, "last", stats.LastIndex, "segments", found.Segments, "records", found.Records, "torn", found.Torn, "took", found.Took)
 	return nil
 }
