@@ -56,7 +56,7 @@ func decide(now time.Time, self raft.ServerID, servers []raft.Server, peers map[
 		}
 		switch addr := raftAddress(s.ID, k.Addr); {
 		case !online:
-			if voter && now.Sub(k.seen) > deadAfter {
+			if voter && (now.Sub(k.seen) > deadAfter || supplanted(now, s, servers, peers)) {
 				dead = append(dead, s.ID)
 			}
 		case k.Addr != "" && addr != s.Address && voter:
@@ -71,4 +71,17 @@ func decide(now time.Time, self raft.ServerID, servers []raft.Server, peers map[
 		return action{change: dismiss, id: dead[0]}
 	}
 	return action{}
+}
+
+// supplanted reports whether another member, heard lately, is where s was: a
+// node that lost its disk has come back under a new id, and the old one is gone
+// for good.
+func supplanted(now time.Time, s raft.Server, servers []raft.Server, peers map[raft.ServerID]known) bool {
+	for _, other := range servers {
+		k := peers[other.ID]
+		if other.ID != s.ID && dialAddress(other.Address) == dialAddress(s.Address) && now.Sub(k.seen) < offlineAfter {
+			return true
+		}
+	}
+	return false
 }

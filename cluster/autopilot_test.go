@@ -45,6 +45,7 @@ func TestDecide(t *testing.T) {
 		{"a learner caught up and fell silent", []member{voter, with(caughtUp, func(m *member) { m.seen = offlineAfter + 1 })}, nothing, 0},
 		{"one of three is dead", []member{voter, voter, dead}, nothing, 0},
 		{"and its replacement is in", []member{voter, dead, voter, voter}, dismiss, 1},
+		{"one is away, and a voter is in its place", []member{voter, with(away, func(m *member) { m.at = voter.at }), voter, voter}, dismiss, 1},
 		{"but it is only away", []member{voter, away, voter, voter}, nothing, 0},
 		{"the replacement is no voter yet", []member{voter, voter, dead, learner}, nothing, 0},
 		{"two of four are dead", []member{voter, dead, dead, voter}, nothing, 0},

@@ -566,7 +566,11 @@ func (m *membership) forgetLocked(servers []raft.Server) {
 // Forget removes a member, on the word of an operator.
 func (n *Node) Forget(id string) error {
 	if n.readyTerm.Load() == 0 {
-		return errNotLeading
+		_, leader := n.raft.LeaderWithID()
+		return fmt.Errorf("only the leader removes a member; it is node %s", leader)
+	}
+	if id == n.ID() {
+		return errors.New("this is the leader itself: hand leadership over first, by QUORATE TRANSFER")
 	}
 	return n.raft.RemoveServer(raft.ServerID(id), 0, 5*time.Second).Error()
 }
