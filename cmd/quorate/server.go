@@ -22,7 +22,13 @@ import (
 )
 
 // runServer runs a node until a signal or SHUTDOWN ends it.
-func runServer(args []string, _ io.Writer) error {
+func runServer(args []string, out io.Writer) error {
+	if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
+		_, err := fmt.Fprintln(out, "quorate server [file.conf] [--directive value ...], in redis.conf's syntax; see README.md for the directives that redis-server does not have")
+		return err
+	}
+	// A terminal that closes is no reason to stop.
+	signal.Ignore(syscall.SIGHUP)
 	conf, err := config.Parse(args)
 	if err != nil {
 		return err
