@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the tree for FUZZTIME each.
+# Runs every fuzz target of the tree for FUZZTIME (a number of inputs, 5000x, or a time) each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 go=${GO:-go}
@@ -7,7 +7,7 @@ grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u | w
 	sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$dir"/*_test.go | sort -u | while read -r target; do
 		echo "fuzz $dir $target"
 		# What a failure prints is wanted whole.
-		out=$("$go" test "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-3s}" </dev/null 2>&1) || { echo "$out"; exit 1; }
+		out=$("$go" test "$dir" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-5000x}" </dev/null 2>&1) || { echo "$out"; exit 1; }
 		tail -n 1 <<<"$out"
 	done
 done
