@@ -80,9 +80,24 @@ unexpected() {
 		' "$here/redis-suite.known" -
 }
 
+# settings prints, a line each, those settings that some files change and leave so.
+settings() {
+	redis-cli -p "$1" config get '*-max-*' | paste - - | grep -v ziplist
+}
+
+# restore sets settings back to what settings had printed.
+restore() {
+	local name value
+	while read -r name value; do
+		redis-cli -p "$1" config set "$name" "$value" >/dev/null
+	done < <(comm -13 <(settings "$1" | sort) <(sort <<<"$2"))
+	redis-cli -p "$1" client unpause >/dev/null
+}
+
 # run runs one file against a port, and prints its line.
 run() {
-	local port=$1 label=$2 file=$3 log ended=yes
+	local port=$1 label=$2 file=$3 log before ended=yes
+	before=$(settings "$port")
 	log=$logs/$label/${file//\//_}.log
 	mkdir -p "$(dirname "$log")"
 	awk -F ' [|] ' -v file="$file" '!/^#/ && NF >= 3 && ($1 == file || $1 == "*") {print $2}' \
@@ -98,6 +113,7 @@ run() {
 		fi
 	}
 	rm -f "$cache/skip.$$"
+	restore "$port" "$before"
 	local ok all err out
 	ok=$(grep -c '^\[ok\]' "$log" || true)
 	all=$(grep -c '^\[err\]' "$log" || true)
