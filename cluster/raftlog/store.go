@@ -14,7 +14,7 @@ import (
 // Defaults and limits of Options.
 const (
 	DefaultSegmentBytes = 64 << 20
-	DefaultTailBytes    = 16 << 20
+	DefaultTailBytes    = 8 << 20
 	DefaultSpares       = 2
 
 	minSegmentBytes = 4 << 10
