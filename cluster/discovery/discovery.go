@@ -73,14 +73,15 @@ type Options struct {
 
 // Gossip is this node's part in the gossip. Its methods may be called concurrently.
 type Gossip struct {
-	opts   Options
-	log    *slog.Logger
-	list   *memberlist.Memberlist
-	wire   *transport
-	change chan struct{} // cap 1
-	stop   chan struct{}
-	once   sync.Once
-	wg     sync.WaitGroup
+	opts      Options
+	log       *slog.Logger
+	memberLog *memberLog
+	list      *memberlist.Memberlist
+	wire      *transport
+	change    chan struct{} // cap 1
+	stop      chan struct{}
+	once      sync.Once
+	wg        sync.WaitGroup
 
 	mu      sync.Mutex
 	said    Meta              // guarded by mu; what this node says of itself
@@ -108,7 +109,7 @@ func Start(o Options) (*Gossip, error) {
 		o.Log = slog.Default()
 	}
 	g := &Gossip{
-		opts: o, log: o.Log,
+		opts: o, log: o.Log, memberLog: &memberLog{to: o.Log},
 		change:  make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		members: make(map[string]Member),
@@ -131,7 +132,7 @@ func Start(o Options) (*Gossip, error) {
 	// proved on streams, so there is nobody to protect a dead one's name from.
 	conf.DeadNodeReclaimTime = time.Second
 	conf.Delegate, conf.Events, conf.Alive = delegate{g}, events{g}, veto{g}
-	conf.Logger = log.New(logWriter{o.Log}, "", 0)
+	conf.Logger = log.New(g.memberLog, "", 0)
 	if len(o.Secret) > 0 {
 		key, err := gossipKey(o.Secret)
 		if err != nil {
@@ -266,12 +267,14 @@ func (g *Gossip) Leave(timeout time.Duration) error {
 	return nil
 }
 
-// Close ends the gossip. Without Leave the others notice a failure.
+// Close ends the gossip: nothing is logged nor told by it later. Without Leave
+// the others notice a failure.
 func (g *Gossip) Close() error {
 	g.once.Do(func() {
 		close(g.stop)
 		g.list.Shutdown() // logs its errors
 		g.wg.Wait()
+		g.memberLog.close()
 	})
 	return nil
 }
@@ -353,19 +356,39 @@ func (delegate) GetBroadcasts(int, int) [][]byte { return nil }
 func (delegate) LocalState(bool) []byte          { return nil }
 func (delegate) MergeRemoteState([]byte, bool)   {}
 
-// logWriter passes memberlist's lines on: its errors are warnings to the
+// memberLog passes memberlist's lines on: its errors are warnings to the
 // operator of a node that works without gossip, the rest is debugging.
-type logWriter struct{ to *slog.Logger }
+//
+// Memberlist does not wait for its goroutines at Shutdown. A probe may end, and
+// tell of it, long after: whoever closed the gossip hears no more of it.
+type memberLog struct {
+	to *slog.Logger
 
-func (w logWriter) Write(p []byte) (int, error) {
+	mu     sync.RWMutex
+	closed bool // guarded by mu
+}
+
+func (l *memberLog) Write(p []byte) (int, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return len(p), nil
+	}
 	line := strings.TrimSpace(string(bytes.TrimSpace(p)))
 	if text, ok := strings.CutPrefix(line, "[ERR] "); ok {
-		w.to.Warn(text)
+		l.to.Warn(text)
 		return len(p), nil
 	}
 	if _, text, ok := strings.Cut(line, "] "); ok {
 		line = text
 	}
-	w.to.Debug(line)
+	l.to.Debug(line)
 	return len(p), nil
+}
+
+// close waits for the line being written, and drops what comes later.
+func (l *memberLog) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
 }

@@ -165,6 +165,28 @@ func TestOverPeerPorts(t *testing.T) {
 	}
 }
 
+// Memberlist's probes outlive its Shutdown. What they find is not for the
+// logger of a node that is closed: it may be gone.
+func TestNothingIsLoggedAfterClose(t *testing.T) {
+	var lines strings.Builder
+	o := &slog.HandlerOptions{Level: slog.LevelDebug}
+	l := &memberLog{to: slog.New(slog.NewTextHandler(&lines, o))}
+	for _, line := range []string{"[ERR] memberlist: one", "[DEBUG] memberlist: two"} {
+		if n, err := l.Write([]byte(line)); n != len(line) || err != nil {
+			t.Fatalf("%d, %v", n, err)
+		}
+	}
+	before := lines.String()
+	if !strings.Contains(before, "one") || !strings.Contains(before, "two") {
+		t.Fatalf("logged: %q", before)
+	}
+	l.close()
+	l.Write([]byte("[ERR] memberlist: Failed fallback TCP ping: closed"))
+	if lines.String() != before {
+		t.Errorf("logged after close: %q", lines.String()[len(before):])
+	}
+}
+
 func TestMeta(t *testing.T) {
 	for _, m := range []Meta{
 		{},
