@@ -74,6 +74,15 @@ func (s *Step) Read(db int, args [][]byte, wallMs int64, random uint64, inTx boo
 	s.engine.execute(c)
 }
 
+// Expect tells of a key that commands soon to come may look up, and reports
+// whether there is room for another one. It changes nothing, nor does Warm.
+func (s *Step) Expect(db int, key []byte) (more bool) {
+	return s.engine.expect(&s.engine.warmer, db, key)
+}
+
+// Warm brings what was expected near the processor.
+func (s *Step) Warm() { s.engine.warmer.Visit() }
+
 func (s *Step) prepare(db int, args [][]byte, out *reply.Writer) *call.Call {
 	if db < 0 || db >= Databases || len(args) == 0 {
 		out.Error(reply.ErrDBIndex)

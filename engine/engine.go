@@ -82,6 +82,9 @@ type Engine struct {
 	clock     int64          // guarded by mu; the log clock, Unix milliseconds
 	outbox    []Message      // guarded by mu; published by the Apply under way
 	resettled bool           // guarded by mu; settings were changed by the Apply under way
+
+	warmer  keyspace.Warmer // guarded by mu, held for writing; of Apply
+	warmers sync.Pool       // of *keyspace.Warmer; of views
 }
 
 // New returns an empty engine. Its order of keys and members is not the
@@ -101,6 +104,7 @@ func New(opts Options) *Engine {
 		e.opts.Log = slog.New(slog.DiscardHandler)
 	}
 	e.scripts = script.New(script.Options{Log: e.logScript})
+	e.warmers.New = func() any { return new(keyspace.Warmer) }
 	e.table = command.NewTable(slices.Concat(pointers(commands.All()), pointers(e.scripts.Rows())), func(r *call.Row) *command.Spec { return &r.Spec })
 	e.env = call.Env{Settings: &e.settings, Effects: effects{e}, Lookup: e.table.Find}
 	e.reset(seed.Seed{})
@@ -126,6 +130,14 @@ func (e *Engine) logScript(level int, message string) {
 func (e *Engine) reset(s seed.Seed) {
 	e.seed = s
 	e.env.Keyspace = keyspace.New(keyspace.Options{Seed: s, Databases: Databases})
+}
+
+// expect notes a key that is soon looked up. It needs the lock.
+func (e *Engine) expect(w *keyspace.Warmer, db int, key []byte) (more bool) {
+	if db < 0 || db >= Databases {
+		return true
+	}
+	return w.Add(e.env.Keyspace.DB(db), key)
 }
 
 // Table returns the data commands.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 )
 
@@ -14,6 +15,9 @@ func (e *Engine) View(wallMs int64, random uint64, f func(*View)) {
 	v := View{engine: e, wall: max(wallMs, e.clock)}
 	v.rand.Seed(random, 0)
 	f(&v)
+	if v.warmer != nil {
+		e.warmers.Put(v.warmer)
+	}
 }
 
 // View reads the state.
@@ -22,6 +26,24 @@ type View struct {
 	wall   int64
 	rand   call.Rand
 	call   call.Call // reused by one command after the other
+	warmer *keyspace.Warmer
+}
+
+// Expect tells of a key that commands soon to come may look up, and reports
+// whether there is room for another one. It is worth while for some commands at
+// once; Warm follows.
+func (v *View) Expect(db int, key []byte) (more bool) {
+	if v.warmer == nil {
+		v.warmer = v.engine.warmers.Get().(*keyspace.Warmer)
+	}
+	return v.engine.expect(v.warmer, db, key)
+}
+
+// Warm brings what was expected near the processor.
+func (v *View) Warm() {
+	if v.warmer != nil {
+		v.warmer.Visit()
+	}
 }
 
 // Do executes a command that changes nothing. A command that might is refused.

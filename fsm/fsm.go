@@ -245,6 +245,7 @@ type runner struct {
 	origin  *origin
 	batch   *entry.Batch
 	discard reply.Writer
+	warmed  int // items to come whose keys are near the processor
 }
 
 // all executes the items for nobody here.
@@ -311,6 +312,11 @@ func (r *runner) read(op *Op, inTx bool, out *reply.Writer) {
 // next decodes the next item into fsm.item. The last of several fragments
 // turns into the item that they are.
 func (r *runner) next() (ok bool, err error) {
+	if r.warmed == 0 {
+		r.warmed = r.batch.Ahead(r.step.Expect)
+		r.step.Warm()
+	}
+	r.warmed = max(0, r.warmed-1)
 	it := &r.fsm.item
 	if ok, err = r.batch.Next(it); err != nil || !ok {
 		return ok, err

@@ -167,6 +167,28 @@ func (b *Batch) Next(it *Item) (ok bool, err error) {
 	return true, b.items.item(it)
 }
 
+// Ahead shows the first arguments of the commands to come, which are most
+// often keys, without taking their items: those of plain commands until show
+// returns false or anything else comes. It returns how many it showed.
+func (b *Batch) Ahead(show func(db int, arg []byte) (more bool)) (n int) {
+	d := b.items
+	for more := true; more && len(d.b) > 0 && ItemKind(d.byte()) == ItemCommand; n++ {
+		db, args := int(d.uvarint()), d.count()
+		if args < 2 {
+			d.skip(args)
+			continue
+		}
+		d.skip(1)
+		arg := d.bytes()
+		d.skip(args - 2)
+		if d.failed {
+			return n
+		}
+		more = show(db, arg)
+	}
+	return n
+}
+
 // DecodeItem reads one item, as put together from fragments.
 func DecodeItem(b []byte, it *Item) error {
 	d := decoder{b: b}

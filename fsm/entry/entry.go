@@ -172,6 +172,13 @@ func (d *decoder) bytes() []byte {
 	return d.take(int(n))
 }
 
+// skip passes over n byte strings.
+func (d *decoder) skip(n int) {
+	for ; n > 0 && !d.failed; n-- {
+		d.bytes()
+	}
+}
+
 func (d *decoder) fail() {
 	d.b = nil
 	d.failed = true

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -172,6 +173,44 @@ func TestBuilderIsReusable(t *testing.T) {
 	}
 }
 
+// What Ahead shows is what Next gives after it, up to the first item that is no
+// plain command.
+func TestAheadShowsWhatComes(t *testing.T) {
+	body := AppendBatchHead(nil, BatchHead{Incarnation: 1, Seq: 1})
+	body = AppendCommand(body, 1, args("set", "a", "1"))
+	body = AppendCommand(body, 0, args("ping"))
+	body = AppendCommand(body, 2, args("get", "b"))
+	body = AppendCommand(body, 0, args("del", "c", "d", "e"))
+	body = AppendTxHead(body, 0, 0)
+	body = AppendCommand(body, 0, args("get", "behind"))
+	shown := func(b *Batch, limit int) string {
+		var out strings.Builder
+		n := b.Ahead(func(db int, arg []byte) bool {
+			fmt.Fprintf(&out, "%d:%s ", db, arg)
+			limit--
+			return limit > 0
+		})
+		return fmt.Sprint(out.String(), n)
+	}
+	b, err := DecodeBatch(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(limit int, want string) {
+		t.Helper()
+		if got := shown(&b, limit); got != want {
+			t.Errorf("at most %d: %q, want %q", limit, got, want)
+		}
+	}
+	f(10, "1:a 2:b 0:c 4")
+	f(2, "1:a 2:b 3")
+	var it Item
+	if _, err := b.Next(&it); err != nil || string(it.Commands[0].Args[1]) != "a" {
+		t.Fatalf("Ahead took an item: %v, %v", it, err)
+	}
+	f(10, "2:b 0:c 3")
+}
+
 func TestParseNodeIDRefusesOtherText(t *testing.T) {
 	for _, s := range []string{"", "00", "zz0102030405060708090a0b0c0d0e0f10111213", "000102030405060708090a0b0c0d0e0f1011121314"} {
 		if _, err := ParseNodeID(s); err == nil {
@@ -190,6 +229,8 @@ func FuzzParts(f *testing.F) {
 		if _, err := render(e); err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Fatal(err)
 		}
+		b := Batch{items: decoder{b: rest}}
+		b.Ahead(func(int, []byte) bool { return true })
 		var it Item
 		if err := DecodeItem(rest, &it); err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Fatal(err)

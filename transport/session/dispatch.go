@@ -365,8 +365,12 @@ func (s *Session) replyInPlace(n int, f func(*reply.Writer)) {
 
 func (s *Session) runEach(steps []step, v *engine.View, refused reply.Error, out *reply.Writer) {
 	before := s.srv.elapsed()
+	warmed := 0 // steps whose keys are near the processor
 	for i := range steps {
 		t := &steps[i]
+		if v != nil && i == warmed && len(steps) > 1 {
+			warmed += warm(steps[i:], v)
+		}
 		switch {
 		case t.answer != nil:
 			t.answer(out)
@@ -381,6 +385,18 @@ func (s *Session) runEach(steps []step, v *engine.View, refused reply.Error, out
 			before = now
 		}
 	}
+}
+
+// warm brings the keys of the next steps near the processor, and returns of
+// how many.
+func warm(steps []step, v *engine.View) (n int) {
+	for more := true; more && n < len(steps); n++ {
+		if t := &steps[n]; t.answer == nil && len(t.args) > 1 {
+			more = v.Expect(t.db, t.args[1])
+		}
+	}
+	v.Warm()
+	return n
 }
 
 // barrier waits until this node's memory is as fresh as the client asks, or
