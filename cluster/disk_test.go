@@ -100,7 +100,7 @@ func (l *fullLog) StoreLog(log *raft.Log) error { return l.StoreLogs([]*raft.Log
 // acknowledged that is not stored by a majority, and nothing is lost or doubled.
 func TestLeaderWithoutSpaceStepsDown(t *testing.T) {
 	c := newTrioWith(t, func(o *Options) {
-		o.wrapLog = func(inner raft.LogStore) raft.LogStore { return &fullLog{LogStore: inner} }
+		o.Host.WrapLog = func(inner raft.LogStore) raft.LogStore { return &fullLog{LogStore: inner} }
 	})
 	lead := c.leader()
 	n := c.nodes[lead]

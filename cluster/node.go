@@ -85,6 +85,7 @@ func Open(o Options) (n *Node, err error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	o.Host.complete()
 	o.NoLeaderWait = cmp.Or(o.NoLeaderWait, noLeaderWaitDefault)
 	o.LogKeepBytes = cmp.Or(o.LogKeepBytes, logBytesDefault)
 	o.LogSnapshotBytes = cmp.Or(o.LogSnapshotBytes, logBytesDefault)
@@ -109,7 +110,7 @@ func Open(o Options) (n *Node, err error) {
 	n.clusterID.Store(&id)
 	n.port, err = peer.Listen(peer.Options{
 		Bind: o.Bind, Advertise: o.Advertise, NodeID: n.store.id.String(), ClusterName: o.Name, ClusterID: id,
-		Secret: o.Secret, TLS: o.TLS, Log: o.Log,
+		Secret: o.Secret, TLS: o.TLS, Network: o.Host.Network, Log: o.Log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("node-to-node port: %w", err)
@@ -121,6 +122,7 @@ func Open(o Options) (n *Node, err error) {
 		}
 	}()
 	n.sequencer = newSequencer(n.store.id, n.firstIncarnation, n.route, o.WriteTimeout, o.NoLeaderWait, time.Now)
+	n.sequencer.pause = o.Host.Sleep
 	n.sequencer.persist = n.store.setIncarnation
 	n.sequencer.fatal = fatal
 	n.fsm = fsm.New(fsm.Options{
@@ -259,6 +261,10 @@ func (n *Node) Close() error {
 	}
 	return n.halt()
 }
+
+// Halt stops the node as a crash would, as far as a process can do that to
+// itself: it hands nothing over.
+func (n *Node) Halt() error { return n.halt() }
 
 // halt stops the node as it is.
 func (n *Node) halt() error {

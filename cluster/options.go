@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/quorate/quorate/cluster/raftlog"
 	"github.com/quorate/quorate/engine"
 )
@@ -86,8 +84,8 @@ type Options struct {
 	// WatchInterest returns what this node's subscribers want, and calls the
 	// function at each change from then on.
 	WatchInterest func(func(Interest)) []Interest
-	// wrapLog puts faults between raft and its log, in tests.
-	wrapLog func(raft.LogStore) raft.LogStore
+	// Host is the machine: the real one unless this is a simulation.
+	Host Host
 	// freeBytes stands in for the disk's free space, in tests.
 	freeBytes func() (uint64, error)
 

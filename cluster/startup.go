@@ -3,9 +3,7 @@ package cluster
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/hashicorp/raft"
 )
@@ -28,8 +26,8 @@ const wayOut = "restore what is missing, or, while the other nodes have a majori
 // checkDir refuses a data directory of which a part is missing, or that belongs
 // to a node with other settings.
 func checkDir(o *Options) error {
-	has := func(name string) bool { return exists(filepath.Join(o.Dir, name)) }
-	boltLog, ownLog := has(fileBoltLog), hasSegments(filepath.Join(o.Dir, dirLog))
+	has := func(name string) bool { return o.Host.exists(filepath.Join(o.Dir, name)) }
+	boltLog, ownLog := has(fileBoltLog), o.Host.hasSegments(filepath.Join(o.Dir, dirLog))
 	switch stable := has(fileStable); {
 	case o.Memory && stable:
 		return fmt.Errorf("%s holds the data of a node with appendonly yes, which appendonly no would leave out: set appendonly yes, or another dir", o.Dir)
@@ -39,7 +37,7 @@ func checkDir(o *Options) error {
 		return fmt.Errorf("%s is missing although the directory holds a node's votes: %s", filepath.Join(o.Dir, fileNodeID), wayOut)
 	case !stable && (boltLog || ownLog || has(dirSnaps) || has(fileNodeID)):
 		return fmt.Errorf("%s, with this node's votes, is missing although the directory is a node's: %s", filepath.Join(o.Dir, fileStable), wayOut)
-	case stable && isEmpty(filepath.Join(o.Dir, fileStable)):
+	case stable && o.Host.isEmpty(filepath.Join(o.Dir, fileStable)):
 		return fmt.Errorf("%s, with this node's votes, is empty: %s", filepath.Join(o.Dir, fileStable), wayOut)
 	case o.LogStore == "own" && boltLog:
 		return fmt.Errorf("this node's log is in %s: set log-store boltdb; the store of a node's log can't be changed", filepath.Join(o.Dir, fileBoltLog))
@@ -49,16 +47,6 @@ func checkDir(o *Options) error {
 	return nil
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-func isEmpty(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Size() == 0
-}
-
 // checkIdentity refuses a stable store that is another node's, or that has lost
 // what it held. A fresh one takes this node's id.
 func (s *storage) checkIdentity(o *Options) error {
@@ -66,7 +54,7 @@ func (s *storage) checkIdentity(o *Options) error {
 	id, err := s.stable.Get(keyNodeID)
 	switch {
 	case isNotFound(err):
-		if exists(filepath.Join(o.Dir, fileBoltLog)) || hasSegments(filepath.Join(o.Dir, dirLog)) {
+		if o.Host.exists(filepath.Join(o.Dir, fileBoltLog)) || o.Host.hasSegments(filepath.Join(o.Dir, dirLog)) {
 			return fmt.Errorf("%s has lost what it held: %s", path, wayOut)
 		}
 		return s.stable.Set(keyNodeID, []byte(s.id.String()))
@@ -92,17 +80,6 @@ func (s *storage) noteLog() error {
 	}
 	s.logNoted.Store(true)
 	return nil
-}
-
-// hasSegments reports whether a log of our own is in dir.
-func hasSegments(dir string) bool {
-	entries, _ := os.ReadDir(dir) // what can't be read has none, and Open says why
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".seg") {
-			return true
-		}
-	}
-	return false
 }
 
 // checkLogFiles refuses a log whose files are gone although it had begun. It

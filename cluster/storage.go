@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -51,14 +51,14 @@ func openStorage(o *Options, fatal func(error)) (s *storage, err error) {
 			s.close()
 		}
 	}()
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+	if err := o.Host.FS.MkdirAll(o.Dir, 0o755); err != nil {
 		return s, fmt.Errorf("data directory: %w", err)
 	}
-	lock, err := raftlog.LockDir(o.Dir)
+	lock, err := o.Host.lock(o.Dir)
 	if err != nil {
 		return s, err
 	}
-	s.closers = append(s.closers, closerFunc(lock.Unlock))
+	s.closers = append(s.closers, lock)
 	s.starting.Store(true)
 	if err := checkDir(o); err != nil {
 		return s, err
@@ -71,10 +71,10 @@ func openStorage(o *Options, fatal func(error)) (s *storage, err error) {
 
 // openDisk opens or makes the files.
 func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
-	if s.id, err = nodeID(filepath.Join(o.Dir, fileNodeID)); err != nil {
+	if s.id, err = nodeID(&o.Host, filepath.Join(o.Dir, fileNodeID)); err != nil {
 		return err
 	}
-	stable, err := raftlog.OpenBolt(filepath.Join(o.Dir, fileStable))
+	stable, err := o.Host.OpenStable(filepath.Join(o.Dir, fileStable))
 	if err != nil {
 		return fmt.Errorf("stable store: %w", err)
 	}
@@ -83,7 +83,7 @@ func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
 	if err := s.checkIdentity(o); err != nil {
 		return err
 	}
-	logWasThere := exists(filepath.Join(o.Dir, fileBoltLog)) || hasSegments(filepath.Join(o.Dir, dirLog))
+	logWasThere := o.Host.exists(filepath.Join(o.Dir, fileBoltLog)) || o.Host.hasSegments(filepath.Join(o.Dir, dirLog))
 	if err := s.checkLogFiles(o, logWasThere); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
 			fatal(err)
 		}
 	}
-	s.rdb, err = rdbsnap.New(rdbsnap.Options{FS: raftlog.Disk{}, Dir: o.Dir, Name: o.SnapshotName, OnCorrupt: onCorrupt})
+	s.rdb, err = rdbsnap.New(rdbsnap.Options{FS: o.Host.FS, Dir: o.Dir, Name: o.SnapshotName, OnCorrupt: onCorrupt})
 	if err != nil {
 		return fmt.Errorf("snapshots: %w", err)
 	}
@@ -103,9 +103,7 @@ func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
 	if err := s.fallBack(o.Log); err != nil {
 		return err
 	}
-	if o.wrapLog != nil {
-		s.log = o.wrapLog(s.log)
-	}
+	s.log = o.Host.WrapLog(s.log)
 	return s.checkLog(o, logWasThere)
 }
 
@@ -135,7 +133,9 @@ func (s *storage) openLog(o *Options, fatal func(error)) error {
 		s.count(log)
 		return nil
 	}
-	log, err := raftlog.Open(filepath.Join(o.Dir, dirLog), raftlog.Options{Policy: o.Sync, OnFatal: fatal})
+	log, err := raftlog.Open(filepath.Join(o.Dir, dirLog), raftlog.Options{
+		FS: o.Host.FS, SegmentBytes: o.Host.SegmentBytes, Policy: o.Sync, OnFatal: fatal,
+	})
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
@@ -162,8 +162,8 @@ type closerFunc func() error
 func (f closerFunc) Close() error { return f() }
 
 // nodeID reads this node's id, or makes one for a fresh directory.
-func nodeID(path string) (entry.NodeID, error) {
-	text, err := os.ReadFile(path)
+func nodeID(h *Host, path string) (entry.NodeID, error) {
+	text, err := h.readFile(path)
 	if err == nil {
 		id, err := entry.ParseNodeID(strings.TrimSpace(string(text)))
 		if err != nil {
@@ -171,36 +171,14 @@ func nodeID(path string) (entry.NodeID, error) {
 		}
 		return id, nil
 	}
-	if !errors.Is(err, os.ErrNotExist) {
+	if !errors.Is(err, fs.ErrNotExist) {
 		return entry.NodeID{}, fmt.Errorf("node id: %w", err)
 	}
 	var id entry.NodeID
 	if _, err := rand.Read(id[:]); err != nil {
 		return id, fmt.Errorf("node id: %w", err)
 	}
-	return id, writeDurably(path, []byte(id.String()+"\n"))
-}
-
-// writeDurably creates a file that is there, whole, after a crash, or not at all.
-func writeDurably(path string, content []byte) error {
-	temp := path + ".tmp"
-	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return id, h.writeDurably(path, []byte(id.String()+"\n"))
 }
 
 // raiseIncarnation begins a new life of this node's sequencer. It is durable

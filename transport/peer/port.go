@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -82,7 +81,16 @@ type Options struct {
 	HandshakeTimeout time.Duration // 0 = DefaultHandshakeTimeout
 	DialTimeout      time.Duration // 0 = DefaultDialTimeout
 
-	Log *slog.Logger // nil = slog.Default()
+	Network Network      // nil = TCP
+	Log     *slog.Logger // nil = slog.Default()
+}
+
+// Network is what lies under a port where it is not TCP: in simulations.
+type Network interface {
+	// Listen listens at addr, a host:port with an IP address.
+	Listen(addr string) (net.Listener, error)
+	// Dial connects to addr.
+	Dial(ctx context.Context, addr string) (net.Conn, error)
 }
 
 // Info is what the handshake proved about the far side.
@@ -134,8 +142,7 @@ func Listen(o Options) (*Port, error) {
 	if !o.protected() && !addr.IP.IsLoopback() {
 		return nil, fmt.Errorf("listen on %s: %w", o.Bind, ErrInsecure)
 	}
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
-	l, err := lc.Listen(context.Background(), "tcp", o.Bind)
+	l, err := o.Network.Listen(o.Bind)
 	if err != nil {
 		return nil, fmt.Errorf("peer: %w", err)
 	}
@@ -165,10 +172,6 @@ func Listen(o Options) (*Port, error) {
 	p.wg.Go(p.acceptLoop)
 	return p, nil
 }
-
-// keepAlive notices a far side that vanished without a word after about ten
-// seconds of silence.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: time.Second, Count: 5}
 
 func (o *Options) validate() error {
 	if o.NodeID == "" || len(o.NodeID) > maxName {
@@ -200,6 +203,9 @@ func (o *Options) validate() error {
 	}
 	if o.DialTimeout == 0 {
 		o.DialTimeout = DefaultDialTimeout
+	}
+	if o.Network == nil {
+		o.Network = tcp{loopback: !o.protected()}
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -317,11 +323,7 @@ func (p *Port) Handle(k Kind, serve func(net.Conn, Info)) {
 func (p *Port) Dial(ctx context.Context, addr string, k Kind) (net.Conn, Info, error) {
 	dctx, cancel := context.WithTimeout(ctx, p.opts.DialTimeout)
 	defer cancel()
-	d := net.Dialer{KeepAliveConfig: keepAlive}
-	if !p.opts.protected() {
-		d.Control = loopbackOnly
-	}
-	raw, err := d.DialContext(dctx, "tcp", addr)
+	raw, err := p.opts.Network.Dial(dctx, addr)
 	if err != nil {
 		p.stats.dialFailed.Add(1)
 		return nil, Info{}, fmt.Errorf("peer: dial %s: %w", addr, err)
@@ -348,19 +350,6 @@ func (p *Port) Dial(ctx context.Context, addr string, k Kind) (net.Conn, Info, e
 		return nil, Info{}, err
 	}
 	return tracked, info, nil
-}
-
-// loopbackOnly refuses to connect to anything but loopback. It sees the resolved
-// address.
-func loopbackOnly(_, address string, _ syscall.RawConn) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return ErrInsecure
-	}
-	return nil
 }
 
 func (p *Port) tlsClient(raw net.Conn, addr string) net.Conn {

@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/cluster/raftlog"
+	"github.com/quorate/quorate/transport/peer"
+)
+
+// Host is what a node needs of the machine that it runs on. The zero value is
+// the real machine; package simulation gives nodes one whose network, disk and
+// time are its own.
+type Host struct {
+	// Network carries the node-to-node port. nil: TCP.
+	Network peer.Network
+	// FS holds log, snapshots and the node's id. nil: the disk, which a node
+	// takes for itself by a lock.
+	FS FS
+	// OpenStable opens or makes the stable store at path in FS. Each change must
+	// be durable when it returns. nil: bbolt on the disk.
+	OpenStable func(path string) (StableStore, error)
+	// SegmentBytes is the size of a segment of the log. 0: raftlog's own.
+	SegmentBytes int64
+	// Sleep pauses a goroutine, for less than a millisecond. nil: the system's.
+	Sleep func(time.Duration)
+	// WrapLog puts something between raft and its log. nil: nothing.
+	WrapLog func(raft.LogStore) raft.LogStore
+}
+
+// FS is what a node needs of a file system.
+type FS interface {
+	raftlog.FS
+	Link(from, to string) error
+}
+
+// StableStore is where term, vote, incarnation and ids are kept.
+type StableStore interface {
+	raft.StableStore
+	io.Closer
+}
+
+// complete fills in the real machine.
+func (h *Host) complete() {
+	if h.FS == nil {
+		h.FS = raftlog.Disk{}
+	}
+	if h.OpenStable == nil {
+		h.OpenStable = func(path string) (StableStore, error) { return raftlog.OpenBolt(path) }
+	}
+	if h.Sleep == nil {
+		h.Sleep = nap
+	}
+	if h.WrapLog == nil {
+		h.WrapLog = func(log raft.LogStore) raft.LogStore { return log }
+	}
+	h.SegmentBytes = cmp.Or(h.SegmentBytes, raftlog.DefaultSegmentBytes)
+}
+
+// lock takes the data directory for this process, if others can get at it.
+func (h *Host) lock(dir string) (io.Closer, error) {
+	if _, real := h.FS.(raftlog.Disk); !real {
+		return closerFunc(func() error { return nil }), nil
+	}
+	lock, err := raftlog.LockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return closerFunc(lock.Unlock), nil
+}
+
+// exists reports whether there is a file of that name.
+func (h *Host) exists(path string) bool {
+	f, err := h.FS.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	_ = f.Close() // nothing was written
+	return true
+}
+
+// isEmpty reports whether there is a file of that name, without a byte.
+func (h *Host) isEmpty(path string) bool {
+	content, err := h.readFile(path)
+	return err == nil && len(content) == 0
+}
+
+// hasSegments reports whether a log of our own is in dir.
+func (h *Host) hasSegments(dir string) bool {
+	names, _ := h.FS.ReadDir(dir) // what can't be read has none, and Open says why
+	for _, name := range names {
+		if strings.HasSuffix(name, ".seg") {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *Host) readFile(path string) ([]byte, error) {
+	f, err := h.FS.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.NewSectionReader(f, 0, size))
+}
+
+// writeDurably creates a file that is there, whole, after a crash, or not at all.
+func (h *Host) writeDurably(path string, content []byte) error {
+	temp := path + ".tmp"
+	f, err := h.FS.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(content, 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := h.FS.Rename(temp, path); err != nil {
+		return err
+	}
+	return h.FS.SyncDir(filepath.Dir(path))
+}
