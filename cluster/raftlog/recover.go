@@ -32,7 +32,25 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	return s.resume(scans)
+	if err := s.resume(scans); err != nil {
+		return err
+	}
+	return s.removeFreed(seqs)
+}
+
+// removeFreed removes the files of the segments that compaction had freed. It
+// comes last: the record that says so may have been seen and not been on the disk
+// before resume made it durable, and without it the files would be missed.
+func (s *Store) removeFreed(seqs []uint64) error {
+	for _, seq := range seqs {
+		if seq >= s.segments[0].seq {
+			break
+		}
+		if err := s.opts.FS.Remove(filepath.Join(s.dir, segmentName(seq))); err != nil {
+			return fmt.Errorf("open log: %w", err)
+		}
+	}
+	return nil
 }
 
 // create begins an empty log.
@@ -76,16 +94,12 @@ func (s *Store) replay(seqs []uint64) ([]scan, error) {
 }
 
 // openFrom opens the segments from oldest to the one before the newest, which is
-// open, and removes those before: compaction had freed them.
+// open. Compaction had freed those before.
 func (s *Store) openFrom(oldest uint64, seqs []uint64) error {
 	newest := s.segments[0]
 	s.segments = nil
 	for i, seq := range seqs {
 		if seq < oldest {
-			if err := s.opts.FS.Remove(filepath.Join(s.dir, segmentName(seq))); err != nil {
-				s.segments = append(s.segments, newest)
-				return fmt.Errorf("open log: %w", err)
-			}
 			continue
 		}
 		if want := oldest + uint64(len(s.segments)); seq != want {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,7 +103,8 @@ type counters struct {
 
 var _ raft.LogStore = (*Store)(nil)
 
-// Open opens the log in dir, which it creates if need be. One process at a time
+// Open opens the log in dir, which it creates if need be; the directory above is
+// the caller's to make durable. One process at a time
 // may use dir: take it with LockDir first. Open reads and verifies all of the
 // log; damage to what was acknowledged gives a *CorruptError.
 func Open(dir string, opts Options) (*Store, error) {
@@ -115,6 +117,10 @@ func Open(dir string, opts Options) (*Store, error) {
 	s.tail.limit = opts.TailBytes
 	s.spares.init(s)
 	if err := opts.FS.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	// A directory that the one above it forgets takes all its files with it.
+	if err := opts.FS.SyncDir(filepath.Dir(dir)); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	s.opts.OnFatal = nil // until there is a store to be fatal for

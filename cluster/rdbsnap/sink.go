@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -173,14 +174,30 @@ func (k *Sink) closeFile() error {
 	return file.Close()
 }
 
-// discard removes all that the sink may have made; the meta first, for it is
-// what makes the rest a snapshot.
+// discard removes all that the sink may have made.
 func (k *Sink) discard() error {
+	s := k.store
+	if err := s.removeMeta(k.id); err != nil {
+		return err
+	}
 	var errs []error
-	for _, suffix := range []string{metaSuffix, metaSuffix + tmpSuffix, rdbSuffix, rdbSuffix + tmpSuffix} {
-		errs = append(errs, k.store.remove(k.store.path(k.id, suffix)))
+	for _, suffix := range []string{metaSuffix + tmpSuffix, rdbSuffix, rdbSuffix + tmpSuffix} {
+		errs = append(errs, s.remove(s.path(k.id, suffix)))
 	}
 	return errors.Join(errs...)
+}
+
+// removeMeta removes what makes the files of id a snapshot, durably if it is
+// there: only then may its RDB go. Else a crash could bring back the meta alone.
+func (s *Store) removeMeta(id snapshotID) error {
+	err := s.opts.FS.Remove(s.path(id, metaSuffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.opts.FS.SyncDir(s.dir)
 }
 
 // finish commits the snapshot.
@@ -259,7 +276,7 @@ func (s *Store) pruneLocked(made *snapshot) {
 		if snap == made {
 			continue
 		}
-		if s.remove(s.path(snap.id, metaSuffix)) != nil || s.remove(s.path(snap.id, rdbSuffix)) != nil {
+		if s.removeMeta(snap.id) != nil || s.remove(s.path(snap.id, rdbSuffix)) != nil {
 			continue
 		}
 		s.snaps = slices.Delete(s.snaps, k, k+1)

@@ -112,6 +112,10 @@ func New(opts Options) (*Store, error) {
 	if err := opts.FS.MkdirAll(s.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("open snapshots: %w", err)
 	}
+	// A directory that the one above it forgets takes all its files with it.
+	if err := opts.FS.SyncDir(opts.Dir); err != nil {
+		return nil, fmt.Errorf("open snapshots: %w", err)
+	}
 	if err := s.load(); err != nil {
 		return nil, fmt.Errorf("open snapshots: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,7 +35,11 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func memory(fsys FS) Options {
+// memory returns the options of a store in fsys, in which the data directory is.
+func memory(fsys *faultfs.FS) Options {
+	if err := errors.Join(fsys.MkdirAll("data", 0), fsys.SyncDir(".")); err != nil && !errors.Is(err, faultfs.ErrCrashed) {
+		panic(err)
+	}
 	return Options{FS: fsys, Dir: "data", Now: func() time.Time { return time.Unix(1700000000, 0) }}
 }
 
@@ -397,8 +400,12 @@ func TestFaults(t *testing.T) {
 			}
 			return nil
 		}
+		before := fsys.Names()
 		_, err := save(s, 5, rdb(5, 2*blockBytes))
 		armed = false
+		if names := fsys.Names(); err != nil && !slices.Equal(names, before) {
+			t.Fatalf("fault %d: left %v", at, names)
+		}
 		switch i, b, openErr := newest(s); {
 		case openErr != nil:
 			t.Fatalf("fault %d: %v", at, openErr)
@@ -422,65 +429,36 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestNoSpace gives a save less room than it needs, by a little more each time.
 func TestNoSpace(t *testing.T) {
-	fsys := faultfs.New()
-	s := mustNew(t, memory(fsys))
-	mustSave(t, s, 4, rdb(4, 300))
-	fsys.SetCapacity(blockBytes)
-	if _, err := save(s, 5, rdb(5, 3*blockBytes)); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("%v, want ENOSPC", err)
-	}
-	if i, _, err := newest(s); i != 4 || err != nil {
-		t.Fatalf("newest %d, %v", i, err)
-	}
-	if names := fsys.Names(); len(names) != 3 {
-		t.Errorf("files %v", names)
-	}
-}
-
-// TestCrash takes the power away before each operation of saves in turn. What is
-// there afterwards is whole, and is the last one whose Close returned nil or a
-// later one.
-func TestCrash(t *testing.T) {
-	for seed := range uint64(10) {
-		for at := 1; ; at++ {
-			r := rand.New(rand.NewPCG(seed, uint64(at)))
-			fsys := faultfs.New()
-			s := mustNew(t, memory(fsys))
-			fsys.StopAt(at)
-			acked, err := uint64(0), error(nil)
-			for i := uint64(1); i <= 4 && err == nil; i++ {
-				if _, err = save(s, i, rdb(i, 1500)); err == nil {
-					acked = i
-				}
+	const size = 3 * blockBytes
+	refused := 0
+	for room := int64(0); ; room += 20011 {
+		fsys := faultfs.New()
+		s := mustNew(t, memory(fsys))
+		mustSave(t, s, 4, rdb(4, 300))
+		before := fsys.Names()
+		free, err := fsys.Free("")
+		must(t, err)
+		fsys.SetCapacity(1<<40 - int64(free) + 900 + room)
+		_, err = save(s, 5, rdb(5, size))
+		i, b, openErr := newest(s)
+		switch {
+		case openErr != nil:
+			t.Fatalf("room of %d: %v", room, openErr)
+		case err == nil && (i != 5 || !bytes.Equal(b, rdb(5, size))):
+			t.Fatalf("room of %d: no error, and the newest is %d", room, i)
+		case err == nil:
+			if refused < 10 {
+				t.Errorf("only %d rooms were too small", refused)
 			}
-			if err != nil && !errors.Is(err, faultfs.ErrCrashed) {
-				t.Fatal(err)
-			}
-			after := fsys.Crash(r)
-			s = mustNew(t, memory(after))
-			i, b, openErr := newest(s)
-			if openErr != nil || i < acked || i > acked+1 || i > 0 && !bytes.Equal(b, rdb(i, 1500)) {
-				t.Fatalf("seed %d, crash %d: acknowledged %d, found %d, %v", seed, at, acked, i, openErr)
-			}
-			for _, st := range s.Check() {
-				if st.Err != nil {
-					t.Fatalf("seed %d, crash %d: %v", seed, at, st.Err)
-				}
-			}
-			if dump := after.Content("data/dump.rdb"); i > 0 && !slices.ContainsFunc([]uint64{1, 2, 3, 4}, func(k uint64) bool {
-				return bytes.Equal(dump, rdb(k, 1500))
-			}) {
-				t.Fatalf("seed %d, crash %d: dump.rdb has %d bytes", seed, at, len(dump))
-			}
-			for _, name := range after.Names() {
-				if strings.HasSuffix(name, tmpSuffix) {
-					t.Fatalf("seed %d, crash %d: %s stayed", seed, at, name)
-				}
-			}
-			if err == nil {
-				break
-			}
+			return
+		case !errors.Is(err, syscall.ENOSPC) || i != 4 || !bytes.Equal(b, rdb(4, 300)):
+			t.Fatalf("room of %d: %v, and the newest is %d", room, err, i)
+		}
+		refused++
+		if names := fsys.Names(); !slices.Equal(names, before) {
+			t.Fatalf("room of %d: left %v", room, names)
 		}
 	}
 }

@@ -2,19 +2,22 @@
 // loses power, tears writes, fails fsyncs, fills up and flips bits.
 //
 // It keeps what a program sees apart from what is on the disk. A write is seen at
-// once and on the disk after the file's Sync; a change of a directory is on the
-// disk after SyncDir. Crash loses, sector by sector, what was not. A failed Sync
-// leaves the data seen and never written, as Linux does.
+// once and on the disk after the file's Sync; a change of a directory, a directory
+// made in it included, is on the disk after its SyncDir. Crash loses, sector by
+// sector and name by name, what was not. A failed Sync leaves the data seen and
+// never written, as Linux does.
 package faultfs
 
 import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -44,6 +47,7 @@ const (
 	Rename   Kind = "rename"
 	Remove   Kind = "remove"
 	Link     Kind = "link"
+	Mkdir    Kind = "mkdir"
 	SyncDir  Kind = "syncdir"
 	Read     Kind = "read"
 )
@@ -83,12 +87,15 @@ type FS struct {
 	capacity int64             // guarded by mu; bytes in all files together; 0 is unlimited
 }
 
+// change is one of a directory: path becomes a name of file, or no name at all.
 type change struct {
 	path string
 	file *inode // nil when removed
+	from string // of a rename within a directory: the name that goes
 }
 
 type inode struct {
+	isDir   bool
 	seen    []byte
 	stored  []byte
 	pending []write // seen, not stored, oldest first
@@ -157,41 +164,99 @@ func isShort(err error) bool {
 
 // Crash returns what is on the disk when the power goes now: of everything not
 // synced, random parts. Sectors are of 512 bytes; a write at the edge of what
-// survives may be torn at any byte.
+// survives may be torn at any byte. Of the changes of directories none, all, the
+// first few or any may have come to the disk. Without r, nothing that was not
+// synced is left.
 func (f *FS) Crash(r *rand.Rand) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	stored := make(map[string]*inode)
-	for path, file := range f.stored {
-		stored[path] = file
-	}
-	for _, c := range f.changes[:r.IntN(len(f.changes)+1)] {
-		apply(stored, c)
+	stored := maps.Clone(f.stored)
+	for i, keep := range survivors(r, len(f.changes)) {
+		if keep {
+			apply(stored, f.changes[i])
+		}
 	}
 	n := New()
 	copies := make(map[*inode]*inode)
 	for _, path := range sorted(stored) {
 		file := stored[path]
+		if f.orphan(path, stored) {
+			continue
+		}
 		if copies[file] == nil {
 			b := file.crash(r)
-			copies[file] = &inode{seen: b, stored: slices.Clone(b)}
+			copies[file] = &inode{isDir: file.isDir, seen: b, stored: slices.Clone(b)}
 		}
 		n.seen[path], n.stored[path] = copies[file], copies[file]
 	}
 	return n
 }
 
+// survivors tells of each of n changes of directories whether it is on the disk.
+func survivors(r *rand.Rand, n int) []bool {
+	keep := make([]bool, n)
+	if r == nil {
+		return keep
+	}
+	style, first := r.IntN(4), r.IntN(n+1)
+	for i := range keep {
+		switch style {
+		case 0: // none
+		case 1: // all
+			keep[i] = true
+		case 2: // the first few
+			keep[i] = i < first
+		case 3: // any
+			keep[i] = r.IntN(2) == 0
+		}
+	}
+	return keep
+}
+
+// orphan tells whether a directory above path was made and is not among stored.
+func (f *FS) orphan(path string, stored map[string]*inode) bool {
+	for dir := filepath.Dir(path); !isRoot(dir); dir = filepath.Dir(dir) {
+		if f.seen[dir] != nil && stored[dir] == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func isRoot(dir string) bool { return dir == "." || dir == string(filepath.Separator) }
+
 // Kill returns the file system as the next process finds it when only the
 // process died: everything is seen, and what was not synced still is not.
 func (f *FS) Kill() *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &FS{seen: f.seen, stored: f.stored, changes: f.changes}
+	copies := make(map[*inode]*inode)
+	copied := func(file *inode) *inode {
+		if file != nil && copies[file] == nil {
+			copies[file] = &inode{file.isDir, slices.Clone(file.seen), slices.Clone(file.stored), slices.Clone(file.pending)}
+		}
+		return copies[file]
+	}
+	n := New()
+	for path, file := range f.seen {
+		n.seen[path] = copied(file)
+	}
+	for path, file := range f.stored {
+		n.stored[path] = copied(file)
+	}
+	for _, c := range f.changes {
+		n.changes = append(n.changes, change{c.path, copied(c.file), c.from})
+	}
+	n.capacity = f.capacity
+	return n
 }
 
 // crash returns what is left of the file.
 func (n *inode) crash(r *rand.Rand) []byte {
 	b := slices.Clone(n.stored)
+	if r == nil {
+		return b
+	}
 	style := r.IntN(4)
 	for _, w := range n.pending {
 		switch style {
@@ -230,6 +295,9 @@ func apply(names map[string]*inode, c change) {
 		return
 	}
 	names[c.path] = c.file
+	if c.from != "" {
+		delete(names, c.from)
+	}
 }
 
 func (f *FS) change(cs ...change) {
@@ -270,7 +338,7 @@ func (f *FS) OpenFile(path string, flag int, _ fs.FileMode) (File, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrExist}
 	case file == nil || flag&syscall.O_TRUNC != 0:
 		file = &inode{}
-		f.change(change{path, file})
+		f.change(change{path: path, file: file})
 	}
 	return &handle{fs: f, path: path, file: file}, nil
 }
@@ -288,10 +356,11 @@ func (f *FS) Rename(from, to string) error {
 	case f.seen[to] == file: // POSIX: two names of one file stay
 		return nil
 	}
-	// One change of the journal: both or none.
-	apply(f.seen, change{path: from})
-	apply(f.seen, change{to, file})
-	f.changes = append(f.changes, change{to, file}, change{path: from})
+	if filepath.Dir(from) == filepath.Dir(to) {
+		f.change(change{path: to, file: file, from: from}) // both or none
+	} else {
+		f.change(change{path: to, file: file}, change{path: from})
+	}
 	return nil
 }
 
@@ -307,7 +376,7 @@ func (f *FS) Link(from, to string) error {
 	if f.seen[to] != nil {
 		return &fs.PathError{Op: "link", Path: to, Err: fs.ErrExist}
 	}
-	f.change(change{to, f.seen[from]})
+	f.change(change{path: to, file: f.seen[from]})
 	return nil
 }
 
@@ -339,19 +408,48 @@ func (f *FS) ReadDir(dir string) ([]string, error) {
 	return names, nil
 }
 
-// MkdirAll does nothing: any path is a directory.
-func (f *FS) MkdirAll(string, fs.FileMode) error { return nil }
+// MkdirAll makes dir and those above it. Directories that nobody made exist as
+// well, and are on the disk.
+func (f *FS) MkdirAll(dir string, _ fs.FileMode) error {
+	var missing []string
+	f.mu.Lock()
+	for d := filepath.Clean(dir); !isRoot(d) && f.seen[d] == nil && !f.holdsLocked(d); d = filepath.Dir(d) {
+		missing = append(missing, d)
+	}
+	f.mu.Unlock()
+	for _, d := range slices.Backward(missing) {
+		if err := f.begin(Op{Kind: Mkdir, Name: d}); err != nil {
+			return err
+		}
+		f.change(change{path: d, file: &inode{isDir: true}})
+		f.mu.Unlock()
+	}
+	return nil
+}
 
-// SyncDir stores all changes of directories.
+// holdsLocked tells whether there is anything in dir, which then exists.
+func (f *FS) holdsLocked(dir string) bool {
+	for path := range f.seen {
+		if strings.HasPrefix(path, dir+string(filepath.Separator)) {
+			return true
+		}
+	}
+	return false
+}
+
+// SyncDir stores all changes of the directory.
 func (f *FS) SyncDir(dir string) error {
 	if err := f.begin(Op{Kind: SyncDir, Name: dir}); err != nil {
 		return err
 	}
 	defer f.mu.Unlock()
-	for _, c := range f.changes {
+	f.changes = slices.DeleteFunc(f.changes, func(c change) bool {
+		if filepath.Dir(c.path) != filepath.Clean(dir) {
+			return false
+		}
 		apply(f.stored, c)
-	}
-	f.changes = nil
+		return true
+	})
 	return nil
 }
 
@@ -381,7 +479,7 @@ func (f *FS) used() int64 {
 func (f *FS) Names() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return sorted(f.seen)
+	return slices.DeleteFunc(sorted(f.seen), func(path string) bool { return f.seen[path].isDir })
 }
 
 // Content returns a copy of what is seen in a file; nil when there is none.
