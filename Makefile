@@ -6,7 +6,7 @@ GOFUMPT  := $(TOOLS)/gofumpt
 STATIC   := $(TOOLS)/staticcheck
 IMAGE    ?= quorate:latest
 
-.PHONY: build demo test check race fuzz oracle redis-suite e2e compose bench image tools clean
+.PHONY: build demo test check race fuzz power oracle redis-suite e2e compose bench image tools clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate
@@ -34,6 +34,12 @@ race:
 FUZZTIME ?= 5000x
 fuzz:
 	GO=$(GO) FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+# Power lost and operations failing at every place of the stores' work, as in
+# `make test` but with ROUNDS random losses at each.
+ROUNDS ?= 100
+power:
+	QUORATE_POWER=$(ROUNDS) $(GO) test -v -count=1 -timeout 2h -run 'PowerLoss|FaultEverywhere' ./cluster/raftlog ./cluster/rdbsnap ./cluster
 
 # The datadriven scripts against a real redis-server.
 oracle:

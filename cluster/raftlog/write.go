@@ -90,7 +90,7 @@ func (s *Store) appendLocked(logs []*raft.Log, size int64) error {
 		return err
 	}
 	s.counters.writes.Add(1)
-	if Policy(s.policy.Load()) == Always {
+	if Policy(s.policy.Load()) == Always && !skipFsync {
 		if err := s.syncLocked(); err != nil {
 			return err
 		}
