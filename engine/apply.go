@@ -4,6 +4,7 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
@@ -41,13 +42,30 @@ type Step struct {
 // to it, and never back.
 func (s *Step) Entry(index uint64, stampMs int64) {
 	s.index, s.writes = index, 0
-	s.engine.clock = max(s.engine.clock, stampMs)
+	if stampMs > s.engine.clock {
+		s.engine.clock = stampMs
+		s.Chain().Words(noteClock, uint64(stampMs))
+	}
 }
+
+// What the chain of changes is told beside what happens to keys and scripts. The
+// numbers never change.
+const (
+	noteClock   = 'C' // the log clock went on
+	noteReset   = 'R' // the databases are empty, under a seed
+	noteSetting = 'V' // a setting has a value
+)
+
+// Chain returns the chain of all changes of state so far. Whoever keeps a state
+// beside the engine's mixes its changes into it.
+func (s *Step) Chain() *chain.Chain { return s.engine.env.Keyspace.Chain() }
 
 // Reset empties the databases and orders what comes by s. The log clock goes
 // on.
 func (s *Step) Reset(order seed.Seed) {
 	s.engine.reset(order)
+	s.Chain().Words(noteReset, order.K0)
+	s.Chain().Words(noteReset, order.K1)
 }
 
 // Do executes a command of the log.
@@ -108,6 +126,13 @@ func (s *Step) ExpireDue(limit int) {
 	e.env.Keyspace.ExpireDue(e.clock, limit, func(db int, key []byte) {
 		c.NotifyDB(db, call.EventExpired, "expired", key)
 	})
+}
+
+// Chain returns the value of the chain of all changes.
+func (e *Engine) Chain() chain.Value {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.env.Keyspace.Chain().Value()
 }
 
 // NextExpiry returns when the next key is due, in Unix milliseconds, or

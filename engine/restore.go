@@ -81,9 +81,11 @@ func (l *loader) load(r io.Reader) error {
 func (l *loader) field(item *rdb.Item) (err error) {
 	switch item.Name {
 	case auxState:
-		scripts := l.state.scripts
+		scripts, chained := l.state.scripts, l.state.versions.Chain
 		l.state, err = decodeState(item.Text)
-		l.state.scripts, l.hasState = scripts, true
+		l.state.scripts, l.state.versions.Chain, l.hasState = scripts, chained, true
+	case auxChain:
+		l.state.versions.Chain, err = decodeChain(item.Text)
 	case auxScript:
 		body, err := decodeScript(item.Text)
 		if err != nil {

@@ -105,6 +105,9 @@ func (s *Step) Set(pairs [][]byte) error {
 			return fmt.Errorf("CONFIG SET failed (possibly related to argument '%s') - %w", name, err)
 		}
 	}
+	for _, text := range pairs {
+		s.Chain().Note(noteSetting, 0, text, nil)
+	}
 	s.engine.settings = changed
 	s.engine.resettled = true
 	return nil

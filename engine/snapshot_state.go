@@ -10,15 +10,17 @@ import (
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/script"
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/list"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
-// The engine's own fields of a snapshot. auxState comes first and once; then
+// The engine's own fields of a snapshot. auxState comes first and once, then auxChain; then
 // auxScript for each script, in order; then, before each run of keys, auxFacts
 // with what RDB files do not tell of them.
 const (
 	auxState  = "quorate-engine"
+	auxChain  = "quorate-engine-chain"
 	auxScript = "quorate-engine-script"
 	auxFacts  = "quorate-engine-keys"
 )
@@ -31,7 +33,8 @@ var errState = errors.New("the engine's state in the snapshot is damaged")
 
 // fields returns the fields for all but the keys.
 func (s *state) fields() []Aux {
-	fields := []Aux{{auxState, s.append(nil)}}
+	value := s.versions.Chain.Value()
+	fields := []Aux{{auxState, s.append(nil)}, {auxChain, value[:]}}
 	for _, b := range s.scripts {
 		loaded := byte(0)
 		if b.Loaded {
@@ -109,6 +112,15 @@ func decodeState(b []byte) (state, error) {
 		return state{}, errState
 	}
 	return s, nil
+}
+
+// decodeChain reads what auxChain holds. A snapshot of before there was a chain
+// has no such field, and the chain begins with it.
+func decodeChain(b []byte) (chain.Chain, error) {
+	if len(b) != chain.Size {
+		return chain.Chain{}, errState
+	}
+	return chain.From(chain.Value(b)), nil
 }
 
 func decodeScript(b []byte) (script.Body, error) {

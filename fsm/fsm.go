@@ -142,6 +142,7 @@ func (f *FSM) applyLog(log *raft.Log) {
 	switch log.Type {
 	case raft.LogConfiguration:
 		f.state.setMembers(raft.DecodeConfiguration(log.Data))
+		f.opts.Engine.Apply(f.noteMembers)
 		return
 	case raft.LogCommand:
 	default:
@@ -194,6 +195,7 @@ func (f *FSM) begin(step *engine.Step, payload []byte) error {
 	}
 	f.state.genesis = g
 	step.Reset(seed.Seed{K0: g.Seed[0], K1: g.Seed[1]})
+	step.Chain().Note(noteGenesis, 0, payload, nil)
 	if f.opts.Genesis != nil {
 		f.opts.Genesis(g)
 	}
@@ -207,6 +209,7 @@ func (f *FSM) applyBatch(step *engine.Step, payload []byte) error {
 	}
 	own := b.Node == f.opts.Node
 	o, verdict := f.state.admit(b.BatchHead)
+	noteBatch(step.Chain(), b.BatchHead, verdict)
 	switch verdict {
 	case duplicate:
 		f.duplicates.Add(1)
@@ -324,6 +327,7 @@ func (r *runner) next() (ok bool, err error) {
 	switch it.Kind {
 	case entry.ItemFragment:
 		r.origin.fragments = append(r.origin.fragments, it.Piece...)
+		r.step.Chain().Note(noteFragment, 0, it.Piece, nil)
 	case entry.ItemLastFragment:
 		whole := append(r.origin.fragments, it.Piece...)
 		r.origin.fragments = nil

@@ -197,15 +197,11 @@ func copyKey(c *call.Call) {
 	}
 	there := selecting(c, target)
 	_, taken := there.Get(to)
-	e, found := c.Get(from)
-	if !found || taken && !replace {
+	if _, found := c.Get(from); !found || taken && !replace {
 		c.Out.Int(0)
 		return
 	}
-	if e.Object != nil {
-		e.Object = keyspace.Clone(e.Object)
-	}
-	target.Put(to, e.Value, e.ExpireAt)
+	c.DB.Copy(from, target, to)
 	there.Notify(call.EventNew, "new", to)
 	there.Notify(call.EventGeneric, "copy_to", to)
 	c.Out.Int(1)

@@ -18,6 +18,7 @@ type setKey struct {
 	exists  bool
 	writing bool
 	buf     *[]byte // holds the packed form between write and save
+	version uint64  // announced for the packed form of a key that exists
 }
 
 // setBuffers holds space for packed sets under change.
@@ -81,6 +82,10 @@ func (s *setKey) write() {
 	}
 	s.buf = setBuffers.Get().(*[]byte)
 	s.Set = set.FromPacked(s.c.Keyspace.Seed(), append((*s.buf)[:0], s.Packed()...))
+	if s.exists {
+		s.version = s.c.DB.Announce(s.key)
+		s.Join(s.c.Keyspace.Chain())
+	}
 }
 
 // add adds a member and reports whether it is new.
@@ -116,7 +121,7 @@ func (s *setKey) save(event string) {
 		c.DB.Put(s.key, setValue(&s.Set), keyspace.NoExpiry)
 		c.Notify(call.EventNew, "new", s.key)
 	case s.buf != nil: // was packed; an object that was one has changed in place
-		c.DB.Replace(s.key, setValue(&s.Set))
+		c.DB.ReplaceAnnounced(s.key, setValue(&s.Set), s.version)
 	}
 	if s.buf != nil {
 		setBuffers.Put(s.buf)

@@ -321,13 +321,15 @@ func xsetid(c *call.Call) {
 		return
 	}
 	writeStream(c, c.Args[1])
-	s.LastID = id
+	meta := s.Meta
+	meta.LastID = id
 	if added >= 0 {
-		s.EntriesAdded = uint64(added)
+		meta.EntriesAdded = uint64(added)
 	}
 	if !maxDeleted.IsZero() {
-		s.MaxDeletedID = maxDeleted
+		meta.MaxDeletedID = maxDeleted
 	}
+	s.SetMeta(meta)
 	c.Out.OK()
 	c.Notify(call.EventStream, "xsetid", c.Args[1])
 }

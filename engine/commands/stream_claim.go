@@ -51,7 +51,7 @@ func xclaim(c *call.Call) {
 	writeStream(c, c.Args[1])
 	g := s.EditGroup(c.Args[2])
 	if g.LastID.Less(a.lastID) {
-		g.LastID = a.lastID
+		g.SetPosition(a.lastID, g.EntriesRead)
 	}
 	if a.deliveredMs < 0 || a.deliveredMs > c.Now {
 		a.deliveredMs = c.Now

@@ -143,7 +143,7 @@ func xgroupSetID(c *call.Call) {
 	}
 	writeStream(c, c.Args[2])
 	g := s.EditGroup(c.Args[3])
-	g.LastID, g.EntriesRead = start, o.entriesRead
+	g.SetPosition(start, o.entriesRead)
 	c.Out.OK()
 	c.Notify(call.EventStream, "xgroup-setid", c.Args[2])
 }

@@ -104,12 +104,13 @@ func deliver(c *call.Call, s *stream.Stream, g *stream.Group, a *readArgs) {
 
 // advance notes that the group has read up to the entry id.
 func advance(s *stream.Stream, g *stream.Group, id stream.ID) {
-	if g.EntriesRead != stream.EntriesReadUnknown && !s.HasTombstone(id) {
-		g.EntriesRead++
+	read := g.EntriesRead
+	if read != stream.EntriesReadUnknown && !s.HasTombstone(id) {
+		read++
 	} else if s.EntriesAdded > 0 {
-		g.EntriesRead = s.EntriesReadAt(id)
+		read = s.EntriesReadAt(id)
 	}
-	g.LastID = id
+	g.SetPosition(id, read)
 }
 
 // redeliver writes what is pending for the consumer, with null in the place of

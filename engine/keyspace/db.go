@@ -40,7 +40,7 @@ func (d *DB) Get(key []byte, now int64) (Entry, bool) {
 
 // Put creates or overwrites a key. expireAt may be NoExpiry.
 func (d *DB) Put(key []byte, v Value, expireAt int64) {
-	version := d.ks.mutate(change{op: opPut, db: d.index, key: key, value: &v, expireAt: expireAt})
+	version := d.ks.mutate(&change{op: opPut, db: d.index, key: key, value: &v, expireAt: expireAt})
 	d.store.put(d.ks.seed.Hash(key), key, &v, expireAt, version)
 	d.store.tidy()
 }
@@ -52,12 +52,30 @@ func (d *DB) Replace(key []byte, v Value) bool {
 	if !ok {
 		return false
 	}
-	version := d.ks.mutate(change{op: opReplace, db: d.index, key: key, value: &v})
-	c := content{typ: v.Type, enc: v.Enc, expireAt: p.rec.expireAt(), version: version, key: key}
-	c.value, c.object = d.store.body(&v)
+	d.replace(h, p, &v, d.ks.mutate(&change{op: opReplace, db: d.index, key: key, value: &v}))
+	return true
+}
+
+// Announce is Edit for a change of a packed value that the caller makes in a copy of its own, tells the chain of
+// piece by piece, and ends with ReplaceAnnounced and the version returned, or with Delete. The key must exist.
+func (d *DB) Announce(key []byte) (version uint64) {
+	return d.ks.mutate(&change{op: opEdit, db: d.index, key: key})
+}
+
+// ReplaceAnnounced is Replace with a value whose change was announced. It is no more a change of its own.
+func (d *DB) ReplaceAnnounced(key []byte, v Value, version uint64) {
+	h, p, ok := d.find(key)
+	if !ok {
+		panic(fmt.Sprintf("keyspace: %.64q is gone between announcement and change", key))
+	}
+	d.replace(h, p, &v, version)
+}
+
+func (d *DB) replace(h uint64, p place, v *Value, version uint64) {
+	c := content{typ: v.Type, enc: v.Enc, expireAt: p.rec.expireAt(), version: version, key: p.rec.key()}
+	c.value, c.object = d.store.body(v)
 	d.store.overwrite(h, p, &c)
 	d.store.tidy()
-	return true
 }
 
 // Splice writes data at byte off of an existing key's packed value, with zero bytes before it where the value is
@@ -68,7 +86,7 @@ func (d *DB) Splice(key []byte, off int, data []byte, enc Encoding) int {
 	if !ok || d.store.entry(p.rec).Object != nil {
 		panic(fmt.Sprintf("keyspace: splice of %.64q, which holds no packed value", key))
 	}
-	version := d.ks.mutate(change{op: opSplice, db: d.index, key: key, value: &Value{Enc: enc, Packed: data}, other: off})
+	version := d.ks.mutate(&change{op: opSplice, db: d.index, key: key, value: &Value{Enc: enc, Packed: data}, other: off})
 	n := d.store.splice(h, p, off, data, enc, version)
 	d.store.tidy()
 	return n
@@ -84,7 +102,7 @@ func (d *DB) Edit(key []byte, now int64) (Entry, bool) {
 	if e := d.store.entry(p.rec); e.Expired(now) {
 		return Entry{}, false
 	}
-	version := d.ks.mutate(change{op: opEdit, db: d.index, key: key})
+	version := d.ks.mutate(&change{op: opEdit, db: d.index, key: key})
 	d.store.preserve(h, p)
 	p.rec.setVersion(version)
 	if held := p.rec.handle(); held != 0 {
@@ -102,7 +120,7 @@ func (d *DB) Move(key []byte, to *DB, newKey []byte) bool {
 		return false
 	}
 	s := d.store
-	version := d.ks.mutate(change{op: opMove, db: d.index, key: key, value: &Value{Packed: newKey}, other: to.index})
+	version := d.ks.mutate(&change{op: opMove, db: d.index, key: key, value: &Value{Packed: newKey}, other: to.index})
 	c := p.rec.content()
 	v := Value{Type: c.typ, Enc: c.enc, Packed: c.value}
 	if c.object {
@@ -118,13 +136,30 @@ func (d *DB) Move(key []byte, to *DB, newKey []byte) bool {
 	return true
 }
 
+// Copy gives newKey in database to, over what was there, the value and expiry time of key. It does not copy long
+// values: an Object is cloned. It reports whether there was such a key; source and target must differ.
+func (d *DB) Copy(key []byte, to *DB, newKey []byte) bool {
+	_, p, ok := d.find(key)
+	if !ok {
+		return false
+	}
+	e := d.store.entry(p.rec)
+	version := d.ks.mutate(&change{op: opCopy, db: d.index, key: key, value: &Value{Packed: newKey}, other: to.index})
+	if e.Object != nil {
+		e.Object = Clone(e.Object)
+	}
+	to.store.put(d.ks.seed.Hash(newKey), newKey, &e.Value, e.ExpireAt, version)
+	to.store.tidy()
+	return true
+}
+
 // Delete deletes a key and reports whether it was there, due or not.
 func (d *DB) Delete(key []byte) bool {
 	h, p, ok := d.find(key)
 	if !ok {
 		return false
 	}
-	d.ks.buckets[h%Buckets] = d.ks.mutate(change{op: opDelete, db: d.index, key: key})
+	d.ks.buckets[h%Buckets] = d.ks.mutate(&change{op: opDelete, db: d.index, key: key})
 	d.store.remove(h, p)
 	d.store.tidy()
 	return true
@@ -146,7 +181,7 @@ func (d *DB) Evict(key []byte, now int64) bool {
 
 // evict deletes the due key at p.
 func (d *DB) evict(h uint64, key []byte, p place) {
-	d.ks.buckets[h%Buckets] = d.ks.mutate(change{op: opEvict, db: d.index, key: key})
+	d.ks.buckets[h%Buckets] = d.ks.mutate(&change{op: opEvict, db: d.index, key: key})
 	d.ks.expired++
 	d.store.remove(h, p)
 	d.store.tidy()
@@ -160,7 +195,7 @@ func (d *DB) SetExpire(key []byte, at int64) bool {
 	}
 	c := p.rec.content()
 	c.expireAt = at
-	c.version = d.ks.mutate(change{op: opExpire, db: d.index, key: key, expireAt: at})
+	c.version = d.ks.mutate(&change{op: opExpire, db: d.index, key: key, expireAt: at})
 	d.store.overwrite(h, p, &c)
 	d.store.tidy()
 	return true
@@ -242,8 +277,8 @@ func (d *DB) Version(key []byte, now int64) uint64 {
 // Flush deletes all keys and returns how many there were.
 func (d *DB) Flush() int {
 	n := d.store.keys
-	d.floor = d.ks.mutate(change{op: opFlush, db: d.index})
-	d.store = newStore(d.ks.seed)
+	d.floor = d.ks.mutate(&change{op: opFlush, db: d.index})
+	d.store = newStore(d.ks.seed, &d.ks.chain)
 	return n
 }
 

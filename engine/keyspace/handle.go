@@ -1,5 +1,7 @@
 package keyspace
 
+import "github.com/quorate/quorate/engine/types/chain"
+
 // A handle is the number of an object in its store's handle table. 0 is none.
 type handle uint32
 
@@ -13,6 +15,7 @@ type handles struct {
 	recent [recentLen]handle // objects changed since they were measured; 0 where none
 	next   int               // place in recent for the next one
 	sum    int64             // of the slots' bytes
+	chain  *chain.Chain      // the keyspace's, which objects join
 }
 
 type objectSlot struct {
@@ -36,6 +39,7 @@ func (t *handles) add(o Object) handle {
 		h = handle(t.slots.grow())
 	}
 	t.slots.at(uint32(h)).object = o
+	o.Join(t.chain)
 	t.measure(h)
 	return h
 }
@@ -102,6 +106,12 @@ func (o *blob) Freeze() Object {
 
 // MemBytes implements Object.
 func (o *blob) MemBytes() int { return cap(o.b) + 32 }
+
+// Join implements Object. Whoever splices a blob has told the chain.
+func (o *blob) Join(*chain.Chain) {}
+
+// Mix implements Object.
+func (o *blob) Mix(c *chain.Chain) { c.Bytes(o.b) }
 
 // splice writes data at off, with zero bytes before it where the blob is shorter.
 func (o *blob) splice(off int, data []byte) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
@@ -25,6 +26,7 @@ type Keyspace struct {
 	seed      seed.Seed
 	dbs       []*DB
 	mutations uint64
+	chain     chain.Chain // of all changes
 	expired   uint64
 	buckets   []uint64 // the counter at the last deletion of a key, by its hash
 	frozen    *Frozen  // the open view
@@ -34,7 +36,7 @@ type Keyspace struct {
 func New(o Options) *Keyspace {
 	k := &Keyspace{seed: o.Seed, buckets: make([]uint64, Buckets)}
 	for i := range max(1, o.Databases) {
-		k.dbs = append(k.dbs, &DB{ks: k, index: i, store: newStore(o.Seed)})
+		k.dbs = append(k.dbs, &DB{ks: k, index: i, store: newStore(o.Seed, &k.chain)})
 	}
 	return k
 }
@@ -60,7 +62,7 @@ func (k *Keyspace) Swap(i, j int) {
 		return
 	}
 	a, b := k.dbs[i], k.dbs[j]
-	a.floor = k.mutate(change{op: opSwap, db: i, other: j})
+	a.floor = k.mutate(&change{op: opSwap, db: i, other: j})
 	b.floor = a.floor
 	a.store, b.store = b.store, a.store
 }
@@ -108,15 +110,16 @@ func (k *Keyspace) NextExpiry() int64 {
 
 // State is what a snapshot holds beside the keys, so that versions go on.
 type State struct {
-	Mutations uint64   // the mutation counter
-	Expired   uint64   // keys deleted because they were due
-	Buckets   []uint64 // versions of absent keys, Buckets of them
-	Floors    []uint64 // by database: no key, absent or not, has a lower version
+	Mutations uint64      // the mutation counter
+	Expired   uint64      // keys deleted because they were due
+	Buckets   []uint64    // versions of absent keys, Buckets of them
+	Chain     chain.Chain // of all changes so far
+	Floors    []uint64    // by database: no key, absent or not, has a lower version
 }
 
 // State returns the present state of versions. It is a read.
 func (k *Keyspace) State() State {
-	s := State{Mutations: k.mutations, Expired: k.expired, Buckets: slices.Clone(k.buckets)}
+	s := State{Mutations: k.mutations, Chain: k.chain, Expired: k.expired, Buckets: slices.Clone(k.buckets)}
 	for _, d := range k.dbs {
 		s.Floors = append(s.Floors, d.floor)
 	}
@@ -130,13 +133,16 @@ func (k *Keyspace) SetState(s State) error {
 		return fmt.Errorf("keyspace: state of %d buckets and %d databases does not fit %d and %d",
 			len(s.Buckets), len(s.Floors), Buckets, len(k.dbs))
 	}
-	k.mutations, k.expired = s.Mutations, s.Expired
+	k.mutations, k.expired, k.chain = s.Mutations, s.Expired, s.Chain
 	copy(k.buckets, s.Buckets)
 	for i, floor := range s.Floors {
 		k.dbs[i].floor = floor
 	}
 	return nil
 }
+
+// Chain returns the chain of all changes, for whoever has others to mix into it.
+func (k *Keyspace) Chain() *chain.Chain { return &k.chain }
 
 // Stats are sizes and counters of a keyspace.
 type Stats struct {

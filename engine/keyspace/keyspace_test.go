@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
@@ -335,7 +336,7 @@ func TestObjectBytes(t *testing.T) {
 
 // Hashes that collide share a cursor position and expire in the order of their keys.
 func TestCollisions(t *testing.T) {
-	s := newStore(testSeed)
+	s := newStore(testSeed, new(chain.Chain))
 	const h = 0xabcdef0123456789
 	var want []string
 	for i := range 50 {

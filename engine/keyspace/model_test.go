@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
@@ -18,6 +19,14 @@ type list struct{ items []uint64 }
 
 func (l *list) Freeze() Object { return &list{slices.Clone(l.items)} }
 func (l *list) MemBytes() int  { return 24 + 8*len(l.items) }
+
+func (l *list) Join(*chain.Chain) {}
+
+func (l *list) Mix(c *chain.Chain) {
+	for _, item := range l.items {
+		c.Words(item, 0)
+	}
+}
 
 // plain is the content of an entry that no keyspace changes any more.
 type plain struct {

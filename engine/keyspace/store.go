@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
@@ -33,7 +34,9 @@ type store struct {
 	handleBuf [handleBytes]byte
 }
 
-func newStore(s seed.Seed) *store { return &store{seed: s, table: newTable()} }
+func newStore(s seed.Seed, c *chain.Chain) *store {
+	return &store{seed: s, table: newTable(), handles: handles{chain: c}}
+}
 
 // A place is where a key's record stands.
 type place struct {

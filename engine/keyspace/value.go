@@ -1,5 +1,7 @@
 package keyspace
 
+import "github.com/quorate/quorate/engine/types/chain"
+
 // Type is the kind of a value, as TYPE tells it.
 type Type uint8
 
@@ -60,6 +62,13 @@ type Object interface {
 
 	// MemBytes returns the memory the object holds, in bytes, in constant time.
 	MemBytes() int
+
+	// Join tells the object the chain of the keyspace that it belongs to from now on: it mixes every change in
+	// place into it.
+	Join(c *chain.Chain)
+
+	// Mix mixes all that the object holds into c.
+	Mix(c *chain.Chain)
 }
 
 // Clone returns a copy of o that is changed independently of it.

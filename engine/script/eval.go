@@ -42,7 +42,7 @@ func (e *Engine) eval(c *call.Call, readOnly bool) {
 	if readOnly {
 		s, err = e.passingScript(c.Args[1])
 	} else {
-		s, err = e.script(c.Args[1], false)
+		s, err = e.script(c, c.Args[1], false)
 	}
 	if err != nil {
 		c.Fail(err.(reply.Error))
@@ -69,7 +69,7 @@ func (e *Engine) evalSHA(c *call.Call, readOnly bool) {
 }
 
 // script returns the script of that text, which joins the cache if it is new.
-func (e *Engine) script(text []byte, loaded bool) (*script, error) {
+func (e *Engine) script(c *call.Call, text []byte, loaded bool) (*script, error) {
 	s, ok := e.cache.byText[string(text)]
 	if ok && (s.Loaded || !loaded) {
 		return s, nil
@@ -78,6 +78,7 @@ func (e *Engine) script(text []byte, loaded bool) (*script, error) {
 		return nil, errCacheFull
 	}
 	if ok {
+		c.Keyspace.Chain().Note(noteKept, 0, text, nil)
 		e.cache.keep(s)
 		return s, nil
 	}
@@ -86,9 +87,21 @@ func (e *Engine) script(text []byte, loaded bool) (*script, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept := uint64(0)
+	if loaded {
+		kept = 1
+	}
+	c.Keyspace.Chain().Note(noteScript, kept, text, nil)
 	e.cache.add(s)
 	return s, nil
 }
+
+// What the chain of changes is told of the cache. The numbers never change.
+const (
+	noteScript = 'S' // a script that is new
+	noteKept   = 'K' // one that SCRIPT LOAD makes stay
+	noteFlush  = 'X' // all gone
+)
 
 // passingScript returns the script of that text without changing the state.
 func (e *Engine) passingScript(text []byte) (*script, error) {

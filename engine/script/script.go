@@ -108,7 +108,7 @@ func (e *Engine) Rows() []call.Row {
 }
 
 func (e *Engine) load(c *call.Call) {
-	s, err := e.script(c.Args[2], true)
+	s, err := e.script(c, c.Args[2], true)
 	if err != nil {
 		c.Fail(err.(reply.Error))
 		return
@@ -132,6 +132,9 @@ func (e *Engine) flush(c *call.Call) {
 	default:
 		c.Fail(errFlushOption)
 		return
+	}
+	if e.Len() > 0 {
+		c.Keyspace.Chain().Note(noteFlush, 0, nil, nil)
 	}
 	e.cache = newCache()
 	c.Out.OK()

@@ -9,6 +9,7 @@ import (
 	"iter"
 
 	"github.com/quorate/quorate/engine/types/byhash"
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/listpack"
 	"github.com/quorate/quorate/engine/types/seed"
 )
@@ -39,7 +40,10 @@ type Hash struct {
 //
 // A value is stored behind a byte that tells the layout of what follows, of
 // which there is one so far: the value alone.
-type Large struct{ fields *byhash.Map }
+type Large struct {
+	fields *byhash.Map
+	joined *chain.Chain // of the state that it belongs to, if any
+}
 
 const layoutPlain = 0
 
@@ -48,7 +52,19 @@ func (l *Large) MemBytes() int { return l.fields.MemBytes() }
 
 // Freeze returns a copy of the hash as it is now, in constant time; afterwards
 // both may be read and changed independently.
-func (l *Large) Freeze() *Large { return &Large{l.fields.Freeze()} }
+func (l *Large) Freeze() *Large { return &Large{fields: l.fields.Freeze()} }
+
+// Join makes the hash part of a state: changes are mixed into c from now on.
+func (l *Large) Join(c *chain.Chain) { l.joined = c }
+
+// Mix mixes all fields and values into c.
+func (l *Large) Mix(c *chain.Chain) {
+	c.Words('h', uint64(l.fields.Len()))
+	for field, stored := range l.fields.All() {
+		c.Bytes(field)
+		c.Bytes(plain(stored))
+	}
+}
 
 // New returns an empty hash that uses the capacity of buf.
 func New(s seed.Seed, buf []byte) Hash {
@@ -58,7 +74,7 @@ func New(s seed.Seed, buf []byte) Hash {
 // NewLarge returns an empty hash that is large from the start, because one says
 // so that was saved.
 func NewLarge(s seed.Seed) Hash {
-	return Hash{seed: s, large: &Large{byhash.New(s)}}
+	return Hash{seed: s, large: &Large{fields: byhash.New(s)}}
 }
 
 // FromPacked returns the hash that Packed has returned the bytes of. A hash that
@@ -159,14 +175,23 @@ func (h *Hash) fits(field, value []byte, limits Limits) bool {
 
 // set stores a field. The byte before the value costs a copy of it.
 func (l *Large) set(field, value []byte) (added bool) {
+	l.joined.Note('s', 0, field, value)
 	var room [128]byte
 	stored := append(append(room[:0], layoutPlain), value...)
 	return l.fields.Put(field, stored)
 }
 
+func (l *Large) remove(field []byte) bool {
+	if !l.fields.Delete(field) {
+		return false
+	}
+	l.joined.Note('d', 0, field, nil)
+	return true
+}
+
 // grow makes a small hash large.
 func (h *Hash) grow() {
-	large := &Large{byhash.New(h.seed)}
+	large := &Large{fields: byhash.New(h.seed)}
 	for field, value := range h.All() {
 		large.set(field, value)
 	}
@@ -176,7 +201,7 @@ func (h *Hash) grow() {
 // Delete deletes field and reports whether it was there.
 func (h *Hash) Delete(field []byte) bool {
 	if h.large != nil {
-		return h.large.fields.Delete(field)
+		return h.large.remove(field)
 	}
 	at := listpack.Find(h.packed, listpack.First(h.packed), field, 1)
 	if at < 0 {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/listpack"
 )
 
@@ -29,8 +30,9 @@ type Chunked struct {
 	gen     uint64 // generation of parts that are ours alone
 	dirGen  uint64 // generation of the slice chunks
 	limits  Limits
-	maxSize int // bytes of a listpack, from limits
-	maxLen  int // elements of a listpack, from limits
+	maxSize int          // bytes of a listpack, from limits
+	maxLen  int          // elements of a listpack, from limits
+	joined  *chain.Chain // of the state that it belongs to, if any
 }
 
 type chunk struct {
@@ -72,6 +74,19 @@ func (l *Chunked) Freeze() *Chunked {
 	frozen := *l
 	l.gen++
 	return &frozen
+}
+
+// Join makes the list part of a state: changes are mixed into c from now on.
+func (l *Chunked) Join(c *chain.Chain) { l.joined = c }
+
+// Mix mixes all elements, and what says how long listpacks get, into c.
+func (l *Chunked) Mix(c *chain.Chain) {
+	c.Words('l', uint64(l.count))
+	c.Words('l', uint64(int64(l.limits.ListpackSize)))
+	var buf [20]byte
+	for at := l.At(0); at.Valid(); at.Next() {
+		c.Bytes(at.Text(buf[:]))
+	}
 }
 
 // Nodes calls yield for each node in order until it returns false: with a

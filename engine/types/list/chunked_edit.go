@@ -31,6 +31,7 @@ func (l *Chunked) newNode(val []byte) node {
 
 // PushFront adds val as the first element.
 func (l *Chunked) PushFront(val []byte) {
+	l.joined.Note('f', 0, val, nil)
 	if l.count == 0 || !l.fits(&l.chunks[0].nodes[0], val) {
 		l.insertNode(0, 0, l.newNode(val))
 		return
@@ -42,6 +43,7 @@ func (l *Chunked) PushFront(val []byte) {
 
 // PushBack adds val as the last element.
 func (l *Chunked) PushBack(val []byte) {
+	l.joined.Note('b', 0, val, nil)
 	if l.count == 0 {
 		l.appendNode(l.newNode(val))
 		return
@@ -64,14 +66,15 @@ func (l *Chunked) Set(index int, val []byte) bool {
 	if !at.Valid() {
 		return false
 	}
+	if index < 0 {
+		index += l.count
+	}
+	l.joined.Note('s', uint64(index), val, nil)
 	if l.fitsInPlace(at, val) {
 		l.edit(l.ownChunk(at.chunk), at.node, overhead+len(val), 0, func(lp []byte) []byte {
 			return listpack.Replace(lp, at.pos, val)
 		})
 		return true
-	}
-	if index < 0 {
-		index += l.count
 	}
 	l.insert(at, val, false)
 	l.Delete(index+1, 1)
@@ -87,6 +90,16 @@ func (l *Chunked) fitsInPlace(at Cursor, val []byte) bool {
 	var buf [20]byte
 	freed := listpack.Size(at.Text(buf[:]))
 	return len(at.data)-freed+listpack.Size(val) <= l.maxSize
+}
+
+// insertBeside is insert at the first element that is pivot.
+func (l *Chunked) insertBeside(at Cursor, pivot, val []byte, after bool) {
+	side := byte('<')
+	if after {
+		side = '>'
+	}
+	l.joined.Note(side, uint64(l.count), pivot, val)
+	l.insert(at, val, after)
 }
 
 // insert adds val before or after the element under the cursor.
@@ -150,6 +163,7 @@ func (l *Chunked) insertBetween(at Cursor, val []byte, after bool) {
 
 // Delete removes n elements from index on. They must exist.
 func (l *Chunked) Delete(index, n int) {
+	l.noteDelete(index, n)
 	for n > 0 {
 		ci, before := l.findChunk(index)
 		ni, inNode := l.chunks[ci].findNode(index - before)
@@ -202,6 +216,18 @@ func (l *Chunked) removeLast(val []byte, count int) int {
 		at = l.At(index - 1)
 	}
 	return removed
+}
+
+// noteDelete mixes what is about to be deleted: where, and the first element, which
+// tells of a list that is not what it should be.
+func (l *Chunked) noteDelete(index, n int) {
+	if l.joined == nil || n <= 0 {
+		return
+	}
+	var buf [20]byte
+	at := l.At(index)
+	l.joined.Note('d', uint64(index), at.Text(buf[:]), nil)
+	l.joined.Words('n', uint64(n))
 }
 
 // mergeNode joins a node that lost elements with a neighbour in its chunk if both

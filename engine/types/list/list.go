@@ -128,7 +128,7 @@ func (l *List) InsertBeside(pivot, val []byte, after bool) bool {
 	}
 	switch {
 	case l.long != nil:
-		l.long.insert(at, val, after)
+		l.long.insertBeside(at, pivot, val, after)
 	case after:
 		l.packed = listpack.InsertAfter(l.packed, at.pos, val)
 	default:

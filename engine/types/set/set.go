@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/quorate/quorate/engine/types/byhash"
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/intset"
 	"github.com/quorate/quorate/engine/types/listpack"
 	"github.com/quorate/quorate/engine/types/seed"
@@ -37,17 +38,33 @@ type Set struct {
 	seed   seed.Seed
 	packed []byte // nil exactly when large is not
 	large  *Large
+	joined *chain.Chain // of the state that the set belongs to, if any
 }
 
 // Large is the form of a large set.
-type Large struct{ members *byhash.Map }
+type Large struct {
+	members *byhash.Map
+	joined  *chain.Chain // of the state that it belongs to, if any
+}
 
 // MemBytes returns the number of bytes that the set holds, in constant time.
 func (l *Large) MemBytes() int { return l.members.MemBytes() }
 
 // Freeze returns a copy of the set as it is now, in constant time; afterwards
 // both may be read and changed independently.
-func (l *Large) Freeze() *Large { return &Large{l.members.Freeze()} }
+func (l *Large) Freeze() *Large { return &Large{members: l.members.Freeze()} }
+
+// Join makes the set part of a state: changes to it, by way of a Set in hand, are
+// mixed into c from now on.
+func (l *Large) Join(c *chain.Chain) { l.joined = c }
+
+// Mix mixes all members into c.
+func (l *Large) Mix(c *chain.Chain) {
+	c.Words('t', uint64(l.members.Len()))
+	for m := range l.members.All() {
+		c.Bytes(m)
+	}
+}
 
 // New returns an empty set, an intset so far, that uses the capacity of buf.
 func New(s seed.Seed, buf []byte) Set {
@@ -68,8 +85,13 @@ func FromPacked(s seed.Seed, packed []byte) Set {
 
 // FromObject returns the set that Object has returned l of.
 func FromObject(l *Large) Set {
-	return Set{seed: l.members.Seed(), large: l}
+	return Set{seed: l.members.Seed(), large: l, joined: l.joined}
 }
+
+// Join makes a set in a small form part of a state, as Large.Join does: whatever
+// form a set has, and whether it leaves it, the same members make the same
+// history. A small set that is read back from a file may have been a large one.
+func (s *Set) Join(c *chain.Chain) { s.joined = c }
 
 // Packed returns the bytes of a set in a small form, nil of a large one.
 func (s *Set) Packed() []byte { return s.packed }
@@ -110,6 +132,14 @@ func (s *Set) Has(m []byte) bool {
 
 // Add adds m and reports whether it is new.
 func (s *Set) Add(m []byte, limits Limits) bool {
+	if !s.add(m, limits) {
+		return false
+	}
+	s.joined.Note('a', 0, m, nil)
+	return true
+}
+
+func (s *Set) add(m []byte, limits Limits) bool {
 	if s.IsIntset() {
 		n, isInt := listpack.ParseInt(m)
 		if isInt {
@@ -145,7 +175,7 @@ func (s *Set) leaveIntset() {
 	old := *s
 	s.packed = appendCompact(make([]byte, 0, 2*len(old.packed)))
 	for m := range old.All() {
-		s.Add(m, Limits{})
+		s.add(m, Limits{})
 	}
 }
 
@@ -155,11 +185,19 @@ func (s *Set) grow() {
 	for m := range s.All() {
 		members.Put(m, nil)
 	}
-	s.packed, s.large = nil, &Large{members}
+	s.packed, s.large = nil, &Large{members: members}
 }
 
 // Remove removes m and reports whether it was a member.
 func (s *Set) Remove(m []byte) bool {
+	if !s.remove(m) {
+		return false
+	}
+	s.joined.Note('d', 0, m, nil)
+	return true
+}
+
+func (s *Set) remove(m []byte) bool {
 	var removed bool
 	switch {
 	case s.large != nil:

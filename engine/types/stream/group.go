@@ -6,6 +6,7 @@ import (
 	"sort"
 	"unsafe"
 
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/tree"
 )
 
@@ -30,6 +31,8 @@ type Group struct {
 	consumers    []*Consumer // by name
 	gen          uint64      // generation of what may be changed in place
 	consumersGen uint64      // generation of the slice consumers
+
+	joined *chain.Chain // of the state that its stream belongs to, if any
 }
 
 // Consumer is one reader of a group. Its fields are for reading.
@@ -81,6 +84,7 @@ func (s *Stream) EditGroup(name []byte) *Group {
 		g = &c
 		s.groups[i] = g
 	}
+	g.joined = s.joined
 	return g
 }
 
@@ -96,6 +100,9 @@ func (s *Stream) CreateGroup(name []byte, last ID, entriesRead int64) *Group {
 		pending: tree.New(), gen: s.gen, consumersGen: s.gen,
 	}
 	s.groups = slices.Insert(s.groups, i, g)
+	g.joined = s.joined
+	key := last.Key()
+	g.joined.Note('g', uint64(entriesRead), name, key[:])
 	return g
 }
 
@@ -105,6 +112,7 @@ func (s *Stream) DeleteGroup(name []byte) bool {
 	if ok {
 		s.ownGroups()
 		s.groups = slices.Delete(s.groups, i, i+1)
+		s.joined.Note('k', 0, name, nil)
 	}
 	return ok
 }
@@ -140,6 +148,7 @@ func (g *Group) CreateConsumer(name []byte, seenMs int64) bool {
 		return false
 	}
 	g.ownConsumers()
+	g.joined.Note('c', uint64(seenMs), name, nil)
 	g.consumers = slices.Insert(g.consumers, i, &Consumer{name: string(name), SeenMs: seenMs, pending: tree.New(), gen: g.gen})
 	return true
 }
@@ -148,6 +157,7 @@ func (g *Group) CreateConsumer(name []byte, seenMs int64) bool {
 func (g *Group) Touch(name []byte, seenMs int64) {
 	if i, ok := g.findConsumer(name); ok {
 		g.ownConsumer(i).SeenMs = seenMs
+		g.joined.Note('v', uint64(seenMs), name, nil)
 	}
 }
 
@@ -164,6 +174,7 @@ func (g *Group) DeleteConsumer(name []byte) (pending int, ok bool) {
 	}
 	g.ownConsumers()
 	g.consumers = slices.Delete(g.consumers, i, i+1)
+	g.joined.Note('w', uint64(c.pending.Len()), name, nil)
 	return c.pending.Len(), true
 }
 
@@ -242,7 +253,9 @@ func (g *Group) Assign(p Pending) {
 	if old, ok := g.Pending(p.ID); ok && old.Consumer != p.Consumer {
 		g.forget(key[:], old.Consumer)
 	}
-	g.pending.Put(key[:], p.record())
+	record := p.record()
+	g.pending.Put(key[:], record)
+	g.noteID('p', p.ID, record)
 	if i, ok := g.findConsumer([]byte(p.Consumer)); ok && !g.consumers[i].pending.Has(key[:]) {
 		g.ownConsumer(i).pending.Put(key[:], nil)
 	}
@@ -257,6 +270,7 @@ func (g *Group) Acknowledge(id ID) bool {
 	key := id.Key()
 	g.forget(key[:], p.Consumer)
 	g.pending.Delete(key[:])
+	g.noteID('q', id, nil)
 	return true
 }
 

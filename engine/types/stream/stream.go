@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sort"
 	"unsafe"
+
+	"github.com/quorate/quorate/engine/types/chain"
 )
 
 // Limits says when a node is full.
@@ -58,6 +60,8 @@ type Stream struct {
 
 	groups    []*Group // by name
 	groupsGen uint64   // generation of the slice groups
+
+	joined *chain.Chain // of the state that it belongs to, if any
 }
 
 type chunk struct {
@@ -151,6 +155,10 @@ func (s *Stream) Add(id ID, pairs [][]byte, limits Limits) error {
 			n.add(id, pairs, size, limits)
 		})
 	}
+	s.noteID('a', id, nil)
+	for _, b := range pairs {
+		s.joined.Note('p', 0, b, nil)
+	}
 	s.length++
 	s.EntriesAdded++
 	s.LastID = id
@@ -179,6 +187,7 @@ func (s *Stream) Delete(id ID) bool {
 			n.count(-1, 1)
 		})
 	}
+	s.noteID('d', id, nil)
 	s.length--
 	if id.Compare(s.MaxDeletedID) > 0 {
 		s.MaxDeletedID = id

@@ -37,6 +37,9 @@ func (s *Stream) Trim(t Trim) int {
 		}
 		break
 	}
+	if removed > 0 {
+		s.joined.Note('t', uint64(removed), nil, nil)
+	}
 	switch {
 	case s.length == 0:
 		s.FirstID = ID{}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/quorate/quorate/engine/types/byhash"
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
 	"github.com/quorate/quorate/engine/types/tree"
 )
@@ -19,11 +20,12 @@ type Large struct {
 	byScore *tree.Tree
 	// byMember has each member's score as the eight bytes of its bits.
 	byMember *byhash.Map
+	joined   *chain.Chain // of the state that it belongs to, if any
 }
 
 const (
 	scoreBytes = 8
-	largeBytes = 16 // of a Large itself
+	largeBytes = 24 // of a Large itself
 	memberRoom = 120
 )
 
@@ -43,6 +45,19 @@ func (l *Large) MemBytes() int {
 // afterwards both may be read and changed independently.
 func (l *Large) Freeze() *Large {
 	return &Large{byScore: l.byScore.Freeze(), byMember: l.byMember.Freeze()}
+}
+
+// Join makes the sorted set part of a state: changes are mixed into c from now on.
+func (l *Large) Join(c *chain.Chain) { l.joined = c }
+
+// Mix mixes all members with their scores into c.
+func (l *Large) Mix(c *chain.Chain) {
+	c.Words('z', uint64(l.byScore.Len()))
+	for it := l.byScore.SeekRank(0); it.Valid(); it.Next() {
+		member, score := entry(it.Key(), it.Value())
+		c.Words('z', math.Float64bits(score))
+		c.Bytes(member)
+	}
 }
 
 // sortable returns a number that orders scores as unsigned integers, both zeros
@@ -102,6 +117,7 @@ func (l *Large) add(member []byte, score float64) (added bool) {
 	var bits [scoreBytes]byte
 	binary.LittleEndian.PutUint64(bits[:], math.Float64bits(score))
 	l.byMember.Put(member, bits[:])
+	l.joined.Note('a', math.Float64bits(score), member, nil)
 	return !had
 }
 
@@ -112,12 +128,14 @@ func (l *Large) remove(member []byte) bool {
 	}
 	var room [scoreBytes + memberRoom]byte
 	l.byScore.Delete(appendPlace(room[:0], score, member))
+	l.joined.Note('d', math.Float64bits(score), member, nil)
 	return l.byMember.Delete(member)
 }
 
 func (l *Large) deleteRange(from, to int) {
 	it := l.byScore.SeekRank(from)
 	for range to - from {
+		l.joined.Note('d', 0, it.Key(), it.Value())
 		l.byMember.Delete(it.Key()[scoreBytes:])
 		it.Next()
 	}
