@@ -33,6 +33,11 @@ import (
 // same on all nodes and must not change without a new semantic version.
 const expirePerEntry = 256
 
+// unreadMax bounds in bytes what one connection is owed when a read that rides
+// among its writes is executed; beyond it the read is refused. The session sees
+// to it that it seldom comes to that.
+const unreadMax = 256 << 20
+
 // Origin is this node's sequencer. Its methods are called while an entry is
 // applied; they must not block.
 type Origin interface {
@@ -291,6 +296,10 @@ func (r *runner) answering(p *Pending) error {
 func (r *runner) op(op *Op, out *reply.Writer) error {
 	switch op.Kind {
 	case OpRead:
+		if out.Len() > unreadMax {
+			out.Error(reply.ErrTooMuchUnread)
+			return nil
+		}
 		r.read(op, false, out)
 		return nil
 	case OpLocal:

@@ -254,3 +254,22 @@ func TestStateRoundTripAndEveryCut(t *testing.T) {
 		}
 	}
 }
+
+// A read for a connection that is owed very much is refused; writes are
+// executed whatever it is owed.
+func TestReadsOfAConnectionThatIsOwedTooMuch(t *testing.T) {
+	m := newMachine(t)
+	c := newClient()
+	c.out.Reset(make([]byte, 0, unreadMax+1024))
+	m.own.pending[1] = pendingOf(c, write("SET a 1"), readOp("GET a"), Op{Kind: OpLocal, Local: func(out *reply.Writer) {
+		out.Raw(make([]byte, unreadMax))
+	}}, readOp("GET a"), write("INCR a"))
+	m.batch(head(1, 1, 1), command(command(nil, "SET a 1"), "INCR a"))
+	all := c.out.Bytes()
+	if got, want := string(all[:12]), "+OK\r\n$1\r\n1\r\n"; got != want {
+		t.Errorf("replies begin with %q, want %q", got, want)
+	}
+	if got, want := string(all[12+unreadMax:]), "-"+string(reply.ErrTooMuchUnread)+"\r\n:2\r\n"; got != want {
+		t.Errorf("replies end with %q, want %q", got, want)
+	}
+}

@@ -76,6 +76,8 @@ const (
 	ErrReadNotConfirmed Error = "CLUSTERDOWN the read could not be confirmed with a majority; the command was not executed"
 	// ErrReadInDoubt answers a read that was queued behind a write in doubt.
 	ErrReadInDoubt Error = "TRYAGAIN the read waited behind a write in doubt; it was not executed"
+	// ErrTooMuchUnread is definite.
+	ErrTooMuchUnread Error = "TRYAGAIN too many replies wait for the client to read them; the command was not executed"
 	// ErrTooLarge is definite.
 	ErrTooLarge Error = "ERR the command exceeds the largest log entry of 512 MB; it was not executed"
 	// ErrReadOnlyContext refuses a write where only reads are possible.

@@ -90,7 +90,8 @@ func (s *Server) serve(l config.Listener, socket net.Conn) {
 	c := &conn{server: s, conn: nc, socket: socket}
 	c.out = newOutput(nc, socket, s)
 	c.session = s.sessions.Open(peer(l, socket), c.out)
-	c.reader = NewReader(c.source(), func() Limits { return *s.limits.Load() })
+	c.out.input = &ahead{src: c.source()}
+	c.reader = NewReader(c.out.input, func() Limits { return *s.limits.Load() })
 	if !s.add(c) {
 		c.session.Close()
 		return

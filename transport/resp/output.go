@@ -31,7 +31,7 @@ const outputKept = 32 << 10
 type output struct {
 	conn     net.Conn        // what is written to; TLS when the listener has it
 	socket   net.Conn        // the socket beneath
-	raw      syscall.RawConn // of socket; nil with TLS, where a write may wait
+	raw      syscall.RawConn // of socket; nil with TLS, where any write may wait
 	replier  *replier
 	limits   *outputLimits
 	counters *observe.Counters
@@ -48,8 +48,11 @@ type output struct {
 	unsent    int          // guarded by mu; bytes that the sender has taken
 	dead      bool         // guarded by mu; nothing can be sent any more
 	finishing bool         // guarded by mu; the last byte's sender closes done
+	waiting   bool         // guarded by mu; the connection's goroutine is in AwaitRoom
 	softSince time.Time    // guarded by mu; since when the soft limit is exceeded
 	done      chan struct{}
+	room      chan struct{} // one token when what AwaitRoom waits for has come
+	input     *ahead        // of the connection's goroutine
 
 	// For the raw write under way; owned by the sender.
 	chunk    []byte
@@ -60,7 +63,7 @@ type output struct {
 func newOutput(conn, socket net.Conn, s *Server) *output {
 	o := &output{
 		conn: conn, socket: socket, replier: s.replier, limits: &s.outputLimits,
-		counters: s.counters, drainers: &s.wg, done: make(chan struct{}),
+		counters: s.counters, drainers: &s.wg, done: make(chan struct{}), room: make(chan struct{}, 1),
 	}
 	o.w.SetProto(reply.RESP2)
 	if conn == socket {
@@ -129,9 +132,8 @@ func (o *output) cut() {
 	o.Kill()
 }
 
-// Send implements session.Output. It is called by the connection's own
-// goroutine, which may wait where the system can't do otherwise.
-func (o *output) Send() { o.send(true) }
+// Send implements session.Output.
+func (o *output) Send() { o.send() }
 
 // SendSoon implements session.Output.
 func (o *output) SendSoon() {
@@ -149,13 +151,12 @@ func (o *output) SetClass(c session.OutputClass) { o.class.Store(uint32(c)) }
 // Kill implements session.Output.
 func (o *output) Kill() { _ = o.socket.Close() } // the connection's goroutine finds it closed
 
-// send writes what is there. mayWait tells that the caller is the
-// connection's own goroutine.
-func (o *output) send(mayWait bool) {
+// send writes what is there, as far as that takes no waiting.
+func (o *output) send() {
 	o.mu.Lock()
 	for o.w.Len() > 0 && !o.sending && !o.dead {
 		taken := o.takeLocked()
-		if o.raw == nil && !mayWait {
+		if o.raw == nil {
 			o.drainers.Go(func() { o.drain(taken, taken) })
 			break
 		}
@@ -188,13 +189,8 @@ func (o *output) takeLocked() []byte {
 	return taken
 }
 
-// write writes p and returns what the socket does not take now.
+// write writes p to a plain socket and returns what that does not take now.
 func (o *output) write(p []byte) (rest []byte, err error) {
-	if o.raw == nil {
-		n, err := o.conn.Write(p)
-		o.counters.BytesOut.Add(uint64(n))
-		return nil, err
-	}
 	o.chunk, o.chunkErr = p, nil
 	err = o.raw.Write(o.writeRaw)
 	rest = o.chunk
@@ -241,6 +237,7 @@ func (o *output) sentLocked(buffer []byte) {
 	if o.finishing && o.w.Len() == 0 {
 		o.doneLocked()
 	}
+	o.wakeLocked()
 }
 
 func (o *output) failLocked() {
@@ -249,6 +246,7 @@ func (o *output) failLocked() {
 	o.spare = nil
 	o.pending.Store(0)
 	o.doneLocked()
+	o.wakeLocked()
 	o.Kill()
 }
 
@@ -263,7 +261,7 @@ func (o *output) doneLocked() {
 // finish sends what is left, waits for it up to the given time, and lets
 // nothing more in.
 func (o *output) finish(patience time.Duration) {
-	o.send(true)
+	o.send()
 	o.mu.Lock()
 	o.finishing = true
 	if !o.sending && o.w.Len() == 0 {
@@ -342,15 +340,19 @@ func (r *replier) run() {
 		for i, o := range list {
 			list[i] = nil
 			o.queued.Store(false) // what is written from now on is a new errand
-			o.send(false)
+			o.send()
 		}
 	}
 }
 
-// outputLimits are client-output-buffer-limit.
+// outputLimits are client-output-buffer-limit, and what bounds the input of a
+// client that does not read.
 type outputLimits struct {
 	classes atomic.Pointer[[3]outputLimit]
+	input   *atomic.Pointer[Limits]
 }
+
+func (l *outputLimits) query() int64 { return l.input.Load().Query }
 
 type outputLimit struct {
 	hard, soft int64 // bytes; 0: none

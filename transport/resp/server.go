@@ -73,6 +73,7 @@ func Listen(opts Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.outputLimits.input = &s.limits
 	s.follow()
 	for _, l := range opts.Listeners {
 		if err := s.listen(l); err != nil {

@@ -38,15 +38,16 @@ const scratchKept = 64 << 10
 // the connection is to be closed, once what was written has been sent.
 func (s *Session) Run(commands [][][]byte) bool {
 	s.lastActive.Store(s.srv.now().UnixNano())
+	s.awaitRoom()
 	for i, args := range commands {
+		if s.closing {
+			break
+		}
 		s.coming = len(commands) - i
 		if s.silence == skipNext {
 			s.runSilently(args)
 		} else {
 			s.dispatch(args)
-		}
-		if s.closing {
-			break
 		}
 	}
 	s.runSteps()
@@ -232,10 +233,13 @@ func (s *Session) ride(e *entry, args [][]byte) {
 }
 
 func (s *Session) read(e *entry, args [][]byte) {
+	if s.behind() {
+		s.board()
+	}
 	if s.behind() || s.doubt.Load() {
 		s.runSteps()
 		e.stats.Called(0, false)
-		s.op(fsm.Op{Kind: fsm.OpRead, DB: s.db, Args: args})
+		s.opLarge(fsm.Op{Kind: fsm.OpRead, DB: s.db, Args: args})
 		return
 	}
 	s.steps = append(s.steps, step{entry: e, args: args, db: s.db})
@@ -243,13 +247,22 @@ func (s *Session) read(e *entry, args [][]byte) {
 
 func (s *Session) write(e *entry, args [][]byte) {
 	s.runSteps()
+	op := fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: args}
 	e.stats.Called(0, false)
-	s.op(fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: args})
+	if e.Flags.Has(command.DenyOOM) { // it brings data, and gets little back
+		s.op(op)
+		return
+	}
+	s.board()
+	s.opLarge(op)
 }
 
 // op adds an op to what is to be submitted.
 func (s *Session) op(o fsm.Op) {
 	if s.ops == nil {
+		if s.inflight.Load() == 0 {
+			s.flight.land()
+		}
 		s.ops = make([]fsm.Op, 0, max(s.coming, 1))
 	}
 	s.ops = append(s.ops, o)
@@ -271,6 +284,7 @@ func (s *Session) settle() {
 	s.runSteps()
 	s.submit()
 	s.waitIdle()
+	s.awaitRoom()
 }
 
 // fence submits an op that does nothing. It returns whether no write of the
@@ -295,21 +309,23 @@ func (s *Session) converse(e *entry, args [][]byte) {
 		return
 	}
 	before := s.srv.elapsed()
-	s.reply(1, func(out *reply.Writer) {
+	s.reply(func(out *reply.Writer) int {
 		e.row.do(s, &request{args: args, out: out})
+		return 1
 	})
 	s.srv.took(s, e, args, s.srv.elapsed()-before)
 }
 
-// reply writes the n replies that f writes, in one piece. f runs without the output's lock,
-// so that it may take its time and cause messages to this very client.
-func (s *Session) reply(n int, f func(*reply.Writer)) {
+// reply writes the replies that f writes, in one piece; f returns how many.
+// f runs without the output's lock, so that it may take its time and cause
+// messages to this very client.
+func (s *Session) reply(f func(*reply.Writer) int) {
 	s.scratch.Reset(s.scratch.Bytes())
 	s.scratch.SetProto(s.proto)
 	if s.silence == silent {
 		s.scratch.SetProto(reply.Discard)
 	}
-	f(s.scratch)
+	n := f(s.scratch)
 	s.srv.countErrors(s.scratch.Bytes(), n)
 	w := s.out.Begin()
 	w.SetProto(s.proto)
@@ -322,7 +338,8 @@ func (s *Session) reply(n int, f func(*reply.Writer)) {
 	}
 }
 
-// runSteps carries out the steps under one read barrier and one view.
+// runSteps carries out the steps under one read barrier, and under one view
+// unless the client has to read in between.
 func (s *Session) runSteps() {
 	if len(s.steps) == 0 {
 		return
@@ -337,33 +354,42 @@ func (s *Session) runSteps() {
 	if reading {
 		refused = s.barrier()
 	}
-	s.replyInPlace(len(steps), func(out *reply.Writer) {
-		if !reading || refused != "" {
-			s.runEach(steps, nil, refused, out)
-			return
-		}
-		s.srv.opts.Engine.View(s.srv.now().UnixMilli(), rand.Uint64(), func(v *engine.View) {
-			s.runEach(steps, v, "", out)
+	for rest := steps; len(rest) > 0; {
+		s.replyInPlace(func(out *reply.Writer) (n int) {
+			if !reading || refused != "" {
+				n = s.runSome(rest, nil, refused, out)
+			} else {
+				s.srv.opts.Engine.View(s.srv.now().UnixMilli(), rand.Uint64(), func(v *engine.View) {
+					n = s.runSome(rest, v, "", out)
+				})
+			}
+			rest = rest[n:]
+			return n
 		})
-	})
+		if len(rest) > 0 && !s.awaitRoom() {
+			break
+		}
+	}
 	clear(steps)
 }
 
 // replyInPlace is reply without the copy, where nobody else writes to the
 // output while f runs.
-func (s *Session) replyInPlace(n int, f func(*reply.Writer)) {
+func (s *Session) replyInPlace(f func(*reply.Writer) int) {
 	if s.subs.len() > 0 || s.silence == silent || s.shown.monitor {
-		s.reply(n, f)
+		s.reply(f)
 		return
 	}
 	w := s.out.Begin()
 	defer s.out.End() // also if f panics: the connection is then closed
 	mark := w.Mark()
-	f(w)
+	n := f(w)
 	s.srv.countErrors(w.Bytes()[mark:], n)
 }
 
-func (s *Session) runEach(steps []step, v *engine.View, refused reply.Error, out *reply.Writer) {
+// runSome carries out steps, at least one, until they are done or as much is
+// written as may be unread. It returns how many it has carried out.
+func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out *reply.Writer) int {
 	before := s.srv.elapsed()
 	warmed := 0 // steps whose keys are near the processor
 	for i := range steps {
@@ -384,7 +410,11 @@ func (s *Session) runEach(steps []step, v *engine.View, refused reply.Error, out
 			s.srv.took(s, t.entry, t.args, now-before)
 			before = now
 		}
+		if out.Len() > UnreadMax {
+			return i + 1
+		}
 	}
+	return len(steps)
 }
 
 // warm brings the keys of the next steps near the processor, and returns of

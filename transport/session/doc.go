@@ -22,6 +22,10 @@
 //   - A session command that changes or shows the connection waits until
 //     nothing is in flight, and is executed by the connection's goroutine.
 //
+// A client that does not read makes its own commands wait: before a pipeline,
+// between the reads of one, and, where replies may be large, between
+// submissions (flight.go).
+//
 // So a mixed pipeline is one submission, and what a session command sees is
 // final. After an answer that is in doubt every read goes as an op until one has
 // been executed: by then the doubt is settled. A session command that shows

@@ -5,6 +5,11 @@ import (
 	"github.com/quorate/quorate/transport/config"
 )
 
+// UnreadMax is how many bytes a client may leave unread, about, before the
+// connection's next command waits for it to read. A single reply may be
+// larger, and so may those of commands that are in the log by then.
+const UnreadMax = 4 << 20
+
 // Output takes what a session says to its client, in order. transport/resp
 // implements it over a socket, without ever waiting for the client.
 type Output interface {
@@ -20,6 +25,10 @@ type Output interface {
 	// Pending returns how many bytes were written that the client has not
 	// taken.
 	Pending() int
+	// AwaitRoom waits, if more than UnreadMax bytes are not taken, until the
+	// client has taken enough. It returns false when that will not happen any
+	// more. It is called by the connection's goroutine, outside Begin and End.
+	AwaitRoom() bool
 	// SetClass tells by which limits a slow client is cut. Like Pending and
 	// Kill it may be called between Begin and End.
 	SetClass(OutputClass)

@@ -107,7 +107,7 @@ func (s *Server) Open(peer Peer, out Output) *Session {
 	session := &Session{
 		srv: s, id: s.nextID.Add(1), peer: peer, out: out, born: s.now(),
 		proto: reply.RESP2, authed: s.settings.password.Load() == nil,
-		idle: make(chan struct{}, 1),
+		idle: make(chan struct{}, 1), flight: flight{most: flightFirst},
 	}
 	session.scratch = reply.NewWriter(reply.RESP2, nil)
 	session.quiet.SetProto(reply.RESP2)

@@ -45,6 +45,7 @@ type Session struct {
 	coming   int    // commands of this pipeline from the present one on
 	scratch  *reply.Writer
 	keys     []command.KeyPos // reused
+	flight   flight
 
 	inflight atomic.Int64  // ops submitted and not answered
 	idle     chan struct{} // one token when inflight has come to 0
@@ -120,6 +121,7 @@ func (s *Session) EndReplies(n int) {
 		s.doubt.Store(false)
 	}
 	s.srv.countErrors(replies, n)
+	s.flight.bytes.Add(int64(len(replies)))
 	s.out.End()
 	s.out.SendSoon()
 	if s.inflight.Add(-int64(n)) == 0 {

@@ -78,6 +78,7 @@ func (m *memory) End() {
 func (m *memory) Send()                        {}
 func (m *memory) SendSoon()                    {}
 func (m *memory) Pending() int                 { return 0 }
+func (m *memory) AwaitRoom() bool              { return true }
 func (m *memory) SetClass(session.OutputClass) {}
 
 func (m *memory) Kill() { m.dead = true }
@@ -610,6 +611,43 @@ func TestSlot(t *testing.T) {
 	} {
 		if got := session.Slot([]byte(key)); got != want {
 			t.Errorf("slot of %q is %d, want %d", key, got, want)
+		}
+	}
+}
+
+// How many commands with large replies ride in one submission is learned from
+// how large they have been; order and replies do not depend on it.
+func TestFlightsOfLargeReplies(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	large := strings.Repeat("x", session.UnreadMax/2)
+	c.expect(lines("SET large "+large, "SET small x"), "+OK", "+OK")
+	mixed := func(key string, pairs int) (pipeline, want []string) {
+		value := map[string]string{"large": "$2097152 " + large, "small": "$1 x"}[key]
+		// A session command first: what came before has landed.
+		pipeline, want = append(pipeline, "CLIENT GETNAME"), append(want, "$-1")
+		for i := range pairs {
+			pipeline = append(pipeline, "INCR n", "GET "+key)
+			want = append(want, fmt.Sprintf(":%d", i+1), value)
+		}
+		return append(pipeline, "SET n 0"), append(want, "+OK")
+	}
+	for _, tc := range []struct {
+		key     string
+		pairs   int
+		flights int // in which the reads before ride
+	}{
+		{"small", 40, 2}, // of 2 and, once it is known how small they are, of the rest
+		{"small", 40, 1},
+		{"large", 4, 1},
+		{"large", 40, 21}, // of one; the read after it waits and rides in none
+		{"small", 40, 2},
+	} {
+		before := n.cluster.Submitted()
+		pipeline, want := mixed(tc.key, tc.pairs)
+		c.expect(pipeline, want...)
+		if got := n.cluster.Submitted() - before; got != tc.flights {
+			t.Errorf("%d pairs with %s replies: %d submissions, want %d", tc.pairs, tc.key, got, tc.flights)
 		}
 	}
 }

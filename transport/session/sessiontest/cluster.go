@@ -36,6 +36,7 @@ type Cluster struct {
 	index   uint64         // guarded by mu; also the order of Apply
 	waiting []*fsm.Request // guarded by mu; while paused
 	paused  bool           // guarded by mu
+	submits int            // guarded by mu; calls of Submit
 	queue   chan *fsm.Request
 	done    sync.WaitGroup
 }
@@ -85,6 +86,13 @@ func (c *Cluster) Waiting() (ops []int) {
 	return ops
 }
 
+// Submitted returns how often Submit was called.
+func (c *Cluster) Submitted() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.submits
+}
+
 // Submit implements session.Cluster.
 func (c *Cluster) Submit(req *fsm.Request) {
 	kept := &fsm.Request{Conn: req.Conn}
@@ -94,6 +102,7 @@ func (c *Cluster) Submit(req *fsm.Request) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.submits++
 	if c.paused {
 		c.waiting = append(c.waiting, kept)
 		return

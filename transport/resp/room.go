@@ -1,0 +1,63 @@
+package resp
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/quorate/quorate/transport/session"
+)
+
+// AwaitRoom implements session.Output. While it waits it takes in what the
+// client sends, up to client-query-buffer-limit; a client that sends more is
+// closed.
+func (o *output) AwaitRoom() bool {
+	if o.pending.Load() <= session.UnreadMax {
+		return true
+	}
+	for {
+		o.send()
+		room, alive := o.lookForRoom()
+		if room || !alive {
+			return alive
+		}
+		switch err := o.input.take(); {
+		case errors.Is(err, io.EOF):
+			<-o.room // what it has asked for it shall get
+		case err != nil:
+			return false
+		case int64(o.input.held.Len()) > o.limits.query():
+			o.counters.QueryBufferCuts.Add(1)
+			o.Kill()
+			return false
+		}
+	}
+}
+
+// lookForRoom reports whether the client has taken enough for more to be
+// written. If not, whoever sends will end the wait: a read by its deadline, or
+// one from room.
+func (o *output) lookForRoom() (room, alive bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	room = o.roomLocked()
+	if o.waiting {
+		_ = o.socket.SetReadDeadline(time.Time{})
+	}
+	o.waiting = !room
+	return room, !o.dead
+}
+
+func (o *output) roomLocked() bool { return o.dead || o.w.Len()+o.unsent <= session.UnreadMax }
+
+// wakeLocked ends the wait for room if there is some.
+func (o *output) wakeLocked() {
+	if !o.waiting || !o.roomLocked() {
+		return
+	}
+	_ = o.socket.SetReadDeadline(time.Unix(1, 0))
+	select {
+	case o.room <- struct{}{}:
+	default: // a token is there
+	}
+}
