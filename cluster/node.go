@@ -62,6 +62,9 @@ type Node struct {
 
 	firstIncarnation uint64 // the sequencer's at the start of this process
 
+	// shown is how far the log has been applied as far as any client may know:
+	// replies are written before applied moves on.
+	shown     atomic.Uint64
 	readyTerm atomic.Uint64 // the term in which this leader may serve reads, 0 for none
 	clusterID atomic.Pointer[string]
 	counters  counters
@@ -127,7 +130,7 @@ func Open(o Options) (n *Node, err error) {
 	n.sequencer.fatal = fatal
 	n.fsm = fsm.New(fsm.Options{
 		Engine: o.Engine, Node: n.store.id, Origin: n.sequencer,
-		Applied: n.advance, Restored: n.restored, Genesis: n.learnCluster, Fatal: fatal,
+		Applying: n.shown.Store, Applied: n.advance, Restored: n.restored, Genesis: n.learnCluster, Fatal: fatal,
 	})
 	n.members = newMembership(n)
 	if err := n.startRaft(); err != nil {

@@ -15,8 +15,8 @@ import (
 
 // Publish and subscribe between nodes. Each node tells all others for which
 // channels and patterns it has subscribers, and how many; a message goes only
-// where someone listens. It carries how far its publisher had applied the log,
-// so that whoever gets it and then reads sees at least what the publisher saw.
+// where someone listens. It carries how far its publisher can have seen the log
+// applied, so that whoever gets it and then reads sees at least what the publisher saw.
 
 // Interest says how many subscribers of a node a name has. Kind is 0 for a
 // channel, 1 for a pattern, 2 for a sharded channel.
@@ -400,7 +400,7 @@ func (n *Node) Publish(channel, text []byte, sharded bool) int {
 			continue
 		}
 		link.number++
-		if link.stream.Send(appendMessage(link.number, n.applied.value.Load(), channel, text, sharded)) == nil {
+		if link.stream.Send(appendMessage(link.number, n.shown.Load(), channel, text, sharded)) == nil {
 			total += count
 		}
 	}

@@ -61,6 +61,10 @@ type Options struct {
 	Node entry.NodeID
 	// Origin is this node's sequencer.
 	Origin Origin
+	// Applying is told up to which index clients may have seen the state from
+	// now on: before the first reply of an entry is written, and before a
+	// snapshot replaces the state. It may be nil.
+	Applying func(index uint64)
 	// Applied is told up to which index of the log entries have been applied.
 	Applied func(index uint64)
 	// Restored is told that a snapshot has replaced the state, which is now as
@@ -122,17 +126,24 @@ func (f *FSM) Apply(log *raft.Log) any { return f.ApplyBatch([]*raft.Log{log})[0
 
 // ApplyBatch implements raft.BatchingFSM.
 func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
+	last := logs[len(logs)-1].Index
+	f.applying(last)
 	f.mu.Lock()
 	for _, log := range logs {
 		f.applyLog(log)
 	}
-	last := logs[len(logs)-1].Index
 	f.state.applied = last
 	f.mu.Unlock()
 	if f.opts.Applied != nil {
 		f.opts.Applied(last)
 	}
 	return make([]any, len(logs))
+}
+
+func (f *FSM) applying(index uint64) {
+	if f.opts.Applying != nil {
+		f.opts.Applying(index)
+	}
 }
 
 // StoreConfiguration implements raft.ConfigurationStore: the members decide

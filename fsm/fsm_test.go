@@ -186,6 +186,24 @@ func TestOwnBatchAnswersItsConnections(t *testing.T) {
 	}
 }
 
+// What a client may have seen is told before it can see it: messages that it
+// publishes carry the index.
+func TestApplyingIsToldBeforeTheReply(t *testing.T) {
+	m := newMachine(t)
+	var told uint64
+	m.fsm.opts.Applying = func(index uint64) { told = index }
+	c := newClient()
+	m.own.pending[1] = pendingOf(c, write("INCR n"), Op{Kind: OpLocal, Local: func(*reply.Writer) {
+		if c.got() != ":1\r\n" || told != m.index {
+			t.Errorf("with reply %q of entry %d, %d was told", c.got(), m.index, told)
+		}
+	}})
+	m.batch(head(1, 1, 1), command(nil, "INCR n"))
+	if told != 1 {
+		t.Errorf("%d was told", told)
+	}
+}
+
 func TestTransactionCommitsOnlyIfNothingWatchedChanged(t *testing.T) {
 	for _, changed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("changed=%v", changed), func(t *testing.T) {

@@ -52,7 +52,9 @@ func (f *FSM) Restore(r io.ReadCloser) error {
 			return errors.New("the snapshot is no snapshot of a cluster: it has no field " + auxState)
 		}
 		var err error
-		restored, err = decodeState(text)
+		if restored, err = decodeState(text); err == nil {
+			f.applying(restored.applied)
+		}
 		return err
 	})
 	if err != nil {
