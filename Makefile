@@ -59,6 +59,15 @@ e2e: build
 compose: image
 	QUORATE_BIN=$(CURDIR)/bin/quorate $(GO) test -tags compose -v -count=1 -timeout 10m ./scripts/e2e -run Compose
 
+# Faults of every kind that this machine can do beneath clients whose histories
+# are checked; cmd/chaos says what its flags mean. CHAOS="-seed 7" repeats a run.
+CHAOS ?=
+bin/chaos: FORCE
+	$(GO) build -o bin/chaos ./cmd/chaos
+
+chaos: build bin/chaos
+	bin/chaos -duration 2m -every 1s -args '--no-leader-wait 10000' $(CHAOS)
+
 bench: build
 	$(GO) run ./scripts/bench -quorate bin/quorate
 

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/quorate/quorate/cmd/chaos/history"
+	"github.com/quorate/quorate/cmd/chaos/model"
+	"github.com/quorate/quorate/cmd/chaos/report"
+	"github.com/quorate/quorate/cmd/chaos/workload"
+)
+
+// checker checks histories while others are made.
+type checker struct {
+	session *session
+	env     *workload.Env
+	slots   chan struct{} // one a check at a time
+
+	mu         sync.Mutex
+	kinds      map[string]report.Histories // guarded by mu
+	operations int64                       // guarded by mu
+	drawn      int                         // guarded by mu; pictures made
+}
+
+func newChecker(s *session, checks int) *checker {
+	return &checker{session: s, slots: make(chan struct{}, checks), kinds: make(map[string]report.Histories)}
+}
+
+// finalReadWait is how long a node may take to answer the last reads of a
+// finished group.
+const finalReadWait = 2 * time.Second
+
+// take reads what a finished group holds, checks it and lets it go.
+func (c *checker) take(g *workload.Group) {
+	defer c.session.board.Checked()
+	c.env.FinalReads(g, finalReadWait)
+	ops := g.Ops()
+	for _, op := range ops {
+		c.session.timeline.count(op)
+	}
+	if g.Kind.Name == "ttl" && c.session.timeline.clockWrong.Load() {
+		return // keys live by the cluster's clock, which was put wrong
+	}
+	c.slots <- struct{}{}
+	began := time.Now()
+	result := model.Check(ops, c.session.opts.limit)
+	took := time.Since(began)
+	<-c.slots
+	c.mu.Lock()
+	k := c.kinds[g.Kind.Name]
+	k.Histories++
+	k.Operations += len(ops)
+	k.Longest = max(k.Longest, took)
+	switch result {
+	case porcupine.Illegal:
+		k.Failed++
+	case porcupine.Unknown:
+		k.Undecided++
+	}
+	c.kinds[g.Kind.Name] = k
+	c.operations += int64(len(ops))
+	draw := result != porcupine.Ok && c.drawn < picturesMax
+	if draw {
+		c.drawn++
+	}
+	c.mu.Unlock()
+	if result == porcupine.Ok {
+		return
+	}
+	where := ""
+	if draw {
+		where = ": " + c.keep(g, result)
+	}
+	if result == porcupine.Illegal {
+		c.session.violation(fmt.Sprintf("history %d (%s, %d operations) is not linearizable%s", g.ID, g.Kind.Name, len(ops), where))
+	} else {
+		c.session.note("history %d (%s, %d operations) was not decided in %v%s", g.ID, g.Kind.Name, len(ops), c.session.opts.limit, where)
+	}
+}
+
+// picturesMax bounds the histories that are kept.
+const picturesMax = 10
+
+// keep writes the history as text and as porcupine's picture.
+func (c *checker) keep(g *workload.Group, result porcupine.CheckResult) string {
+	name := fmt.Sprintf("history-%d-%s", g.ID, g.Kind.Name)
+	base := filepath.Join(c.session.opts.out, name)
+	ops := slices.Clone(g.Ops())
+	slices.SortStableFunc(ops, func(a, b *history.Op) int { return int(a.Call - b.Call) })
+	var text strings.Builder
+	for _, op := range ops {
+		text.WriteString(op.Line() + "\n")
+	}
+	if err := os.WriteFile(base+".txt", []byte(text.String()), 0o644); err != nil {
+		return err.Error()
+	}
+	if result == porcupine.Illegal {
+		_, info := model.Explain(ops, c.session.opts.limit)
+		if err := porcupine.VisualizePath(model.Porcupine(), info, base+".html"); err != nil {
+			return err.Error()
+		}
+	}
+	return base + ".html"
+}
+
+// giveUp notes that not all could be checked.
+func (c *checker) giveUp(err error) {
+	c.session.note("%v", err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.kinds["unchecked"]
+	k.Undecided++
+	c.kinds["unchecked"] = k
+}
+
+// sum puts the counts into the report.
+func (c *checker) sum(s *report.Summary) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Operations = c.operations
+	s.Histories = make(map[string]report.Histories, len(c.kinds))
+	for name, k := range c.kinds {
+		s.Histories[name] = k
+	}
+}

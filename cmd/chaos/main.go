@@ -1,0 +1,146 @@
+// Command chaos drives clients against a cluster, makes trouble for it, and
+// checks that whatever the clients saw is what a correct store would have told
+// them. It ends with 0 if so, 1 if not, 2 if that could not be decided.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/quorate/quorate/cmd/chaos/nemesis"
+	"github.com/quorate/quorate/cmd/chaos/workload"
+)
+
+// Exit codes.
+const (
+	exitPass      = 0
+	exitFail      = 1
+	exitUndecided = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// options are what the command line asks for.
+type options struct {
+	endpoints []string // of a running cluster; empty: an own one
+	cluster   nemesis.Options
+	schedule  nemesis.Schedule
+	faults    bool
+
+	mode     string
+	seed     uint64
+	duration time.Duration
+	clients  int
+	slots    int
+	ops      int
+	kinds    []*workload.Kind
+	checks   int
+	limit    time.Duration // of one history's check
+	out      string
+	goOn     bool // after a violation
+	side     bool
+	timeouts time.Duration // of the impatient clients
+}
+
+// parse reads the command line.
+func parse(args []string, errs io.Writer) (*options, error) {
+	o := &options{}
+	f := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	f.SetOutput(errs)
+	endpoints := f.String("endpoints", "", "host:port,... of a running cluster; empty: run an own one, with faults")
+	f.StringVar(&o.cluster.Binary, "quorate", "bin/quorate", "the binary of an own cluster's nodes")
+	f.StringVar(&o.cluster.OtherBinary, "other", "", "another release's binary, for the upgrade faults")
+	f.IntVar(&o.cluster.Nodes, "nodes", 3, "nodes of an own cluster")
+	f.IntVar(&o.cluster.FirstPort, "port", 21000, "the first port of an own cluster")
+	f.StringVar(&o.cluster.Network, "network", nemesis.Loopback, "of an own cluster: loopback, netns or proxy")
+	f.StringVar(&o.cluster.Disk, "disk", "", "of an own cluster: tmpfs or ext4; empty: plain folders")
+	nodeArgs := f.String("args", "", "further directives of an own cluster's nodes, separated by blanks")
+	families := f.String("faults", "", "names of faults or of their groups, separated by commas; all: every one; default by mode")
+	every := f.Duration("every", 2*time.Second, "pause between faults")
+	lasts := f.Duration("lasts", 1500*time.Millisecond, "how long a fault lasts")
+	f.StringVar(&o.mode, "mode", "faulty", "gentle: many keys, pauses, no faults; hot: few keys, full rate, no faults; faulty: hot, with faults")
+	f.Uint64Var(&o.seed, "seed", 0, "of all choices; 0: by chance, and told")
+	f.DurationVar(&o.duration, "duration", 30*time.Second, "of the load")
+	f.IntVar(&o.clients, "clients", 12, "clients whose histories are checked")
+	f.IntVar(&o.slots, "groups", 0, "groups of keys at a time; default by mode")
+	f.IntVar(&o.ops, "ops", 800, "operations a history")
+	kinds := f.String("kinds", "", "kinds of histories, separated by commas; empty: all")
+	f.IntVar(&o.checks, "checkers", 1, "histories that are checked at a time")
+	f.DurationVar(&o.limit, "limit", 20*time.Second, "of the time to check one history")
+	f.StringVar(&o.out, "out", "bin/chaos-run", "the folder of the report, of failing histories, and of an own cluster's data")
+	f.BoolVar(&o.goOn, "go-on", false, "go on after a violation")
+	f.BoolVar(&o.side, "side", true, "ledgers, published messages and causal reads beside the histories")
+	f.DurationVar(&o.timeouts, "impatience", 400*time.Millisecond, "how long the impatient quarter of the clients waits for a reply")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("unknown argument %q", f.Arg(0))
+	}
+	o.endpoints = words(*endpoints)
+	o.cluster.Args = strings.Fields(*nodeArgs)
+	o.schedule = nemesis.Schedule{Families: words(*families), Every: *every, Lasts: *lasts}
+	return o, o.complete(*kinds)
+}
+
+// complete checks the options and fills in what depends on others.
+func (o *options) complete(kinds string) error {
+	switch o.mode {
+	case "gentle", "hot":
+	case "faulty":
+		o.faults = len(o.endpoints) == 0
+	default:
+		return fmt.Errorf("mode %q is none of gentle, hot, faulty", o.mode)
+	}
+	if o.slots == 0 {
+		o.slots = 3
+		if o.mode == "gentle" {
+			o.slots = 12
+		}
+	}
+	if o.clients < 1 || o.slots < 1 || o.ops < 1 || o.checks < 1 {
+		return fmt.Errorf("clients, groups, ops and checkers must be 1 or more")
+	}
+	for len(o.schedule.Families) == 1 && o.schedule.Families[0] == "all" {
+		o.schedule.Families = nil
+		return o.chooseKinds(kinds)
+	}
+	if len(o.schedule.Families) == 0 {
+		o.schedule.Families = []string{"process"}
+	}
+	return o.chooseKinds(kinds)
+}
+
+func (o *options) chooseKinds(names string) error {
+	if names == "" {
+		o.kinds = workload.Kinds
+		return nil
+	}
+	for _, name := range words(names) {
+		found := false
+		for _, k := range workload.Kinds {
+			if k.Name == name {
+				o.kinds, found = append(o.kinds, k), true
+			}
+		}
+		if !found {
+			return fmt.Errorf("there is no kind %q of histories", name)
+		}
+	}
+	return nil
+}
+
+func words(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' })
+}

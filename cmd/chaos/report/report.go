@@ -1,0 +1,137 @@
+// Package report says what a chaos run did and found: a verdict of one line, a
+// summary for programs and a page with a timeline for people.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/cmd/chaos/side"
+)
+
+// Fault is one that was injected.
+type Fault struct {
+	Name     string
+	Text     string
+	Node     int // concerned, from 0; -1: all or none in particular
+	From, To time.Duration
+	Served   time.Duration // how long the nodes that must serve took to, as the nemesis saw it
+	// Gap is the longest wait for an acknowledgement at a node that the fault
+	// is not about, in the time of the fault.
+	Gap time.Duration
+}
+
+// Summary is everything that is known of a run.
+type Summary struct {
+	Verdict string // pass, fail or undecided
+	Why     []string
+
+	Seed      uint64
+	Mode      string
+	Nodes     int
+	Clients   int
+	Endpoints []string
+	Began     time.Time
+	Lasted    time.Duration
+
+	Operations int64 // of checked histories
+	Open       int64 // outcomes that stayed unknown
+	InDoubt    int64
+	Refused    int64 // definite errors
+	Redirected int64
+	Broken     int64 // connections that ended
+	Histories  map[string]Histories
+	Ledger     int64 // writes acknowledged to the ledgers
+	Messages   int64 // received by subscribers
+	Causal     int64 // causal reads
+
+	Digests    []string
+	Faults     []Fault
+	FaultGaps  []FaultGaps
+	Violations []string
+	Notes      []string
+
+	// Gaps and Missed are for the page.
+	Gaps   []side.Gap    `json:"-"`
+	Missed []side.Missed `json:"-"`
+	Rates  [][]int64     `json:"-"` // by node, then by second: operations
+}
+
+// Histories counts the histories of one kind.
+type Histories struct {
+	Histories, Operations, Failed, Undecided int
+	Longest                                  time.Duration // check
+}
+
+// FaultGaps are the write gaps of the faults of one name.
+type FaultGaps struct {
+	Name     string
+	Count    int
+	P50, Max time.Duration
+}
+
+// Join reckons the gap of each fault, and their figures by name. A gap counts
+// for a fault if it begins while the fault lasts, or within a second after, at
+// a node that the fault is not about.
+func (s *Summary) Join() {
+	by := make(map[string][]time.Duration)
+	for i := range s.Faults {
+		f := &s.Faults[i]
+		for _, g := range s.Gaps {
+			if g.Node != f.Node && g.To > f.From && g.From < f.To+time.Second {
+				f.Gap = max(f.Gap, g.To-max(g.From, f.From-10*time.Millisecond))
+			}
+		}
+		by[f.Name] = append(by[f.Name], f.Gap)
+	}
+	s.FaultGaps = nil
+	for name, gaps := range by {
+		slices.Sort(gaps)
+		s.FaultGaps = append(s.FaultGaps, FaultGaps{Name: name, Count: len(gaps), P50: gaps[len(gaps)/2], Max: gaps[len(gaps)-1]})
+	}
+	slices.SortFunc(s.FaultGaps, func(a, b FaultGaps) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// Line is the verdict.
+func (s *Summary) Line() string {
+	histories, failed, undecided := 0, 0, 0
+	for _, h := range s.Histories {
+		histories += h.Histories
+		failed += h.Failed
+		undecided += h.Undecided
+	}
+	line := fmt.Sprintf("%s: %d operations in %d histories (%d failed, %d undecided), %d ledger writes, %d messages, %d faults, %d violations in %v, seed %d",
+		strings.ToUpper(s.Verdict), s.Operations, histories, failed, undecided, s.Ledger, s.Messages, len(s.Faults), len(s.Violations), s.Lasted.Round(time.Second), s.Seed)
+	if len(s.Why) > 0 {
+		line += ": " + s.Why[0]
+		if more := len(s.Why) - 1; more > 0 {
+			line += fmt.Sprintf(" (and %d more)", more)
+		}
+	}
+	return line
+}
+
+// Write writes summary.json and timeline.html into dir.
+func (s *Summary) Write(dir string) error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "summary.json"), append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	f, err := os.Create(filepath.Join(dir, "timeline.html"))
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	defer f.Close()
+	if err := s.page(f); err != nil {
+		return fmt.Errorf("report: timeline: %w", err)
+	}
+	return nil
+}
