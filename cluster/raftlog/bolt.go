@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -26,10 +27,14 @@ func OpenBolt(path string) (store *raftboltdb.BoltStore, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if reason := recover(); reason != nil {
-			store, err = nil, fmt.Errorf("%s is damaged (%v): restore it, or, while the other nodes have a majority, remove this node from the cluster and empty the directory: it comes back as a new node", path, reason)
+			store, err = nil, damagedBolt(path, reason)
 		}
 	}()
-	if err := readWhole(path); err != nil {
+	_, missing := os.Stat(path)
+	if missing == nil {
+		err = readWhole(path)
+	}
+	if err != nil {
 		return nil, err
 	}
 	store, err = raftboltdb.New(raftboltdb.Options{
@@ -46,14 +51,20 @@ func OpenBolt(path string) (store *raftboltdb.BoltStore, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
+	if missing != nil { // bbolt syncs the file that it makes, but not its name
+		if err := (Disk{}).SyncDir(filepath.Dir(path)); err != nil {
+			return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), store.Close())
+		}
+	}
 	return store, nil
 }
 
-// readWhole reads every key and value of a bbolt file, if there is one.
+func damagedBolt(path string, reason any) error {
+	return fmt.Errorf("%s is damaged (%v): restore it, or, while the other nodes have a majority, remove this node from the cluster and empty the directory: it comes back as a new node", path, reason)
+}
+
+// readWhole reads every key and value of the bbolt file at path.
 func readWhole(path string) error {
-	if _, err := os.Stat(path); err != nil {
-		return nil // a new one is made
-	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: boltLockWait, ReadOnly: true})
 	if errors.Is(err, bbolt.ErrTimeout) {
 		return fmt.Errorf("open %s: %w", path, ErrLocked)
@@ -61,7 +72,10 @@ func readWhole(path string) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	defer db.Close()
+	defer db.Close() // until then nobody else may change it
+	if err := checkBolt(path); err != nil {
+		return damagedBolt(path, err)
+	}
 	sum := crc32.NewIEEE()
 	return db.View(func(tx *bbolt.Tx) error {
 		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
