@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -30,6 +31,8 @@ type Host struct {
 	OpenStable func(path string) (StableStore, error)
 	// SegmentBytes is the size of a segment of the log. 0: raftlog's own.
 	SegmentBytes int64
+	// InlineLog makes the log do all its work in its callers: see raftlog.Options.
+	InlineLog bool
 	// Sleep pauses a goroutine, for less than a millisecond. nil: the system's.
 	Sleep func(time.Duration)
 	// WrapLog puts something between raft and its log. nil: nothing.
@@ -85,6 +88,24 @@ func (h *Host) exists(path string) bool {
 	}
 	_ = f.Close() // nothing was written
 	return true
+}
+
+// syncAbove makes the name of dir, and those of the directories above it, durable:
+// they may have just been made.
+func (h *Host) syncAbove(dir string) error {
+	for d := filepath.Clean(dir); filepath.Dir(d) != d; d = filepath.Dir(d) {
+		err := h.FS.SyncDir(filepath.Dir(d))
+		if err != nil && !unsyncable(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// unsyncable recognizes directories that are not ours to sync: they can't be
+// read, or belong to a file system that is not written to or has no such thing.
+func unsyncable(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP)
 }
 
 // isEmpty reports whether there is a file of that name, without a byte.

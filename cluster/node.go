@@ -353,6 +353,7 @@ func (n *Node) watchLeadership(ctx context.Context) {
 		if err := n.store.noteLog(); err != nil {
 			n.exit(fmt.Errorf("note that the log has begun: %w", err))
 		}
+		n.store.seal(sealQuiet)
 		select {
 		case <-ctx.Done():
 			n.mu.Lock()

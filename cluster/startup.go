@@ -1,11 +1,16 @@
 package cluster
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/cluster/raftlog"
+	"github.com/quorate/quorate/fsm/entry"
 )
 
 // What a data directory must hold together. A node that has lost a part of it
@@ -16,6 +21,7 @@ import (
 const (
 	fileNodeID  = "node-id"
 	fileStable  = "stable.db"
+	fileFounded = "stable.db.new" // see foundDir
 	fileBoltLog = "log.db"
 	dirLog      = "log"
 	dirSnaps    = "snapshots"
@@ -47,8 +53,58 @@ func checkDir(o *Options) error {
 	return nil
 }
 
+// foundDir makes a fresh directory a node's. It takes two files, which can't appear
+// at once, and one without the other is refused as a loss. So the stable store is
+// made whole under another name first, then the id's file, and finishFounding
+// renames the store: now, or at the next start if there is an id by then.
+func foundDir(o *Options) error {
+	var id entry.NodeID
+	if _, err := rand.Read(id[:]); err != nil {
+		return fmt.Errorf("node id: %w", err)
+	}
+	if err := o.Host.syncAbove(o.Dir); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	inner, err := o.Host.OpenStable(filepath.Join(o.Dir, fileFounded))
+	if err != nil {
+		return fmt.Errorf("stable store: %w", err)
+	}
+	stable, err := newCheckedStable(inner, func(error) {})
+	if err == nil {
+		err = stable.Set(keyNodeID, []byte(id.String()))
+	}
+	if err := errors.Join(err, inner.Close()); err != nil {
+		return fmt.Errorf("stable store: %w", err)
+	}
+	if err := o.Host.writeDurably(filepath.Join(o.Dir, fileNodeID), []byte(id.String()+"\n")); err != nil {
+		return fmt.Errorf("node id: %w", err)
+	}
+	return finishFounding(o)
+}
+
+// finishFounding finishes or undoes what foundDir had begun.
+func finishFounding(o *Options) error {
+	founded, stable := filepath.Join(o.Dir, fileFounded), filepath.Join(o.Dir, fileStable)
+	var err error
+	switch {
+	case !o.Host.exists(founded):
+		return nil
+	case o.Host.exists(stable) || !o.Host.exists(filepath.Join(o.Dir, fileNodeID)):
+		err = o.Host.FS.Remove(founded)
+	default:
+		err = o.Host.FS.Rename(founded, stable)
+	}
+	if err == nil {
+		err = o.Host.FS.SyncDir(o.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	return nil
+}
+
 // checkIdentity refuses a stable store that is another node's, or that has lost
-// what it held. A fresh one takes this node's id.
+// what it held. One of a version that did not begin with it takes this node's id.
 func (s *storage) checkIdentity(o *Options) error {
 	path := filepath.Join(o.Dir, fileStable)
 	id, err := s.stable.Get(keyNodeID)
@@ -66,7 +122,8 @@ func (s *storage) checkIdentity(o *Options) error {
 	return nil
 }
 
-// noteLog remembers that the log has begun: from then on it must be there.
+// noteLog remembers that the log has begun: from then on it must be there, also
+// where its entries are not fsynced one by one.
 func (s *storage) noteLog() error {
 	if s.logNoted.Load() {
 		return nil
@@ -74,6 +131,11 @@ func (s *storage) noteLog() error {
 	last, err := s.log.LastIndex()
 	if err != nil || last == 0 {
 		return err
+	}
+	if s.own != nil {
+		if err := s.own.Sync(); err != nil {
+			return err
+		}
 	}
 	if err := s.stable.SetUint64(keyLogBegan, 1); err != nil {
 		return err
@@ -85,14 +147,22 @@ func (s *storage) noteLog() error {
 // checkLogFiles refuses a log whose files are gone although it had begun. It
 // must look before they are opened, which makes new ones.
 func (s *storage) checkLogFiles(o *Options, there bool) error {
-	began, err := s.stable.GetUint64(keyLogBegan)
-	if err != nil && !isNotFound(err) {
+	began, err := s.logBegan()
+	if err != nil {
 		return err
 	}
-	if began == 1 && !there {
+	if began && !there {
 		return fmt.Errorf("the log in %s is gone: %s", o.Dir, wayOut)
 	}
 	return nil
+}
+
+func (s *storage) logBegan() (bool, error) {
+	began, err := s.stable.GetUint64(keyLogBegan)
+	if err != nil && !isNotFound(err) {
+		return false, err
+	}
+	return began == 1, nil
 }
 
 // checkLog refuses a log that was lost, and with it what this node has
@@ -122,9 +192,14 @@ func (s *storage) checkLog(o *Options, logWasThere bool) error {
 	if err != nil {
 		return err
 	}
+	began, err := s.logBegan()
+	if err != nil {
+		return err
+	}
 	// A node that was killed between its first vote and its first entry has an
-	// empty log by right; its files are there.
-	if term == 0 || id == "" && logWasThere {
+	// empty log by right; its files are there. So has one that lost its first
+	// entries with the power, if it does not fsync each.
+	if term == 0 || logWasThere && !began && (id == "" || o.Sync != raftlog.Always) {
 		return nil
 	}
 	return fmt.Errorf("the log in %s is empty although this node has voted in term %d, and there is no snapshot: %s", o.Dir, term, wayOut)

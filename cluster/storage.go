@@ -2,13 +2,12 @@ package cluster
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -23,6 +22,7 @@ var (
 	keyClusterID   = []byte("quorate-cluster-id")
 	keyNodeID      = []byte("quorate-node-id")
 	keyLogBegan    = []byte("quorate-log-began") // 1 once the log has held an entry
+	keyKeys        = []byte("quorate-keys")      // of checkedStable
 )
 
 // storage is what a node keeps on disk.
@@ -60,18 +60,26 @@ func openStorage(o *Options, fatal func(error)) (s *storage, err error) {
 	}
 	s.closers = append(s.closers, lock)
 	s.starting.Store(true)
+	if err := finishFounding(o); err != nil {
+		return s, err
+	}
 	if err := checkDir(o); err != nil {
 		return s, err
 	}
 	if o.Memory {
 		return s, s.openMemory()
 	}
+	if !o.Host.exists(filepath.Join(o.Dir, fileNodeID)) {
+		if err := foundDir(o); err != nil {
+			return s, err
+		}
+	}
 	return s, s.openDisk(o, fatal)
 }
 
 // openDisk opens or makes the files.
 func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
-	if s.id, err = nodeID(&o.Host, filepath.Join(o.Dir, fileNodeID)); err != nil {
+	if s.id, err = readNodeID(&o.Host, filepath.Join(o.Dir, fileNodeID)); err != nil {
 		return err
 	}
 	stable, err := o.Host.OpenStable(filepath.Join(o.Dir, fileStable))
@@ -79,7 +87,14 @@ func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
 		return fmt.Errorf("stable store: %w", err)
 	}
 	s.closers = append(s.closers, stable)
-	s.stable = checkedStable{stable}
+	running := func(err error) {
+		if !s.starting.Load() {
+			fatal(err)
+		}
+	}
+	if s.stable, err = newCheckedStable(stable, running); err != nil {
+		return err
+	}
 	if err := s.checkIdentity(o); err != nil {
 		return err
 	}
@@ -90,12 +105,7 @@ func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
 	if err := s.openLog(o, fatal); err != nil {
 		return err
 	}
-	onCorrupt := func(err error) {
-		if !s.starting.Load() {
-			fatal(err)
-		}
-	}
-	s.rdb, err = rdbsnap.New(rdbsnap.Options{FS: o.Host.FS, Dir: o.Dir, Name: o.SnapshotName, OnCorrupt: onCorrupt})
+	s.rdb, err = rdbsnap.New(rdbsnap.Options{FS: o.Host.FS, Dir: o.Dir, Name: o.SnapshotName, OnCorrupt: running})
 	if err != nil {
 		return fmt.Errorf("snapshots: %w", err)
 	}
@@ -134,7 +144,7 @@ func (s *storage) openLog(o *Options, fatal func(error)) error {
 		return nil
 	}
 	log, err := raftlog.Open(filepath.Join(o.Dir, dirLog), raftlog.Options{
-		FS: o.Host.FS, SegmentBytes: o.Host.SegmentBytes, Policy: o.Sync, OnFatal: fatal,
+		FS: o.Host.FS, SegmentBytes: o.Host.SegmentBytes, Policy: o.Sync, OnFatal: fatal, Inline: o.Host.InlineLog,
 	})
 	if err != nil {
 		return fmt.Errorf("log: %w", err)
@@ -150,8 +160,19 @@ func (s *storage) openLog(o *Options, fatal func(error)) error {
 	return nil
 }
 
+// sealQuiet is for how long the stable store must not have changed to be sealed.
+const sealQuiet = time.Second
+
+// seal makes the newest changes of the stable store proof against later damage.
+func (s *storage) seal(quiet time.Duration) {
+	if stable, ok := s.stable.(*checkedStable); ok {
+		stable.seal(quiet)
+	}
+}
+
 // close closes in reverse order.
 func (s *storage) close() {
+	s.seal(0)
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		_ = s.closers[i].Close() // what was acknowledged is durable already
 	}
@@ -161,24 +182,17 @@ type closerFunc func() error
 
 func (f closerFunc) Close() error { return f() }
 
-// nodeID reads this node's id, or makes one for a fresh directory.
-func nodeID(h *Host, path string) (entry.NodeID, error) {
+// readNodeID reads this node's id.
+func readNodeID(h *Host, path string) (entry.NodeID, error) {
 	text, err := h.readFile(path)
-	if err == nil {
-		id, err := entry.ParseNodeID(strings.TrimSpace(string(text)))
-		if err != nil {
-			return id, fmt.Errorf("%s: %w; restore the file, or empty the directory to come back as a new node", path, err)
-		}
-		return id, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return entry.NodeID{}, fmt.Errorf("node id: %w", err)
 	}
-	var id entry.NodeID
-	if _, err := rand.Read(id[:]); err != nil {
-		return id, fmt.Errorf("node id: %w", err)
+	id, err := entry.ParseNodeID(strings.TrimSpace(string(text)))
+	if err != nil {
+		return id, fmt.Errorf("%s: %w; restore the file, or empty the directory to come back as a new node", path, err)
 	}
-	return id, h.writeDurably(path, []byte(id.String()+"\n"))
+	return id, nil
 }
 
 // raiseIncarnation begins a new life of this node's sequencer. It is durable

@@ -27,7 +27,7 @@ func logStores(t *testing.T) map[string]opener {
 			return mustOpen(t, diskDir, Options{SegmentBytes: 8 << 10})
 		},
 		"segments without tail": func(t *testing.T) store {
-			return mustOpen(t, "log", Options{FS: mem, SegmentBytes: 4 << 10, TailBytes: -1, inline: true})
+			return mustOpen(t, "log", Options{FS: mem, SegmentBytes: 4 << 10, TailBytes: -1, Inline: true})
 		},
 		"boltdb": func(t *testing.T) store {
 			s, err := OpenBolt(filepath.Join(boltDir, "raft.db"))

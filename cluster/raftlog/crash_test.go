@@ -49,7 +49,7 @@ func differs(s raft.LogStore, want []*raft.Log) string {
 
 // small returns the options of tests whose log is a few kilobytes.
 func small(fsys FS) Options {
-	return Options{FS: fsys, SegmentBytes: minSegmentBytes, TailBytes: -1, inline: true}
+	return Options{FS: fsys, SegmentBytes: minSegmentBytes, TailBytes: -1, Inline: true}
 }
 
 // TestTornTail damages the last, unacknowledged write from every byte on, as a

@@ -33,7 +33,7 @@ func TestFaultEverywhere(t *testing.T) {
 	for name, fault := range faults {
 		for _, opts := range []Options{{Policy: Always, Spares: 2}, {Policy: EverySec, Spares: -1}} {
 			t.Run(fmt.Sprintf("%s, %s", name, opts.Policy), func(t *testing.T) {
-				opts.SegmentBytes, opts.inline = minSegmentBytes, true
+				opts.SegmentBytes, opts.Inline = minSegmentBytes, true
 				for at := 1; failAt(t, opts, fault, at, rounds); at++ {
 				}
 			})

@@ -218,7 +218,7 @@ func TestPowerLossEverywhere(t *testing.T) {
 		{Policy: No, Spares: -1},
 	} {
 		t.Run(fmt.Sprintf("%s, %d spares", opts.Policy, max(opts.Spares, 0)), func(t *testing.T) {
-			opts.SegmentBytes, opts.inline = minSegmentBytes, true
+			opts.SegmentBytes, opts.Inline = minSegmentBytes, true
 			for at := 1; ; at++ {
 				fsys := faultfs.New()
 				l, err := do(fsys, opts, at)
@@ -360,7 +360,7 @@ func walk(seed uint64, policy Policy) error {
 	r := rand.New(rand.NewPCG(seed, uint64(policy)))
 	fsys := faultfs.New()
 	m := newModel(policy)
-	opts := Options{SegmentBytes: minSegmentBytes, Policy: policy, TailBytes: int64(r.IntN(3000)) - 500, Spares: r.IntN(3) - 1, inline: true}
+	opts := Options{SegmentBytes: minSegmentBytes, Policy: policy, TailBytes: int64(r.IntN(3000)) - 500, Spares: r.IntN(3) - 1, Inline: true}
 	powerLost := false
 	for life := range uint64(8) {
 		opts.FS = fsys

@@ -53,7 +53,7 @@ func (p *spares) free(freed []*segment) {
 	p.mu.Lock()
 	p.pending = append(p.pending, freed...)
 	p.mu.Unlock()
-	if p.store.opts.inline {
+	if p.store.opts.Inline {
 		p.takeIn()
 		return
 	}

@@ -52,9 +52,9 @@ type Options struct {
 	// on the goroutine that found out and must not call the store.
 	OnFatal func(error)
 
-	// inline does the work of the background goroutines where it is caused, for
-	// tests that count operations.
-	inline bool
+	// Inline does the work of the background goroutines where it is caused, and
+	// nothing by time, for tests that count operations.
+	Inline bool
 }
 
 // Store is a raft.LogStore in segment files. Its methods may be called
@@ -129,7 +129,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	}
 	s.opts.OnFatal = opts.OnFatal
 	s.recovery.Took = time.Since(start)
-	if !opts.inline {
+	if !opts.Inline {
 		s.workers.Go(s.tickLoop)
 		s.workers.Go(s.spares.loop)
 		s.spares.wake()

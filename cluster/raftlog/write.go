@@ -112,6 +112,18 @@ func (s *Store) appendLocked(logs []*raft.Log, size int64) error {
 	return nil
 }
 
+// Sync fsyncs what has been stored so far, under any policy.
+func (s *Store) Sync() error {
+	s.writeMu.Lock()
+	defer s.writeMu.Unlock()
+	if err := s.usableLocked(); err != nil {
+		return err
+	}
+	s.writing.begin()
+	defer s.writing.end()
+	return s.syncLocked()
+}
+
 // DeleteRange deletes the entries from lo to hi, both included: a stretch at the
 // front (compaction) or at the end (conflict). It is durable when it returns,
 // under every policy. A stretch that leaves entries on both sides is refused,
