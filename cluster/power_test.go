@@ -67,7 +67,7 @@ func (s *fileStore) Set(k, v []byte) error {
 	s.values[string(k)] = slices.Clone(v)
 	return s.save()
 }
-func (s *fileStore) Get(k []byte) ([]byte, error) { return plainStable(s.values).Get(k) }
+func (s *fileStore) Get(k []byte) ([]byte, error)       { return plainStable(s.values).Get(k) }
 func (s *fileStore) SetUint64(k []byte, n uint64) error { return plainStable(s.values).SetUint64(k, n) }
 
 func (s *fileStore) GetUint64(k []byte) (n uint64, e error) {
