@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"time"
@@ -17,10 +18,11 @@ import (
 // The wire form of a hello:
 //
 //	magic "QRTM" | version u8 | kind u8 | flags u8 | length u16 | body
-//	body: nonce [32] | instance [16] | cluster name | cluster id | node id
+//	body: nonce [32] | instance [16] | cluster name | cluster id | node id | CRC32C u32
 //
-// each name as a length byte and its bytes. Bytes of the body behind them belong
-// to later versions and are ignored, but count in the proof.
+// each name as a length byte and its bytes. Bytes of the body between them and
+// the checksum belong to later versions and are ignored, but count in the proof.
+// The oldest version has no checksum, and nothing in its place.
 const (
 	helloMagic   = "QRTM"
 	helloVersion = 1
@@ -28,7 +30,8 @@ const (
 	helloBodyMax = 2048
 	proofSize    = sha256.Size
 
-	flagSecret = 1 << 0 // the sender has a cluster secret and demands proofs
+	flagSecret  = 1 << 0 // the sender has a cluster secret and demands proofs
+	flagChecked = 1 << 1 // the hello ends in its checksum; without TLS, records with checksums follow (checked.go)
 )
 
 // refusal is a reason why a connection is not taken. It travels as one byte.
@@ -137,9 +140,10 @@ type hello struct {
 }
 
 func (h *hello) append(b []byte) []byte {
+	start := len(b)
 	b = append(b, helloMagic...)
 	b = append(b, h.version, byte(h.kind), h.flags)
-	n := len(h.nonce) + len(h.instance) + 3 + len(h.name) + len(h.cluster) + len(h.node)
+	n := len(h.nonce) + len(h.instance) + 3 + len(h.name) + len(h.cluster) + len(h.node) + crc32.Size
 	b = binary.BigEndian.AppendUint16(b, uint16(n))
 	b = append(b, h.nonce[:]...)
 	b = append(b, h.instance[:]...)
@@ -147,7 +151,7 @@ func (h *hello) append(b []byte) []byte {
 		b = append(b, byte(len(s)))
 		b = append(b, s...)
 	}
-	return b
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
 var errHello = errors.New("malformed hello")
@@ -183,14 +187,19 @@ func readHello(r io.Reader) (hello, []byte, error) {
 		*s = string(body[1 : 1+body[0]])
 		body = body[1+body[0]:]
 	}
-	if h.node == "" {
+	if h.node == "" || (len(body) > 0 || h.flags&flagChecked != 0) && !endsInItsSum(raw) {
 		return hello{}, nil, errHello
 	}
 	return h, raw, nil
 }
 
+func endsInItsSum(raw []byte) bool {
+	end := len(raw) - crc32.Size
+	return end >= 0 && binary.BigEndian.Uint32(raw[end:]) == crc32.Checksum(raw[:end], castagnoli)
+}
+
 func (p *Port) hello(k Kind) hello {
-	h := hello{version: helloVersion, kind: k, instance: p.instance, name: p.opts.ClusterName, cluster: p.ClusterID(), node: p.opts.NodeID}
+	h := hello{version: helloVersion, flags: flagChecked, kind: k, instance: p.instance, name: p.opts.ClusterName, cluster: p.ClusterID(), node: p.opts.NodeID}
 	if p.key != nil {
 		h.flags |= flagSecret
 	}
@@ -299,7 +308,7 @@ func (p *Port) introduce(c net.Conn, k Kind) (net.Conn, Info, error) {
 	if err := readVerdict(c); err != nil {
 		return nil, Info{}, err
 	}
-	return c, Info{NodeID: far.node, ClusterID: far.cluster, Remote: c.RemoteAddr().String()}, nil
+	return p.checked(c, far), Info{NodeID: far.node, ClusterID: far.cluster, Remote: c.RemoteAddr().String()}, nil
 }
 
 // readVerdict reads one byte: accepted, or why not.
@@ -316,14 +325,14 @@ func readVerdict(c net.Conn) error {
 
 // admit is the acceptor's side of the handshake. It counts, logs and answers
 // refusals itself.
-func (p *Port) admit(c net.Conn) (Kind, Info, error) {
+func (p *Port) admit(c net.Conn) (net.Conn, Kind, Info, error) {
 	remote := c.RemoteAddr().String()
 	far, farRaw, err := readHello(c)
 	if err != nil {
 		if !errors.Is(err, io.EOF) { // a port scan or health probe says nothing
 			p.refused(refusedMalformed, remote, err)
 		}
-		return 0, Info{}, err
+		return nil, 0, Info{}, err
 	}
 	p.mu.Lock()
 	handled := p.handlers[far.kind] != nil
@@ -332,43 +341,43 @@ func (p *Port) admit(c net.Conn) (Kind, Info, error) {
 	if verdict == accepted && !handled {
 		verdict = refusedKind
 	}
-	refuse := func(r refusal) (Kind, Info, error) {
+	refuse := func(r refusal) (net.Conn, Kind, Info, error) {
 		p.refused(r, remote, nil) // counted before the other side knows
 		c.Write([]byte{byte(r)})
-		return 0, Info{}, r.err()
+		return nil, 0, Info{}, r.err()
 	}
 	if verdict != accepted {
 		return refuse(verdict)
 	}
 	bind, err := binding(c)
 	if err != nil {
-		return 0, Info{}, err
+		return nil, 0, Info{}, err
 	}
 	own := p.hello(far.kind)
 	ownRaw := own.append(nil)
 	answer := append([]byte{byte(accepted)}, ownRaw...)
 	answer = append(answer, p.proof(roleAcceptor, farRaw, ownRaw, bind)...)
 	if _, err := c.Write(answer); err != nil {
-		return 0, Info{}, err
+		return nil, 0, Info{}, err
 	}
 	if err := readVerdict(c); err != nil { // the dialer's opinion of us
 		var r *RefusedError
 		if errors.As(err, &r) && r.Reason == refusedSecretWrong.String() {
 			p.refused(refusedSecretWrong, remote, nil)
 		}
-		return 0, Info{}, err
+		return nil, 0, Info{}, err
 	}
 	proof := make([]byte, proofSize)
 	if _, err := io.ReadFull(c, proof); err != nil {
-		return 0, Info{}, err
+		return nil, 0, Info{}, err
 	}
 	if !hmac.Equal(proof, p.proof(roleDialer, farRaw, ownRaw, bind)) {
 		return refuse(refusedSecretWrong)
 	}
 	if _, err := c.Write([]byte{byte(accepted)}); err != nil {
-		return 0, Info{}, err
+		return nil, 0, Info{}, err
 	}
-	return far.kind, Info{NodeID: far.node, ClusterID: far.cluster, Remote: remote}, nil
+	return p.checked(c, far), far.kind, Info{NodeID: far.node, ClusterID: far.cluster, Remote: remote}, nil
 }
 
 // refused counts a refusal, and logs it at most once a second per reason:

@@ -402,7 +402,7 @@ func (p *Port) accept(raw net.Conn) {
 	if p.opts.TLS != nil {
 		c = tls.Server(raw, p.opts.TLS)
 	}
-	k, info, err := p.admit(c)
+	c, k, info, err := p.admit(c)
 	close(proved)
 	<-p.handshakes
 	if err != nil {
@@ -496,6 +496,7 @@ type Stats struct {
 	FramesSent  uint64 // stream frames written
 	FramesRead  uint64 // stream frames handed to a receiver
 	FramesShed  uint64 // stream frames refused because the queue was full
+	Garbled     uint64 // connections that ended because bytes had changed on the way
 }
 
 type counters struct {
@@ -504,6 +505,8 @@ type counters struct {
 	framesSent, framesRead, framesShed atomic.Uint64
 	refused                            [refusals]atomic.Uint64
 	lastLog                            [refusals]atomic.Int64 // unix seconds of the last line
+	garbled                            atomic.Uint64
+	garbledLog                         atomic.Int64 // as lastLog
 }
 
 // Stats returns the counters.
@@ -516,6 +519,7 @@ func (p *Port) Stats() Stats {
 		FramesSent:  p.stats.framesSent.Load(),
 		FramesRead:  p.stats.framesRead.Load(),
 		FramesShed:  p.stats.framesShed.Load(),
+		Garbled:     p.stats.garbled.Load(),
 		Refused:     make(map[string]uint64, refusals),
 	}
 	for r := range refusals {
