@@ -394,3 +394,58 @@ func TestInstallSnapshot(t *testing.T) {
 		}
 	})
 }
+
+// However long a follower was away, it follows as soon as it is back: raft alone
+// would try again after ten seconds.
+func TestFollowsAtOnceAfterALongAbsence(t *testing.T) {
+	for _, away := range []string{"cut off", "stopped", "needs a snapshot"} {
+		t.Run(away, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { longAbsence(t, away) })
+		})
+	}
+}
+
+func longAbsence(t *testing.T, away string) {
+	g := newGroup(t, 3)
+	defer g.stop()
+	l := g.leader()
+	lost, third := g.others(l)[0], g.others(l)[1]
+	if away == "cut off" {
+		g.net.Cut(string(l.id), string(lost.id))
+		g.net.Cut(string(third.id), string(lost.id))
+	} else {
+		lost.stop()
+	}
+	if away == "needs a snapshot" {
+		for _, m := range []*member{l, third} {
+			c := m.raft.ReloadableConfig()
+			c.TrailingLogs = 0
+			if err := m.raft.ReloadConfig(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i := range 60 {
+		l.apply(t, fmt.Sprint(i))
+		time.Sleep(time.Second)
+	}
+	if away == "needs a snapshot" {
+		if err := l.raft.Snapshot().Error(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(60 * time.Second)
+	}
+	if away == "cut off" {
+		g.net.Heal(string(l.id), string(lost.id))
+		g.net.Heal(string(third.id), string(lost.id))
+	} else {
+		g.start(lost, 0)
+	}
+	time.Sleep(time.Second)
+	if v, _ := lost.fsm.get(); v != "59" {
+		t.Errorf("a second after it is back the follower has %q", v)
+	}
+	if l.raft.State() != raft.Leader {
+		t.Error("leadership changed: the test shows nothing")
+	}
+}

@@ -243,8 +243,8 @@ func (t *Transport) DecodePeer(b []byte) raft.ServerAddress {
 // its main goroutine without a lock, and can write under a term that has passed.
 func (t *Transport) SetHeartbeatHandler(func(raft.RPC)) {}
 
-// AppendEntries sends a heartbeat or entries and waits for the answer.
-func (t *Transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+// appendOnce sends a heartbeat or entries and waits for the answer.
+func (t *Transport) appendOnce(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	l := t.link(id)
 	timeout := t.opts.IOTimeout
 	if len(args.Entries) == 0 {
@@ -332,12 +332,8 @@ func (t *Transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args
 	return err
 }
 
-// InstallSnapshot sends a snapshot of args.Size bytes.
-func (t *Transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
-	c, err := t.dial(id, target)
-	if err != nil {
-		return err
-	}
+// sendSnapshot sends a snapshot on a connection that is used for nothing else.
+func (t *Transport) sendSnapshot(c *rpcConn, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	defer t.drop(c)
 	c.SetWriteDeadline(t.deadline(t.opts.IOTimeout))
 	c.enc.snapshot(args)
