@@ -44,3 +44,22 @@ func TestWritesBeforeTheGenesisAreKept(t *testing.T) {
 		}
 	}
 }
+
+// A new cluster has its founder's settings as soon as it has its identity: they
+// are in the same entry. Those that are not valid found no cluster without
+// words, and keep none from being founded.
+func TestSettingsOfTheFounder(t *testing.T) {
+	for given, want := range map[string]string{"7": "7", "seven": "512"} {
+		o := testNode(t, filepath.Join(t.TempDir(), "n"), freeAddr(t), nil, 0)
+		o.Memory, o.Settings = true, words("set-max-intset-entries "+given)
+		n, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { n.halt() })
+		eventually(t, "cluster id", func() bool { return n.ClusterID() != "" && n.AppliedIndex() > 0 })
+		if got, _ := o.Engine.Setting("set-max-intset-entries"); got != want {
+			t.Errorf("given %s, the cluster begins with %s, want %s", given, got, want)
+		}
+	}
+}

@@ -575,13 +575,13 @@ func (n *Node) Forget(id string) error {
 	return n.raft.RemoveServer(raft.ServerID(id), 0, 5*time.Second).Error()
 }
 
-// newGenesis returns the identity of a new cluster.
-func newGenesis() []byte {
+// newGenesis returns the identity of a new cluster, with its first settings.
+func newGenesis(settings [][]byte) []byte {
 	var g entry.Genesis
 	var seed [16]byte
 	// crypto/rand does not fail on the systems that Go supports.
 	_, _ = rand.Read(g.ClusterID[:])
 	_, _ = rand.Read(seed[:])
 	g.Seed = [2]uint64{binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:])}
-	return entry.AppendGenesis(nil, g)
+	return entry.AppendFounding(nil, g, settings)
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/quorate/quorate/cluster/hclogslog"
 	"github.com/quorate/quorate/cluster/wire"
-	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/fsm/entry"
 	"github.com/quorate/quorate/transport/peer"
@@ -431,14 +431,13 @@ func (n *Node) beginTerm() error {
 		return err
 	}
 	first.Reset()
-	first.Add(entry.PartGenesis, newGenesis())
-	if err := n.raft.Apply(first.Seal(0), 0).Error(); err != nil {
-		return err
+	settings := n.opts.Settings
+	if err := engine.CheckSettings(settings); err != nil {
+		n.opts.Log.Error("the cluster begins with default settings: those of this node's configuration are not valid", "error", err)
+		settings = nil
 	}
-	if len(n.opts.Settings) > 0 {
-		n.Submit(&fsm.Request{Conn: nobody{}, Ops: []fsm.Op{{Kind: fsm.OpSettings, Args: n.opts.Settings}}})
-	}
-	return nil
+	first.Add(entry.PartGenesis, newGenesis(settings))
+	return n.raft.Apply(first.Seal(0), 0).Error()
 }
 
 // serveTerm makes reads and batches welcome, if this node still leads term.
@@ -455,12 +454,6 @@ func (n *Node) serveTerm(term uint64) {
 		n.opts.Log.Info("ready to serve as leader", "term", term)
 	}
 }
-
-// nobody takes the reply to what the node itself submits.
-type nobody struct{}
-
-func (nobody) BeginReplies() *reply.Writer { return new(reply.Writer) }
-func (nobody) EndReplies(int)              {}
 
 // takeBatches serves the stream of another node's batches.
 func (n *Node) takeBatches(in *peer.Incoming) {

@@ -95,20 +95,34 @@ func (e *Engine) AllSettings() map[string]string {
 // set or, with an error that names the first bad one, none.
 func (s *Step) Set(pairs [][]byte) error {
 	changed := s.engine.settings
-	for i := 0; i+1 < len(pairs); i += 2 {
-		name := string(pairs[i])
-		known, ok := settings[name]
-		if !ok {
-			return fmt.Errorf("%s is not a cluster-wide setting", name)
-		}
-		if err := known.set(&changed, string(pairs[i+1])); err != nil {
-			return fmt.Errorf("CONFIG SET failed (possibly related to argument '%s') - %w", name, err)
-		}
+	if err := change(&changed, pairs); err != nil {
+		return err
 	}
 	for _, text := range pairs {
 		s.Chain().Note(noteSetting, 0, text, nil)
 	}
 	s.engine.settings = changed
 	s.engine.resettled = true
+	return nil
+}
+
+// CheckSettings returns the error that Set would give for these pairs.
+func CheckSettings(pairs [][]byte) error {
+	s := call.DefaultSettings()
+	return change(&s, pairs)
+}
+
+// change sets what pairs say, in pairs' order, up to the first bad one.
+func change(s *call.Settings, pairs [][]byte) error {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		name := string(pairs[i])
+		known, ok := settings[name]
+		if !ok {
+			return fmt.Errorf("%s is not a cluster-wide setting", name)
+		}
+		if err := known.set(s, string(pairs[i+1])); err != nil {
+			return fmt.Errorf("CONFIG SET failed (possibly related to argument '%s') - %w", name, err)
+		}
+	}
 	return nil
 }

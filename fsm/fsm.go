@@ -205,13 +205,18 @@ func (f *FSM) applyParts(step *engine.Step, e *entry.Entry) error {
 // begin gives the cluster its identity. Only the first one counts: a leader
 // that was elected before it saw the first may have logged another.
 func (f *FSM) begin(step *engine.Step, payload []byte) error {
-	g, err := entry.DecodeGenesis(payload)
+	g, settings, err := entry.DecodeFounding(payload)
 	if err != nil || f.state.genesis != (entry.Genesis{}) {
 		return err
 	}
 	f.state.genesis = g
 	step.Reset(seed.Seed{K0: g.Seed[0], K1: g.Seed[1]})
 	step.Chain().Note(noteGenesis, 0, payload, nil)
+	if len(settings) > 0 {
+		if err := step.Set(settings); err != nil {
+			return fmt.Errorf("the settings of the genesis: %w", err)
+		}
+	}
 	if f.opts.Genesis != nil {
 		f.opts.Genesis(g)
 	}

@@ -291,3 +291,18 @@ func TestReadsOfAConnectionThatIsOwedTooMuch(t *testing.T) {
 		t.Errorf("replies end with %q, want %q", got, want)
 	}
 }
+
+// The genesis brings the settings with which the cluster begins. A second
+// genesis changes nothing.
+func TestGenesisBringsSettings(t *testing.T) {
+	m := newMachine(t)
+	for i, entries := range []string{"7", "9"} {
+		var b entry.Builder
+		b.Add(entry.PartGenesis, entry.AppendFounding(nil, entry.Genesis{Seed: [2]uint64{1, uint64(i)}}, words("set-max-intset-entries "+entries)))
+		m.index++
+		m.fsm.Apply(&raft.Log{Index: m.index, Type: raft.LogCommand, Data: b.Seal(1)})
+		if got, _ := m.fsm.opts.Engine.Setting("set-max-intset-entries"); got != "7" {
+			t.Errorf("after genesis %d: %s", i, got)
+		}
+	}
+}

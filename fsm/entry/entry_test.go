@@ -53,11 +53,14 @@ func render(e Entry) (string, error) {
 		fmt.Fprintf(&out, "part %d\n", kind)
 		switch kind {
 		case PartGenesis:
-			g, err := DecodeGenesis(payload)
+			g, settings, err := DecodeFounding(payload)
 			if err != nil {
 				return "", err
 			}
 			fmt.Fprintf(&out, "  %s %d\n", g.ID(), g.Seed)
+			if len(settings) > 0 {
+				fmt.Fprintf(&out, "  settings %q\n", settings)
+			}
 		case PartRetire:
 			id, err := DecodeRetire(payload)
 			if err != nil {

@@ -16,23 +16,55 @@ type Genesis struct {
 	Seed [2]uint64
 }
 
-// AppendGenesis appends the payload of a PartGenesis.
+// genesisLen is the size of an encoded Genesis in bytes.
+const genesisLen = 20 + 16
+
+// AppendGenesis appends the payload of a PartGenesis without settings.
 func AppendGenesis(dst []byte, g Genesis) []byte {
 	dst = append(dst, g.ClusterID[:]...)
 	dst = binary.LittleEndian.AppendUint64(dst, g.Seed[0])
 	return binary.LittleEndian.AppendUint64(dst, g.Seed[1])
 }
 
-// DecodeGenesis reads the payload of a PartGenesis.
+// DecodeGenesis reads what AppendGenesis appends.
 func DecodeGenesis(payload []byte) (Genesis, error) {
 	var g Genesis
-	if len(payload) != len(g.ClusterID)+16 {
+	if len(payload) != genesisLen {
 		return Genesis{}, fmt.Errorf("%w: genesis of %d bytes", ErrCorrupt, len(payload))
 	}
 	copy(g.ClusterID[:], payload)
 	g.Seed[0] = binary.LittleEndian.Uint64(payload[20:])
 	g.Seed[1] = binary.LittleEndian.Uint64(payload[28:])
 	return g, nil
+}
+
+// AppendFounding appends the payload of a PartGenesis that also gives the
+// cluster-wide settings with which the cluster begins: names and values
+// alternate. Without settings it is AppendGenesis.
+func AppendFounding(dst []byte, g Genesis, settings [][]byte) []byte {
+	dst = AppendGenesis(dst, g)
+	if len(settings) == 0 {
+		return dst
+	}
+	return AppendSettings(dst, settings)
+}
+
+// DecodeFounding reads the payload of a PartGenesis, with its settings if it
+// has any. These point into payload.
+func DecodeFounding(payload []byte) (Genesis, [][]byte, error) {
+	n := min(genesisLen, len(payload))
+	g, err := DecodeGenesis(payload[:n])
+	if err != nil || n == len(payload) {
+		return g, nil, err
+	}
+	var it Item
+	if err := DecodeItem(payload[n:], &it); err != nil {
+		return Genesis{}, nil, err
+	}
+	if it.Kind != ItemSettings {
+		return Genesis{}, nil, fmt.Errorf("%w: genesis with an item of kind %d", ErrCorrupt, it.Kind)
+	}
+	return g, it.Commands[0].Args, nil
 }
 
 // ID returns the cluster's id as 40 hexadecimal digits.
