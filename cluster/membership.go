@@ -37,9 +37,10 @@ const (
 	deadAfter = 30 * time.Second
 	// candidatesMax bounds the addresses that are remembered.
 	candidatesMax = 256
-	// promiseFor is how long a fresh node keeps its word to found a cluster
-	// with certain others.
-	promiseFor = 10 * time.Second
+	// proposeFor bounds the wait for the promises of all founders.
+	proposeFor = 2500 * time.Millisecond
+	// remindEvery is how often a node says that it waits for its founder.
+	remindEvery = 10 * time.Second
 )
 
 // Status is what a node says of itself.
@@ -57,6 +58,9 @@ type Status struct {
 	Last      uint64
 	Version   string
 	DiskFull  bool // it has no room to lead
+	// Attempt is its latest to found a cluster, while it has nothing to do
+	// with any.
+	Attempt attempt
 }
 
 // known is what this node knows of another.
@@ -78,13 +82,14 @@ type membership struct {
 	peers      map[raft.ServerID]*known // guarded by mu
 	candidates map[string]time.Time     // guarded by mu; addresses heard of, and when last
 	gossip     *discovery.Gossip        // set before run; nil until then
-	promise    string                   // guarded by mu; the founders agreed to
-	promisedAt time.Time                // guarded by mu
+	promises   promises                 // guarded by mu
 }
 
 func newMembership(n *Node) *membership {
-	m := &membership{node: n, peers: make(map[raft.ServerID]*known), candidates: make(map[string]time.Time)}
-	return m
+	return &membership{
+		node: n, peers: make(map[raft.ServerID]*known), candidates: make(map[string]time.Time),
+		promises: promises{life: n.firstIncarnation, load: n.store.promise, store: n.store.setPromise},
+	}
 }
 
 // noteLocked remembers an address. The one not heard of for the longest time
@@ -191,6 +196,7 @@ func (m *membership) serve() {
 
 // Status returns what this node says of itself.
 func (n *Node) Status() Status {
+	attempt := n.members.attempt() // before fresh is asked: it goes on only while that is so
 	_, leader := n.raft.LeaderWithID()
 	s := Status{
 		ID: n.ID(), ClusterID: n.ClusterID(), Addr: n.port.Advertised(), Listeners: n.opts.Listeners,
@@ -200,6 +206,9 @@ func (n *Node) Status() Status {
 	if !n.members.isMember() {
 		s.Expect = n.opts.BootstrapExpect
 		s.Known = n.members.addresses()
+	}
+	if n.members.fresh() {
+		s.Attempt = attempt
 	}
 	return s
 }
@@ -219,6 +228,7 @@ func (m *membership) heard(s Status) {
 		m.peers[id] = k
 	}
 	k.Status, k.seen = s, now
+	m.promises.hear(&s)
 	switch {
 	case s.Applied+promoteLag < m.node.raft.CommitIndex():
 		k.caughtUp = time.Time{}
@@ -267,7 +277,7 @@ func (m *membership) has(id raft.ServerID) bool {
 // leader, keeps the configuration.
 func (m *membership) run(ctx context.Context) {
 	if !m.hasState && len(m.node.opts.Join) == 0 {
-		m.bootstrap([]raft.Server{m.self()})
+		_ = m.bootstrap([]raft.Server{m.self()}) // logged; a restart tries again
 	}
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -298,12 +308,14 @@ func (m *membership) self() raft.Server {
 	return raft.Server{ID: m.node.id(), Address: raftAddress(m.node.id(), m.node.port.Advertised())}
 }
 
-func (m *membership) bootstrap(servers []raft.Server) {
+// bootstrap makes servers the first configuration.
+func (m *membership) bootstrap(servers []raft.Server) error {
 	if err := m.node.raft.BootstrapCluster(raft.Configuration{Servers: servers}).Error(); err != nil {
 		m.node.opts.Log.Error("cluster was not founded", "error", err)
-		return
+		return err
 	}
 	m.node.opts.Log.Info("founded a cluster", "nodes", len(servers))
+	return nil
 }
 
 // poll exchanges words with every member. Before this node is one, and while
@@ -367,6 +379,9 @@ func (m *membership) outside(ctx context.Context) {
 
 // enter asks to be taken into a cluster, or founds one with others as fresh.
 func (m *membership) enter(ctx context.Context) {
+	if m.awaitsFounder() {
+		return
+	}
 	var fresh []Status
 	asked := false
 	for _, s := range m.online() {
@@ -439,13 +454,66 @@ func (m *membership) serveJoin(ctx context.Context, _ peer.Info, req []byte) ([]
 	return nil, m.node.raft.AddNonvoter(id, raftAddress(id, s.Addr), 0, 5*time.Second).Error()
 }
 
+// fresh reports whether this node has nothing to do with any cluster yet.
+func (m *membership) fresh() bool { return !m.hasState && len(m.servers()) == 0 }
+
+func (m *membership) attempt() attempt {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.promises.attempt()
+}
+
+// awaitsFounder reports whether this node has promised to found a cluster of
+// which nothing is known yet: it enters no other.
+func (m *membership) awaitsFounder() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := &m.promises
+	if !p.promise.given() {
+		return false
+	}
+	if k := m.peers[p.promise.Founder]; k != nil && k.ClusterID != "" {
+		return false
+	}
+	if now := time.Now(); now.Sub(p.reminded) > remindEvery {
+		p.reminded = now
+		m.node.opts.Log.Info("waiting for the node that proposed to found a cluster; if its disk is lost, empty this node's data directory: it holds nothing yet",
+			"founder", string(p.promise.Founder), "addr", p.promise.Addr)
+	}
+	return true
+}
+
 // found founds a cluster with fresh nodes, if this one is the first of them
-// and all others have given their word: a node gives it to one list of
-// founders at a time.
+// and all others promise to found none without it.
 func (m *membership) found(ctx context.Context, fresh []Status) {
+	founders := m.founders(fresh)
+	if founders == nil {
+		return
+	}
+	m.mu.Lock()
+	attempt, err := m.promises.begin()
+	m.mu.Unlock()
+	if err != nil {
+		return
+	}
+	self := m.self()
+	proposal := pledge{Founder: self.ID, Addr: m.node.port.Advertised(), Attempt: attempt, List: foundersText(founders)}
+	if err := m.propose(ctx, &proposal, founders[1:]); err != nil {
+		m.node.opts.Log.Info("a founder does not agree yet", "error", err)
+	} else if err := m.bootstrap(founders); !errors.Is(err, raft.ErrCantBootstrap) {
+		return // founded, or not known: then the promises must stand
+	}
+	m.mu.Lock()
+	m.promises.fail()
+	m.mu.Unlock()
+}
+
+// founders returns with whom this node founds a cluster, or nil if it is not
+// the one to do so.
+func (m *membership) founders(fresh []Status) []raft.Server {
 	expect := m.node.opts.BootstrapExpect
 	if expect == 0 || len(fresh)+1 < expect {
-		return
+		return nil
 	}
 	founders := []raft.Server{m.self()}
 	for _, s := range fresh {
@@ -455,25 +523,26 @@ func (m *membership) found(ctx context.Context, fresh []Status) {
 	}
 	slices.SortFunc(founders, func(a, b raft.Server) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	if len(founders) < expect || founders[0].ID != m.node.id() {
-		return
+		return nil
 	}
-	founders = founders[:expect]
-	began := time.Now()
-	list := foundersText(founders)
-	if !m.give(list) {
-		return
+	return founders[:expect]
+}
+
+// propose asks the others for their promises. It returns nil once all have
+// given them.
+func (m *membership) propose(ctx context.Context, p *pledge, others []raft.Server) error {
+	req, err := json.Marshal(p)
+	if err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, promiseFor/4)
+	ctx, cancel := context.WithTimeout(ctx, proposeFor)
 	defer cancel()
-	for _, f := range founders[1:] {
-		if _, err := m.node.port.Call(ctx, m.node.addrOf(f.ID), callPropose, []byte(list)); err != nil {
-			m.node.opts.Log.Info("a founder does not agree yet", "founder", f.ID, "error", err)
-			return
+	for _, f := range others {
+		if _, err := m.node.port.Call(ctx, m.node.addrOf(f.ID), callPropose, req); err != nil {
+			return fmt.Errorf("node %s: %w", f.ID, err)
 		}
 	}
-	if time.Since(began) < promiseFor/2 {
-		m.bootstrap(founders)
-	}
+	return nil
 }
 
 func foundersText(founders []raft.Server) string {
@@ -484,28 +553,19 @@ func foundersText(founders []raft.Server) string {
 	return strings.Join(ids, ",")
 }
 
-// give gives this node's word to a list of founders.
-func (m *membership) give(list string) bool {
+func (m *membership) servePropose(_ context.Context, from peer.Info, req []byte) ([]byte, error) {
+	p, err := decodeProposal(req, from.NodeID)
+	switch {
+	case err != nil:
+		return nil, err
+	case !m.fresh():
+		return nil, errors.New("this node belongs to a cluster already")
+	case !strings.Contains(p.List, m.node.ID()):
+		return nil, errors.New("this node is not among the founders")
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.promise != list && m.promise != "" && time.Since(m.promisedAt) < promiseFor {
-		return false
-	}
-	m.promise, m.promisedAt = list, time.Now()
-	return true
-}
-
-func (m *membership) servePropose(_ context.Context, _ peer.Info, req []byte) ([]byte, error) {
-	list := string(req)
-	switch {
-	case m.hasState || len(m.servers()) > 0:
-		return nil, errors.New("this node belongs to a cluster already")
-	case !strings.Contains(list, m.node.ID()):
-		return nil, errors.New("this node is not among the founders")
-	case !m.give(list):
-		return nil, errors.New("this node has promised to found a cluster with others")
-	}
-	return nil, nil
+	return nil, m.promises.give(p)
 }
 
 // keep is the leader's care for the configuration: one change at a time.

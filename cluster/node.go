@@ -133,6 +133,9 @@ func Open(o Options) (n *Node, err error) {
 		Applying: n.shown.Store, Applied: n.advance, Restored: n.restored, Genesis: n.learnCluster, Fatal: fatal,
 	})
 	n.members = newMembership(n)
+	if err := n.members.promises.recall(); err != nil {
+		return nil, err
+	}
 	if err := n.startRaft(); err != nil {
 		return nil, err
 	}

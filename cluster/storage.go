@@ -23,6 +23,7 @@ var (
 	keyNodeID      = []byte("quorate-node-id")
 	keyLogBegan    = []byte("quorate-log-began") // 1 once the log has held an entry
 	keyKeys        = []byte("quorate-keys")      // of checkedStable
+	keyPromise     = []byte("quorate-promise")   // to found a cluster with others, empty for none
 )
 
 // storage is what a node keeps on disk.
@@ -206,6 +207,11 @@ func (s *storage) raiseIncarnation() (uint64, error) {
 }
 
 func (s *storage) setIncarnation(n uint64) error { return s.stable.SetUint64(keyIncarnation, n) }
+
+// promise returns what this node has promised of founding a cluster, encoded.
+func (s *storage) promise() ([]byte, error) { return s.stable.Get(keyPromise) }
+
+func (s *storage) setPromise(text []byte) error { return s.stable.Set(keyPromise, text) }
 
 // clusterID returns the id of the cluster that this node belongs to, "" for none.
 func (s *storage) clusterID() (string, error) {
