@@ -6,7 +6,7 @@ GOFUMPT  := $(TOOLS)/gofumpt
 STATIC   := $(TOOLS)/staticcheck
 IMAGE    ?= quorate:latest
 
-.PHONY: build demo test check race fuzz power oracle redis-suite e2e compose bench image tools clean
+.PHONY: build demo test check race fuzz power oracle redis-suite e2e compose sim bench image tools clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate
@@ -67,6 +67,12 @@ bin/chaos: FORCE
 
 chaos: build bin/chaos
 	bin/chaos -duration 2m -every 1s -args '--no-leader-wait 10000' $(CHAOS)
+
+# Whole clusters on virtual time under faults, HOURS of cluster time over random
+# seeds; docs/reliability.md says what is checked.
+HOURS ?= 1
+sim:
+	scripts/sim.sh $(HOURS)
 
 bench: build
 	$(GO) run ./scripts/bench -quorate bin/quorate

@@ -174,7 +174,7 @@ func (c *trio) start(i int) {
 func (c *trio) stop(i int) {
 	if n := c.nodes[i]; n != nil {
 		c.nodes[i] = nil
-		n.halt()
+		n.Halt()
 	}
 }
 

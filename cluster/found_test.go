@@ -15,7 +15,7 @@ func single(t *testing.T) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { n.halt() })
+	t.Cleanup(func() { n.Halt() })
 	return n
 }
 

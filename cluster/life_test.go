@@ -240,7 +240,7 @@ func TestHaltLeavesNoGoroutines(t *testing.T) {
 		if got := newClient().do(t, n, "SET a 1"); got != "+OK" {
 			t.Fatal(got)
 		}
-		if err := n.halt(); err != nil {
+		if err := n.Halt(); err != nil {
 			t.Error(err)
 		}
 	}

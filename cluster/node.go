@@ -74,8 +74,11 @@ type Node struct {
 	leader   raft.ServerID               // guarded by mu; as last seen
 	term     uint64                      // guarded by mu; as last seen
 
-	stop context.CancelFunc
-	wg   sync.WaitGroup
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+	halting atomic.Bool
+	halted  chan struct{} // closed when the node has stopped
+	haltErr error         // set before halted is closed
 }
 
 type counters struct {
@@ -92,7 +95,7 @@ func Open(o Options) (n *Node, err error) {
 	o.NoLeaderWait = cmp.Or(o.NoLeaderWait, noLeaderWaitDefault)
 	o.LogKeepBytes = cmp.Or(o.LogKeepBytes, logBytesDefault)
 	o.LogSnapshotBytes = cmp.Or(o.LogSnapshotBytes, logBytesDefault)
-	n = &Node{opts: o, applied: newAppliedIndex(), packer: newPacker(), route: newRoute(), incoming: make(map[*peer.Incoming]struct{})}
+	n = &Node{opts: o, applied: newAppliedIndex(), packer: newPacker(), route: newRoute(), incoming: make(map[*peer.Incoming]struct{}), halted: make(chan struct{})}
 	fatal := n.exit
 	if n.store, err = openStorage(&n.opts, fatal); err != nil {
 		return nil, err
@@ -265,14 +268,21 @@ func (n *Node) Close() error {
 		}
 		cancel()
 	}
-	return n.halt()
+	return n.Halt()
 }
 
 // Halt stops the node as a crash would, as far as a process can do that to
-// itself: it hands nothing over.
-func (n *Node) Halt() error { return n.halt() }
+// itself: it hands nothing over. It may be called beside Close.
+func (n *Node) Halt() error {
+	if n.halting.CompareAndSwap(false, true) {
+		n.haltErr = n.halt()
+		close(n.halted)
+	}
+	<-n.halted
+	return n.haltErr
+}
 
-// halt stops the node as it is.
+// halt stops the node as it is, once.
 func (n *Node) halt() error {
 	n.stop()
 	n.rounds.close()

@@ -69,7 +69,7 @@ func duo(t *testing.T) (speaker, listener *Node, h *hall) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { n.halt() })
+		t.Cleanup(func() { n.Halt() })
 		nodes = append(nodes, n)
 	}
 	eventually(t, "the nodes know each other", func() bool {

@@ -84,7 +84,7 @@ func TestLogDoesNotGrowForEver(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer n.halt()
+			defer n.Halt()
 			cl := newClient()
 			for range 100 {
 				if got := cl.do(t, n, "SET k 0123456789012345678901234567890123456789"); got != "+OK" {

@@ -29,7 +29,7 @@ func lived(t *testing.T) Options {
 			t.Fatal(err)
 		}
 	}
-	if err := n.halt(); err != nil {
+	if err := n.Halt(); err != nil {
 		t.Fatal(err)
 	}
 	o.Engine = newEngine()
@@ -115,7 +115,7 @@ func TestDataDirectoryWithAPartMissingIsRefused(t *testing.T) {
 			c.change(t, &o)
 			n, err := Open(o)
 			if err == nil {
-				n.halt()
+				n.Halt()
 				t.Fatal("it was taken")
 			}
 			if !strings.Contains(err.Error(), c.want) {
@@ -138,7 +138,7 @@ func TestDamagedSnapshotIsLeftOutIfTheLogReachesBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer n.halt()
+			defer n.Halt()
 			if got := read(t, n, "GET k"); got != "$1\r\n2\r\n" {
 				t.Errorf("got %q", got)
 			}
@@ -155,14 +155,14 @@ func TestNodeKilledBeforeItsFirstEntryMayStart(t *testing.T) {
 	if err := n.store.stable.SetUint64([]byte("CurrentTerm"), 3); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.halt(); err != nil {
+	if err := n.Halt(); err != nil {
 		t.Fatal(err)
 	}
 	o.Engine = newEngine()
 	if n, err = Open(o); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.halt(); err != nil {
+	if err := n.Halt(); err != nil {
 		t.Error(err)
 	}
 }

@@ -44,6 +44,7 @@ var floors = []struct {
 	{"fsm", 6},
 	{"transport/pubsub", 6},
 	{"cluster", 7},
+	{"cluster/simulation", 8},
 	{"transport/session", 7},
 	{"transport/session/sessiontest", 8},
 	{"transport/psync", 7},

@@ -10,16 +10,23 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Network connects nodes. All links work at first, without delay.
 type Network struct {
+	// Jitter, if set, is asked with each write how much later than the link's
+	// delay it arrives; what is written to one connection keeps its order. Set it
+	// before use.
+	Jitter func(from, to string) time.Duration
+
 	mu    sync.Mutex
 	nodes map[string]*Node   // guarded by mu; by address
 	links map[[2]string]link // guarded by mu; by ids from, to; absent = plain
-	pipes map[*pipe]struct{} // guarded by mu; open directions of connections
+	pipes []*pipe            // guarded by mu; open directions of connections, oldest first
 }
 
 // link is the state of one direction between two nodes.
@@ -31,7 +38,7 @@ type link struct {
 
 // New returns a network without nodes.
 func New() *Network {
-	return &Network{nodes: make(map[string]*Node), links: make(map[[2]string]link), pipes: make(map[*pipe]struct{})}
+	return &Network{nodes: make(map[string]*Node), links: make(map[[2]string]link)}
 }
 
 // Node is a node's place in the network: a listener and a dialer. It implements
@@ -44,6 +51,7 @@ type Node struct {
 	incoming chan accepted
 	done     chan struct{}
 	once     sync.Once
+	silent   atomic.Bool
 }
 
 type accepted struct {
@@ -86,13 +94,18 @@ func (n *Network) Heal(a, b string) {
 	n.change(b, a, func(l *link) { l.cut = false })
 }
 
+// Reset breaks the connections between two nodes; they can be made anew.
+func (n *Network) Reset(a, b string) {
+	n.breakAll(func(p *pipe) bool { return p.between(a, b) })
+}
+
 func (n *Network) change(from, to string, edit func(*link)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	l := n.links[[2]string{from, to}]
 	edit(&l)
 	n.links[[2]string{from, to}] = l
-	for p := range n.pipes {
+	for _, p := range n.pipes {
 		if p.from == from && p.to == to {
 			p.notify()
 		}
@@ -102,7 +115,7 @@ func (n *Network) change(from, to string, edit func(*link)) {
 func (n *Network) breakAll(which func(*pipe) bool) {
 	n.mu.Lock()
 	var broken []*pipe
-	for p := range n.pipes {
+	for _, p := range n.pipes {
 		if which(p) {
 			broken = append(broken, p)
 		}
@@ -140,10 +153,13 @@ func (n *Node) Dial(ctx context.Context, addr string) (net.Conn, string, error) 
 		<-ctx.Done()
 		return nil, "", fmt.Errorf("memnet: dial %s: %w", addr, ctx.Err())
 	}
-	out, in := n.network.pipe(n.id, far.id), n.network.pipe(far.id, n.id)
+	if err := n.handshake(ctx, far.id); err != nil {
+		return nil, "", err
+	}
+	out, in := n.network.pipe(n, far), n.network.pipe(far, n)
 	select {
-	case far.incoming <- accepted{&conn{r: out, w: in}, n.id}:
-		return &conn{r: in, w: out}, far.id, nil
+	case far.incoming <- accepted{&conn{node: far, r: out, w: in}, n.id}:
+		return &conn{node: n, r: in, w: out}, far.id, nil
 	case <-far.done:
 		out.close(errReset)
 		in.close(errReset)
@@ -153,6 +169,30 @@ func (n *Node) Dial(ctx context.Context, addr string) (net.Conn, string, error) 
 		in.close(errReset)
 		return nil, "", ctx.Err()
 	}
+}
+
+// handshake takes the time that a connection takes to be made: jitter, there and
+// back. The links' delay does not count.
+func (n *Node) handshake(ctx context.Context, to string) error {
+	wait := n.network.jitter(n.id, to) + n.network.jitter(to, n.id)
+	if wait == 0 {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (n *Network) jitter(from, to string) time.Duration {
+	if n.Jitter == nil {
+		return 0
+	}
+	return n.Jitter(from, to)
 }
 
 // Accept waits for a connection.
@@ -171,14 +211,20 @@ func (n *Node) Addr() string { return n.addr }
 // Close ends Accept and breaks all connections of the node, as a crash does.
 func (n *Node) Close() error {
 	n.once.Do(func() { close(n.done) })
-	n.network.breakAll(func(p *pipe) bool { return p.from == n.id || p.to == n.id })
+	n.network.breakAll(func(p *pipe) bool { return p.ends[0] == n || p.ends[1] == n })
 	return nil
 }
+
+// Silence makes the node's end of all connections dumb, as when its power goes:
+// the others hear nothing more of it, not even that a connection is closed,
+// until Close.
+func (n *Node) Silence() { n.silent.Store(true) }
 
 // pipe is one direction of a connection.
 type pipe struct {
 	network  *Network
-	from, to string
+	ends     [2]*Node
+	from, to string // their ids
 
 	mu     sync.Mutex
 	chunks []chunk       // guarded by mu; written, not read
@@ -191,11 +237,11 @@ type chunk struct {
 	data []byte
 }
 
-func (n *Network) pipe(from, to string) *pipe {
-	p := &pipe{network: n, from: from, to: to, change: make(chan struct{})}
+func (n *Network) pipe(from, to *Node) *pipe {
+	p := &pipe{network: n, ends: [2]*Node{from, to}, from: from.id, to: to.id, change: make(chan struct{})}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.pipes[p] = struct{}{}
+	n.pipes = append(n.pipes, p)
 	return p
 }
 
@@ -216,7 +262,7 @@ func (p *pipe) notifyLocked() {
 
 func (p *pipe) close(err error) {
 	p.network.mu.Lock()
-	delete(p.network.pipes, p)
+	p.network.pipes = slices.DeleteFunc(p.network.pipes, func(other *pipe) bool { return other == p })
 	p.network.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -231,13 +277,13 @@ func (p *pipe) close(err error) {
 }
 
 func (p *pipe) write(b []byte) (int, error) {
-	l := p.network.state(p.from, p.to)
+	delay := p.network.state(p.from, p.to).delay + p.network.jitter(p.from, p.to)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return 0, errReset
 	}
-	p.chunks = append(p.chunks, chunk{time.Now().Add(l.delay), append([]byte(nil), b...)})
+	p.chunks = append(p.chunks, chunk{time.Now().Add(delay), append([]byte(nil), b...)})
 	p.notifyLocked()
 	return len(b), nil
 }
@@ -268,24 +314,28 @@ func (p *pipe) take(b []byte) (n int, change chan struct{}, wait time.Duration, 
 
 // conn is one end of a connection.
 type conn struct {
+	node *Node // whose end it is
 	r, w *pipe
 
 	mu       sync.Mutex
 	deadline time.Time // guarded by mu; of reads; writes never wait
+	closed   bool      // guarded by mu; by this end
 }
 
 // Read waits for bytes that have arrived.
 func (c *conn) Read(b []byte) (int, error) {
 	for {
-		c.mu.Lock()
-		deadline := c.deadline
-		c.mu.Unlock()
-		if !deadline.IsZero() && !time.Now().Before(deadline) {
-			return 0, os.ErrDeadlineExceeded
+		if _, err := c.mayRead(); err != nil {
+			return 0, err
 		}
 		n, change, wait, err := c.r.take(b)
 		if n > 0 || err != nil {
 			return n, err
+		}
+		// Again: what has changed before there was a channel to hear of it.
+		deadline, err := c.mayRead()
+		if err != nil {
+			return 0, err
 		}
 		if left := time.Until(deadline); !deadline.IsZero() && (wait == 0 || left < wait) {
 			wait = left
@@ -303,11 +353,42 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 }
 
+// mayRead returns until when a read may wait, or why it may not.
+func (c *conn) mayRead() (deadline time.Time, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return c.deadline, net.ErrClosed
+	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+		return c.deadline, os.ErrDeadlineExceeded
+	}
+	return c.deadline, nil
+}
+
 // Write never waits.
-func (c *conn) Write(b []byte) (int, error) { return c.w.write(b) }
+func (c *conn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	switch {
+	case closed:
+		return 0, net.ErrClosed
+	case c.node.silent.Load():
+		return len(b), nil // it is lost
+	}
+	return c.w.write(b)
+}
 
 // Close ends both directions.
 func (c *conn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	if c.node.silent.Load() {
+		c.r.notify()
+		return nil
+	}
 	c.w.close(io.EOF)
 	c.r.close(errReset)
 	return nil

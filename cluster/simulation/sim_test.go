@@ -1,0 +1,81 @@
+//go:debug randseednop=0
+
+package simulation
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// runLength is how long a run's faults go on, unless it is a short one.
+const runLength = time.Minute
+
+// TestClustersKeepTheirPromises runs a few seeds, always the same.
+func TestClustersKeepTheirPromises(t *testing.T) {
+	for seed := range uint64(3) {
+		plan := generate(seed+1, 20*time.Second)
+		began := time.Now()
+		report(t, plan.seed, simulate(t, plan, bug{}), time.Since(began))
+	}
+}
+
+// TestSeed replays one seed: SIM_SEED=n, SIM_TRACE=file for what happened.
+func TestSeed(t *testing.T) {
+	seed, err := strconv.ParseUint(os.Getenv("SIM_SEED"), 10, 64)
+	if err != nil {
+		t.Skip("SIM_SEED is not set")
+	}
+	began := time.Now()
+	report(t, seed, simulate(t, generate(seed, runLength), bug{}), time.Since(began))
+}
+
+// TestHours simulates SIM_HOURS of cluster time over random seeds, and goes on
+// after a failure: make sim.
+func TestHours(t *testing.T) {
+	hours, err := strconv.ParseFloat(os.Getenv("SIM_HOURS"), 64)
+	if err != nil {
+		t.Skip("SIM_HOURS is not set")
+	}
+	began, lived, runs, failures := time.Now(), time.Duration(0), 0, 0
+	noted := make(map[string]int)
+	for ; lived.Hours() < hours; runs++ {
+		seed := rand.Uint64() >> 32
+		fmt.Printf("seed %d\n", seed) // first: a panic must tell it
+		res := simulate(t, generate(seed, runLength), bug{})
+		lived += res.virtual
+		for what, n := range res.noted {
+			noted[what] += n
+		}
+		if len(res.problems) > 0 {
+			failures++
+			fmt.Printf("FAILED seed %d: %s\n", seed, strings.Join(res.problems, "\n\t"))
+			t.Errorf("seed %d: %s", seed, res.problems[0])
+		}
+	}
+	took := time.Since(began)
+	for _, what := range slices.Sorted(maps.Keys(noted)) {
+		fmt.Printf("%8d %s\n", noted[what], what)
+	}
+	fmt.Printf("TOTAL %.2f cluster-hours, %d runs, %d failed, in %v: %.2f cluster-hours a minute\n",
+		lived.Hours(), runs, failures, took.Round(time.Second), lived.Hours()/took.Minutes())
+}
+
+func report(t *testing.T, seed uint64, res result, took time.Duration) {
+	t.Helper()
+	t.Logf("seed %d: %v of cluster time in %v, trace %s of %d lines, %v", seed, res.virtual, took, res.hash(), len(res.trace.lines), res.noted)
+	for _, p := range res.problems {
+		t.Errorf("seed %d: %s", seed, p)
+	}
+	if path := os.Getenv("SIM_TRACE"); path != "" {
+		if err := os.WriteFile(path, []byte(strings.Join(res.trace.lines, "\n")+"\n"), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+}
