@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -78,6 +79,23 @@ func (h *Host) lock(dir string) (io.Closer, error) {
 		return nil, err
 	}
 	return closerFunc(lock.Unlock), nil
+}
+
+// makeDir makes a directory, and those above it, that are there after a crash.
+func (h *Host) makeDir(dir string) error {
+	var above []string // of what is made, which knows of it
+	for d := filepath.Clean(dir); !h.exists(d) && filepath.Dir(d) != d; d = filepath.Dir(d) {
+		above = append(above, filepath.Dir(d))
+	}
+	if err := h.FS.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, d := range slices.Backward(above) {
+		if err := h.FS.SyncDir(d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exists reports whether there is a file of that name.

@@ -52,7 +52,7 @@ func openStorage(o *Options, fatal func(error)) (s *storage, err error) {
 			s.close()
 		}
 	}()
-	if err := o.Host.FS.MkdirAll(o.Dir, 0o755); err != nil {
+	if err := o.Host.makeDir(o.Dir); err != nil {
 		return s, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err := o.Host.lock(o.Dir)
