@@ -166,3 +166,19 @@ func TestNodeKilledBeforeItsFirstEntryMayStart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// brokenStable holds a term that was damaged.
+type brokenStable struct{ plainStable }
+
+func (brokenStable) Close() error { return nil }
+
+// A node whose votes are damaged refuses to start, and says so.
+func TestDamagedVotesAreRefused(t *testing.T) {
+	o := testNode(t, t.TempDir(), "127.0.0.1:0", nil, 0)
+	o.Host.OpenStable = func(string) (StableStore, error) {
+		return brokenStable{plainStable{"CurrentTerm": []byte("damaged")}}, nil
+	}
+	if _, err := Open(o); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("got %v", err)
+	}
+}

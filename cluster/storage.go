@@ -93,9 +93,11 @@ func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
 			fatal(err)
 		}
 	}
-	if s.stable, err = newCheckedStable(stable, running); err != nil {
+	checked, err := newCheckedStable(stable, running)
+	if err != nil {
 		return err
 	}
+	s.stable = checked
 	if err := s.checkIdentity(o); err != nil {
 		return err
 	}
