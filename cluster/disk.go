@@ -110,7 +110,7 @@ func (m *membership) heir() raft.ServerID {
 	var best *known
 	for _, s := range servers {
 		k := m.peers[s.ID]
-		if s.Suffrage != raft.Voter || k == nil || k.DiskFull || time.Since(k.seen) >= offlineAfter {
+		if s.Suffrage != raft.Voter || k == nil || k.DiskFull || k.Distrusted || time.Since(k.seen) >= offlineAfter {
 			continue
 		}
 		if best == nil || k.Last > best.Last {

@@ -17,6 +17,9 @@ var ErrTooStale = errors.New("cluster: no word from the leader within the bound"
 // with maxAge 0, whatever its age. Not even then does it reflect less than this
 // node has told its clients.
 func (n *Node) BarrierStale(ctx context.Context, maxAge time.Duration) error {
+	if err := n.inService(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
 	if err := n.awaitSettled(ctx); err != nil {
@@ -44,6 +47,11 @@ func (n *Node) Facts() []Fact {
 	queued, inFlight := s.queueBytes, len(s.inFlight)
 	s.mu.Unlock()
 	fact := func(name string, value any) Fact { return Fact{name, fmt.Sprint(value)} }
+	chainIndex, chainValue := n.fsm.Chain()
+	serves := 0
+	if n.inService() == nil {
+		serves = 1
+	}
 	return []Fact{
 		fact("raft_node_id", n.ID()),
 		fact("raft_cluster_id", n.ClusterID()),
@@ -54,6 +62,14 @@ func (n *Node) Facts() []Fact {
 		fact("raft_commit_index", n.raft.CommitIndex()),
 		fact("raft_applied_index", n.applied.value.Load()),
 		fact("raft_voters", len(n.voters())),
+		fact("semantic_version", n.fsm.Semantic()),
+		fact("semantic_version_known", SemanticMax),
+		fact("chain_index", chainIndex),
+		fact("chain_value", chainValue),
+		fact("chain_agreed_index", n.proof.agreed.Load()),
+		fact("chain_divergences", n.proof.divergences.Load()),
+		fact("chain_rebuilds", n.proof.rebuilt.Load()),
+		fact("in_service", serves),
 		fact("raft_elections_won", n.counters.elections.Load()),
 		fact("raft_entries_packed", n.packer.entries.Load()),
 		fact("raft_batches_packed", n.packer.batches.Load()),

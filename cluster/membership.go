@@ -61,6 +61,10 @@ type Status struct {
 	// Attempt is its latest to found a cluster, while it has nothing to do
 	// with any.
 	Attempt attempt
+
+	Semantic    uint16 // the semantic version in force there; 0 before there were any
+	SemanticMax uint16 // the newest that it knows
+	Distrusted  bool   // its state is in doubt
 }
 
 // known is what this node knows of another.
@@ -202,6 +206,7 @@ func (n *Node) Status() Status {
 		ID: n.ID(), ClusterID: n.ClusterID(), Addr: n.port.Advertised(), Listeners: n.opts.Listeners,
 		Leader: string(leader), Term: n.raft.CurrentTerm(), Commit: n.raft.CommitIndex(),
 		Applied: n.applied.value.Load(), Last: n.raft.LastIndex(), Version: Version, DiskFull: n.disk.full.Load(),
+		Semantic: n.fsm.Semantic(), SemanticMax: SemanticMax, Distrusted: n.proof.out.Load(),
 	}
 	if !n.members.isMember() {
 		s.Expect = n.opts.BootstrapExpect
@@ -389,6 +394,10 @@ func (m *membership) enter(ctx context.Context) {
 			fresh = append(fresh, s)
 			continue
 		}
+		if s.Semantic > SemanticMax {
+			m.node.exit(fmt.Errorf("the cluster of %s is at semantic version %d, and this release knows no more than %d: upgrade this node", s.Addr, s.Semantic, SemanticMax))
+			return
+		}
 		asked = true
 		if err := m.askToJoin(ctx, s.Addr); err != nil {
 			m.node.opts.Log.Info("not taken in yet", "by", s.Addr, "error", err)
@@ -447,6 +456,9 @@ func (m *membership) serveJoin(ctx context.Context, _ peer.Info, req []byte) ([]
 		if string(server.ID) == s.ID {
 			return nil, nil
 		}
+	}
+	if inForce := m.node.fsm.Semantic(); max(s.SemanticMax, 1) < inForce {
+		return nil, fmt.Errorf("the cluster is at semantic version %d, and the node's release knows no more than %d: upgrade it", inForce, max(s.SemanticMax, 1))
 	}
 	m.heard(s)
 	id := raft.ServerID(s.ID)

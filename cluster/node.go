@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/cluster/hclogslog"
 	"github.com/quorate/quorate/cluster/wire"
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/fsm/entry"
 	"github.com/quorate/quorate/transport/peer"
@@ -28,6 +29,8 @@ const (
 	callPropose   uint16 = 4
 	callInterest  uint16 = 5
 	callDurable   uint16 = 6
+	callChain     uint16 = 7
+	callState     uint16 = 8
 
 	topicBatches uint16 = 1
 	topicPublish uint16 = 2
@@ -59,12 +62,15 @@ type Node struct {
 	pubsub    *publisher
 	snapshots *snapshotter
 	disk      diskGuard
+	proof     *proof
 
 	firstIncarnation uint64 // the sequencer's at the start of this process
 
 	// shown is how far the log has been applied as far as any client may know:
 	// replies are written before applied moves on.
 	shown     atomic.Uint64
+	held      atomic.Bool   // the semantic version is not to be raised
+	founded   atomic.Bool   // this node has logged the genesis
 	readyTerm atomic.Uint64 // the term in which this leader may serve reads, 0 for none
 	clusterID atomic.Pointer[string]
 	counters  counters
@@ -131,9 +137,15 @@ func Open(o Options) (n *Node, err error) {
 	n.sequencer.pause = o.Host.Sleep
 	n.sequencer.persist = n.store.setIncarnation
 	n.sequencer.fatal = fatal
+	n.held.Store(o.HoldVersion)
+	n.proof = newProof(n)
+	if n.proof.history, err = n.store.log.LastIndex(); err != nil {
+		return nil, fmt.Errorf("read the end of the log: %w", err)
+	}
 	n.fsm = fsm.New(fsm.Options{
 		Engine: o.Engine, Node: n.store.id, Origin: n.sequencer,
-		Applying: n.shown.Store, Applied: n.advance, Restored: n.restored, Genesis: n.learnCluster, Fatal: fatal,
+		Applying: n.shown.Store, Applied: n.advance, Restored: n.restored, Checked: n.proof.checked,
+		Genesis: n.learnCluster, Fatal: fatal,
 	})
 	n.members = newMembership(n)
 	if err := n.members.promises.recall(); err != nil {
@@ -224,6 +236,7 @@ func (n *Node) assemble() {
 	p.apply = func(data []byte) raft.ApplyFuture { return n.raft.Apply(data, 0) }
 	p.applied, p.now, p.log = n.opts.Engine.Clock, time.Now, n.opts.Log
 	p.kick = n.transport.Kick
+	p.semantic = n.fsm.Semantic
 	p.failed = n.entryFailed
 	r := n.route
 	r.self, r.port, r.packer, r.log = n.id(), n.port, p, n.opts.Log
@@ -244,6 +257,7 @@ func (n *Node) assemble() {
 	n.port.HandleStream(topicBatches, n.takeBatches)
 	n.members.serve()
 	n.pubsub.serve()
+	n.proof.serve()
 
 	r.start()
 	go n.sequencer.run()
@@ -256,6 +270,7 @@ func (n *Node) assemble() {
 	n.wg.Go(func() { n.catchUp.run(ctx) })
 	n.wg.Go(func() { n.pubsub.run(ctx) })
 	n.wg.Go(func() { n.snapshots.run(ctx) })
+	n.wg.Go(func() { n.proof.run(ctx) })
 }
 
 // Close hands leadership over if this node has it, and stops. Clients of other
@@ -320,6 +335,10 @@ func (n *Node) ClusterID() string { return *n.clusterID.Load() }
 
 // Submit implements session.Cluster.
 func (n *Node) Submit(req *fsm.Request) {
+	if n.inService() != nil {
+		n.sequencer.refuse(req, reply.ErrNotTrusted)
+		return
+	}
 	if n.disk.full.Load() {
 		n.submitWithoutRoom(req)
 		return
@@ -440,7 +459,7 @@ func (n *Node) beginTerm() error {
 	// An entry of our own rather than raft's barrier: the FSM sees it, so that
 	// applied reaches the commit index without further writes.
 	var first entry.Builder
-	if err := n.raft.Apply(first.Seal(0), 0).Error(); err != nil || n.ClusterID() != "" {
+	if err := n.raft.Apply(first.Seal(0, n.fsm.Semantic()), 0).Error(); err != nil || n.ClusterID() != "" {
 		return err
 	}
 	first.Reset()
@@ -450,7 +469,11 @@ func (n *Node) beginTerm() error {
 		settings = nil
 	}
 	first.Add(entry.PartGenesis, newGenesis(settings))
-	return n.raft.Apply(first.Seal(0), 0).Error()
+	if err := n.raft.Apply(first.Seal(0, 1), 0).Error(); err != nil {
+		return err
+	}
+	n.founded.Store(true)
+	return nil
 }
 
 // serveTerm makes reads and batches welcome, if this node still leads term.

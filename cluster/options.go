@@ -11,6 +11,7 @@ import (
 
 	"github.com/quorate/quorate/cluster/raftlog"
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/fsm"
 )
 
 // Options say what node is opened. Fields without a default are required.
@@ -71,6 +72,12 @@ type Options struct {
 	// time. It relies on monotonic clocks that do not stop.
 	ReadLease bool
 
+	// RaiseAfter is how long all members must have known a newer semantic version
+	// before this node, as leader, puts it in force; HoldVersion keeps it from it.
+	// After that no member can go back to a release that does not know it.
+	RaiseAfter  time.Duration
+	HoldVersion bool
+
 	// Settings are the cluster-wide settings with which a new cluster begins:
 	// names and values alternate.
 	Settings [][]byte
@@ -102,6 +109,9 @@ const noLeaderWaitDefault = 1500 * time.Millisecond
 
 // Version is this release's version.
 const Version = "0.1.0"
+
+// SemanticMax is the newest semantic version that this release knows.
+const SemanticMax = fsm.SemanticMax
 
 // SavePoint says that a snapshot is due when After has passed since the last
 // one and Changes keys have changed.

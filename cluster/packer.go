@@ -33,8 +33,10 @@ type packer struct {
 	// kick tells a node that the entry at index, with a batch of its own, is committed.
 	kick   func(id raft.ServerID, index uint64)
 	failed func(error) // an entry's fate is unknown: all streams must begin anew
-	now    func() time.Time
-	log    *slog.Logger
+	// semantic is the semantic version in force.
+	semantic func() uint16
+	now      func() time.Time
+	log      *slog.Logger
 
 	mu      sync.Mutex
 	changed sync.Cond // on mu: any of the fields below
@@ -123,7 +125,7 @@ func (p *packer) run() {
 		for _, part := range parts {
 			p.builder.Add(part.kind, part.payload)
 		}
-		future := p.apply(p.builder.Seal(stamp))
+		future := p.apply(p.builder.Seal(stamp, needs(p.semantic(), parts)))
 		if err := future.Error(); err != nil {
 			p.log.Info("log entry was not confirmed", "error", err)
 			p.failed(err)
@@ -134,6 +136,21 @@ func (p *packer) run() {
 		p.batches.Add(uint64(len(parts)))
 		p.notify(parts, future.Index())
 	}
+}
+
+// needs returns the semantic version that an entry of these parts needs: the one
+// in force, or the one that it puts in force, so that nodes that do not know it
+// stop here.
+func needs(inForce uint16, parts []queued) uint16 {
+	for _, part := range parts {
+		if part.kind != entry.PartRaise {
+			continue
+		}
+		if version, err := entry.DecodeRaise(part.payload); err == nil {
+			inForce = max(inForce, version)
+		}
+	}
+	return inForce
 }
 
 // pause waits a little after a failure. Until this node notices that it leads no

@@ -77,6 +77,7 @@ func newPress(t *testing.T) *press {
 		p.failures++
 	}
 	p.now, p.log = time.Now, slog.New(slog.DiscardHandler)
+	p.semantic = func() uint16 { return 1 }
 	go p.run()
 	t.Cleanup(p.close)
 	return p

@@ -80,6 +80,9 @@ func (a *appliedIndex) wait(ctx context.Context, index uint64) error {
 // acknowledged anywhere before the call. Otherwise the error is a reply.Error:
 // the read was not executed.
 func (n *Node) Barrier(ctx context.Context) error {
+	if err := n.inService(); err != nil {
+		return err
+	}
 	if !n.sequencer.inDoubt() && n.leaseBarrier(ctx) == nil {
 		n.counters.leaseReads.Add(1)
 		return nil
@@ -93,7 +96,7 @@ func (n *Node) Barrier(ctx context.Context) error {
 		err := n.rounds.join(ctx)
 		if err == nil {
 			n.counters.indexReads.Add(1)
-			return nil
+			return n.inService()
 		}
 		select {
 		case <-ctx.Done():

@@ -16,7 +16,7 @@ import (
 func (s *sequencer) loseHopeLocked(now time.Time) {
 	stuck := now.Sub(s.progress) > s.timeout
 	if stuck && s.someoneWaitsLocked() {
-		s.giveUpLocked(now)
+		s.giveUpLocked(now, fmt.Sprintf("no majority confirmed the write within %v", s.timeout))
 	}
 	switch {
 	case len(s.queue) == 0:
@@ -40,7 +40,7 @@ func (s *sequencer) someoneWaitsLocked() bool {
 
 // giveUpLocked ends the incarnation: nobody can tell what became of the
 // batches in flight.
-func (s *sequencer) giveUpLocked(now time.Time) {
+func (s *sequencer) giveUpLocked(now time.Time, why string) {
 	next := s.incarnation + 1
 	if err := s.persist(next); err != nil {
 		s.fatal(fmt.Errorf("persist incarnation %d: %w", next, err))
@@ -52,11 +52,44 @@ func (s *sequencer) giveUpLocked(now time.Time) {
 	default: // the incarnation given up has not settled the one before
 	}
 	s.doubtful.Store(true)
-	s.doubtAllLocked(fmt.Sprintf("no majority confirmed the write within %v", s.timeout))
+	s.doubtAllLocked(why)
 	s.dropRestLocked()
 	s.incarnation, s.lastSeq, s.progress = next, 0, now
 	s.counters.givenUp++
 	s.queue = append([]*batch{{piece: true}}, s.queue...)
+}
+
+// distrust answers what is in flight with INDOUBT, and refuses the rest: the state
+// from which replies would come is wrong. What is in flight is given up.
+func (s *sequencer) distrust() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.awaitAnsweredLocked()
+	if s.someoneWaitsLocked() {
+		s.giveUpLocked(s.now(), "this node's state is wrong")
+	}
+	s.refuseQueueLocked(reply.ErrNotTrusted)
+}
+
+// refuseQueueLocked refuses all that clients have in the queue. What registers an
+// incarnation stays.
+func (s *sequencer) refuseQueueLocked(why reply.Error) {
+	var kept []*batch
+	for rest := s.queue; len(rest) > 0; {
+		command := piecesOf(rest)
+		rest = rest[len(command):]
+		last := command[len(command)-1]
+		if last.piece && len(last.parts) == 0 {
+			kept = append(kept, command...)
+			continue
+		}
+		for _, b := range command {
+			s.queueBytes -= b.bytes
+		}
+		s.refuseBatchLocked(last, why)
+	}
+	s.queue = kept
+	s.room.Broadcast()
 }
 
 // dropRestLocked takes the rest of a large command off the queue whose first

@@ -18,7 +18,12 @@ type Report struct {
 	Term      uint64   `json:"term"`
 	Commit    uint64   `json:"commit_index"`
 	Applied   uint64   `json:"applied_index"`
-	Ready     bool     `json:"ready"` // this node leads and may serve reads, or follows a leader
+	Ready     bool     `json:"ready"`              // this node leads and may serve reads, or follows a leader
+	Semantic  uint16   `json:"semantic_version"`   // in force
+	Chain     string   `json:"chain_value"`        // of changes, at chain_index
+	ChainAt   uint64   `json:"chain_index"`        // 0 if there is none
+	AgreedAt  uint64   `json:"chain_agreed_index"` // where it was last compared with the leader's
+	Diverged  uint64   `json:"chain_divergences"`  // found on this node since its start
 	Members   []Member `json:"members"`
 }
 
@@ -35,6 +40,8 @@ type Member struct {
 	Durable   uint64            `json:"durable_index"` // the end of its log
 	Lag       uint64            `json:"lag"`           // entries that it has not applied, as last heard
 	Version   string            `json:"version"`
+	Semantic  uint16            `json:"semantic_version_known"`
+	InService bool              `json:"in_service"` // its state is not in doubt
 }
 
 // Report returns the cluster as this node sees it, members sorted by id.
@@ -44,7 +51,10 @@ func (n *Node) Report() Report {
 		ClusterID: n.ClusterID(), Self: n.ID(), Leader: string(leader), Term: n.raft.CurrentTerm(),
 		Commit: n.raft.CommitIndex(), Applied: n.applied.value.Load(),
 	}
-	r.Ready = n.readyTerm.Load() != 0 || leader != "" && leader != n.id()
+	index, value := n.fsm.Chain()
+	r.Semantic, r.ChainAt, r.Chain = n.fsm.Semantic(), index, value.String()
+	r.AgreedAt, r.Diverged = n.proof.agreed.Load(), n.proof.divergences.Load()
+	r.Ready = n.inService() == nil && (n.readyTerm.Load() != 0 || leader != "" && leader != n.id())
 	for _, s := range n.members.servers() {
 		r.Members = append(r.Members, n.member(s, r.Commit, string(leader)))
 	}
@@ -61,6 +71,7 @@ func (n *Node) member(s raft.Server, commit uint64, leader string) Member {
 		ID: string(s.ID), Addr: dialAddress(s.Address), Client: status.Listeners[DefaultListener],
 		Listeners: status.Listeners, Voter: s.Suffrage == raft.Voter, Online: online,
 		Applied: status.Applied, Durable: status.Last, Version: status.Version,
+		Semantic: max(status.SemanticMax, 1), InService: !status.Distrusted,
 	}
 	if status.Addr != "" {
 		m.Addr = status.Addr

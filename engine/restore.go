@@ -15,11 +15,28 @@ import (
 // the state is what it was. Readers see the old state until all is read, so
 // that for a time both are in memory.
 func (e *Engine) Restore(r io.Reader, check func(aux map[string][]byte) error) error {
-	l := loader{check: check, aux: make(map[string][]byte)}
-	if err := l.load(r); err != nil {
+	l, err := e.Load(r, check)
+	if err != nil {
 		return err
 	}
-	if err := e.adopt(&l); err != nil {
+	return e.Adopt(l)
+}
+
+// Loaded is the state of a snapshot that is nobody's yet.
+type Loaded struct{ loader }
+
+// Load reads a snapshot without making it the state. Check is as Restore's.
+func (e *Engine) Load(r io.Reader, check func(aux map[string][]byte) error) (*Loaded, error) {
+	l := &Loaded{loader{check: check, aux: make(map[string][]byte)}}
+	if err := l.load(r); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Adopt replaces the state by the one loaded, which must not be used again.
+func (e *Engine) Adopt(l *Loaded) error {
+	if err := e.adopt(&l.loader); err != nil {
 		return err
 	}
 	e.opts.Settings(e.AllSettings())

@@ -70,6 +70,9 @@ type Options struct {
 	// Restored is told that a snapshot has replaced the state, which is now as
 	// of index.
 	Restored func(index uint64)
+	// Checked is told what a leader's chain of changes was and what this node's
+	// was at the same index. It must not block.
+	Checked func(Check)
 	// Genesis is told the cluster's identity when it becomes known.
 	Genesis func(entry.Genesis)
 	// Fatal ends the process: the state can't be trusted any more. It does
@@ -89,7 +92,10 @@ type FSM struct {
 	// calls the FSM from one goroutine.
 	mu    sync.Mutex
 	state state
+	trail trail
 	item  entry.Item // reused
+
+	semantic atomic.Uint32 // state.semantic, for whoever does not want to wait
 
 	duplicates atomic.Uint64
 	gaps       atomic.Uint64
@@ -106,7 +112,9 @@ func New(opts Options) *FSM {
 	if opts.Wall == nil {
 		opts.Wall = time.Now
 	}
-	return &FSM{opts: opts, state: newState()}
+	f := &FSM{opts: opts, state: newState()}
+	f.semantic.Store(1)
+	return f
 }
 
 // Counters are what became of batches that were not applied.
@@ -126,9 +134,9 @@ func (f *FSM) Apply(log *raft.Log) any { return f.ApplyBatch([]*raft.Log{log})[0
 
 // ApplyBatch implements raft.BatchingFSM.
 func (f *FSM) ApplyBatch(logs []*raft.Log) []any {
-	last := logs[len(logs)-1].Index
-	f.applying(last)
 	f.mu.Lock()
+	last := max(logs[len(logs)-1].Index, f.state.applied)
+	f.applying(last)
 	for _, log := range logs {
 		f.applyLog(log)
 	}
@@ -155,10 +163,16 @@ func (f *FSM) StoreConfiguration(_ uint64, conf raft.Configuration) {
 }
 
 func (f *FSM) applyLog(log *raft.Log) {
+	if log.Index <= f.state.applied {
+		return // the state of another node was put in the place of this one's, and was further
+	}
 	switch log.Type {
 	case raft.LogConfiguration:
 		f.state.setMembers(raft.DecodeConfiguration(log.Data))
-		f.opts.Engine.Apply(f.noteMembers)
+		f.opts.Engine.Apply(func(step *engine.Step) {
+			f.noteMembers(step)
+			f.trail.note(log.Index, step)
+		})
 		return
 	case raft.LogCommand:
 	default:
@@ -169,10 +183,15 @@ func (f *FSM) applyLog(log *raft.Log) {
 		f.opts.Fatal(fmt.Errorf("log entry %d: %w", log.Index, err))
 		return
 	}
+	if e.Needs > SemanticMax {
+		f.opts.Fatal(fmt.Errorf("log entry %d: %w", log.Index, tooNew(e.Needs)))
+		return
+	}
 	f.opts.Engine.Apply(func(step *engine.Step) {
 		step.Entry(log.Index, e.StampMs)
 		step.ExpireDue(expirePerEntry)
 		err = f.applyParts(step, &e)
+		f.trail.note(log.Index, step)
 	})
 	if err != nil {
 		f.opts.Fatal(fmt.Errorf("log entry %d: %w", log.Index, err))
@@ -193,6 +212,10 @@ func (f *FSM) applyParts(step *engine.Step, e *entry.Entry) error {
 			err = f.begin(step, payload)
 		case entry.PartRetire:
 			_, err = entry.DecodeRetire(payload)
+		case entry.PartRaise:
+			err = f.raise(step, payload)
+		case entry.PartChain:
+			err = f.check(payload)
 		default:
 			err = fmt.Errorf("part of kind %d is unknown to this release: upgrade this node", kind)
 		}

@@ -77,7 +77,7 @@ func (m *machine) batch(h entry.BatchHead, items []byte) {
 	var b entry.Builder
 	b.Add(entry.PartBatch, append(entry.AppendBatchHead(nil, h), items...))
 	m.index++
-	m.fsm.Apply(&raft.Log{Index: m.index, Type: raft.LogCommand, Data: b.Seal(int64(m.index))})
+	m.fsm.Apply(&raft.Log{Index: m.index, Type: raft.LogCommand, Data: b.Seal(int64(m.index), 1)})
 }
 
 func (m *machine) read(s string) string {
@@ -300,7 +300,7 @@ func TestGenesisBringsSettings(t *testing.T) {
 		var b entry.Builder
 		b.Add(entry.PartGenesis, entry.AppendFounding(nil, entry.Genesis{Seed: [2]uint64{1, uint64(i)}}, words("set-max-intset-entries "+entries)))
 		m.index++
-		m.fsm.Apply(&raft.Log{Index: m.index, Type: raft.LogCommand, Data: b.Seal(1)})
+		m.fsm.Apply(&raft.Log{Index: m.index, Type: raft.LogCommand, Data: b.Seal(1, 1)})
 		if got, _ := m.fsm.opts.Engine.Setting("set-max-intset-entries"); got != "7" {
 			t.Errorf("after genesis %d: %s", i, got)
 		}

@@ -20,8 +20,8 @@ const auxState = "quorate-fsm"
 // Snapshot implements raft.FSM. It takes no time that grows with the data.
 func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 	f.mu.Lock()
+	defer f.mu.Unlock() // both are of one moment
 	aux := []engine.Aux{{Name: auxState, Value: f.state.append(nil)}}
-	f.mu.Unlock()
 	frozen, err := f.opts.Engine.Freeze(aux)
 	if err != nil {
 		return nil, fmt.Errorf("freeze the state: %w", err)
@@ -45,42 +45,117 @@ func (s snapshot) Release() { s.Close() }
 // Restore implements raft.FSM. On an error the state is unchanged.
 func (f *FSM) Restore(r io.ReadCloser) error {
 	defer r.Close()
-	var restored state
-	err := f.opts.Engine.Restore(r, func(aux map[string][]byte) error {
+	loaded, err := f.load(r)
+	if err != nil {
+		return fmt.Errorf("restore snapshot: %w", err)
+	}
+	f.mu.Lock()
+	f.applying(loaded.state.applied)
+	err = f.adopt(loaded)
+	f.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("restore snapshot: %w", err)
+	}
+	f.tellRestored(loaded)
+	if f.opts.Restored != nil {
+		f.opts.Restored(loaded.state.applied)
+	}
+	return nil
+}
+
+// Replace puts the state of another node's snapshot in the place of this node's,
+// which is not to be trusted, and applies what this node had applied beyond it
+// once more: entryAt returns entries of the log. Raft is not told: the log and the
+// votes are as good as ever. On an error the state is what it was, but for entries
+// that can't be applied any more, which are fatal.
+func (f *FSM) Replace(r io.Reader, entryAt func(index uint64) (*raft.Log, error)) error {
+	loaded, err := f.load(r)
+	if err != nil {
+		return fmt.Errorf("load the snapshot: %w", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	reached := f.state.applied
+	for i := loaded.state.applied + 1; i <= reached; i++ {
+		if _, err := entryAt(i); err != nil {
+			return fmt.Errorf("entry %d, which follows on the snapshot: %w", i, err)
+		}
+	}
+	f.applying(max(reached, loaded.state.applied))
+	if err := f.adopt(loaded); err != nil {
+		return err
+	}
+	f.tellRestored(loaded)
+	for i := loaded.state.applied + 1; i <= reached; i++ {
+		log, err := entryAt(i)
+		if err != nil {
+			f.opts.Fatal(fmt.Errorf("log entry %d, which is to be applied again: %w", i, err))
+			return err
+		}
+		f.applyLog(log)
+		f.state.applied = i
+	}
+	return nil
+}
+
+// loaded is the content of a snapshot before it is the state.
+type loaded struct {
+	engine *engine.Loaded
+	state  state
+}
+
+func (f *FSM) load(r io.Reader) (*loaded, error) {
+	l := new(loaded)
+	var err error
+	l.engine, err = f.opts.Engine.Load(r, func(aux map[string][]byte) error {
 		text, ok := aux[auxState]
 		if !ok {
 			return errors.New("the snapshot is no snapshot of a cluster: it has no field " + auxState)
 		}
 		var err error
-		if restored, err = decodeState(text); err == nil {
-			f.applying(restored.applied)
-		}
+		l.state, err = decodeState(text)
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("restore snapshot: %w", err)
+	return l, err
+}
+
+// adopt makes what was loaded the state. It needs mu.
+func (f *FSM) adopt(l *loaded) error {
+	if err := f.opts.Engine.Adopt(l.engine); err != nil {
+		return err
 	}
-	f.mu.Lock()
-	f.state = restored
-	f.mu.Unlock()
-	if f.opts.Genesis != nil && restored.genesis != (entry.Genesis{}) {
-		f.opts.Genesis(restored.genesis)
-	}
-	if own := restored.origins[f.opts.Node]; own != nil {
-		f.opts.Origin.Restored(own.incarnation, own.last)
-	}
-	if f.opts.Restored != nil {
-		f.opts.Restored(restored.applied)
-	}
+	f.state = l.state
+	f.semantic.Store(uint32(l.state.semantic))
+	f.trail = trail{}
+	f.trail.put(l.state.applied, f.opts.Engine.Chain())
 	return nil
 }
 
-// stateVersion is the format of the state in a snapshot.
-const stateVersion = 1
+func (f *FSM) tellRestored(l *loaded) {
+	if f.opts.Genesis != nil && l.state.genesis != (entry.Genesis{}) {
+		f.opts.Genesis(l.state.genesis)
+	}
+	if own := l.state.origins[f.opts.Node]; own != nil {
+		f.opts.Origin.Restored(own.incarnation, own.last)
+	}
+}
+
+// The formats of the state in a snapshot. Releases that know no semantic version
+// but 1 read the first alone: they load what was written before the cluster was
+// raised, and refuse what was written after.
+const (
+	statePlain    = 1
+	stateSemantic = 2 // the semantic version, two bytes, comes first
+)
 
 // append appends the encoded state. The order follows from the content.
 func (s *state) append(dst []byte) []byte {
-	dst = append(dst, stateVersion)
+	if s.semantic > 1 {
+		dst = append(dst, stateSemantic)
+		dst = binary.LittleEndian.AppendUint16(dst, s.semantic)
+	} else {
+		dst = append(dst, statePlain)
+	}
 	dst = binary.LittleEndian.AppendUint64(dst, s.applied)
 	dst = entry.AppendGenesis(dst, s.genesis)
 	dst = binary.AppendUvarint(dst, uint64(len(s.members)))
@@ -108,12 +183,24 @@ func (s *state) append(dst []byte) []byte {
 var errState = errors.New("the cluster's state in the snapshot is damaged")
 
 func decodeState(b []byte) (state, error) {
-	const appliedEnd, genesisEnd = 1 + 8, 1 + 8 + 36
+	const appliedEnd, genesisEnd = 8, 8 + 36
 	s := newState()
-	if len(b) < genesisEnd || b[0] != stateVersion {
+	switch {
+	case len(b) > 0 && b[0] == statePlain:
+		b = b[1:]
+	case len(b) > 2 && b[0] == stateSemantic:
+		s.semantic = binary.LittleEndian.Uint16(b[1:])
+		b = b[3:]
+	default:
 		return s, errState
 	}
-	s.applied = binary.LittleEndian.Uint64(b[1:appliedEnd])
+	switch {
+	case s.semantic > SemanticMax:
+		return s, tooNew(s.semantic)
+	case len(b) < genesisEnd || s.semantic == 0:
+		return s, errState
+	}
+	s.applied = binary.LittleEndian.Uint64(b[:appliedEnd])
 	var err error
 	if s.genesis, err = entry.DecodeGenesis(b[appliedEnd:genesisEnd]); err != nil {
 		return s, err

@@ -62,7 +62,7 @@ func begun(t *testing.T) *machine {
 	var b entry.Builder
 	b.Add(entry.PartGenesis, entry.AppendGenesis(nil, entry.Genesis{Seed: [2]uint64{1, 2}}))
 	m.index++
-	m.fsm.Apply(&raft.Log{Index: m.index, Type: raft.LogCommand, Data: b.Seal(1)})
+	m.fsm.Apply(&raft.Log{Index: m.index, Type: raft.LogCommand, Data: b.Seal(1, 1)})
 	m.batch(head(2, 1, 1), command(nil, "SET a 1"))
 	m.batch(head(2, 1, 2), entry.AppendSettings(nil, words("set-max-intset-entries 3")))
 	m.batch(head(1, 4, 1), command(nil, "SADD s 1 2 3 4"))

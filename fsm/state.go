@@ -14,6 +14,8 @@ type state struct {
 	// applied is the index of the newest log entry of which this is the state.
 	applied uint64
 	genesis entry.Genesis
+	// semantic is the semantic version in force, at least 1.
+	semantic uint16
 	// members are the ids of the latest configuration, sorted; voters or not.
 	members []entry.NodeID
 	// origins holds every node that was ever heard of: an origin is not
@@ -32,7 +34,7 @@ type origin struct {
 }
 
 func newState() state {
-	return state{origins: make(map[entry.NodeID]*origin)}
+	return state{semantic: 1, origins: make(map[entry.NodeID]*origin)}
 }
 
 func (s *state) setMembers(conf raft.Configuration) {

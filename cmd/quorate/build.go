@@ -108,6 +108,8 @@ func clusterOptions(conf *config.Config) (cluster.Options, error) {
 		Bind:         bind, Advertise: advertise, Name: conf.String("cluster-name"),
 		TLS: tlsConf, BootstrapExpect: int(conf.Int("bootstrap-expect")), Listeners: listeners(conf),
 		HeartbeatTimeout: time.Duration(conf.Int("heartbeat-timeout")) * time.Millisecond,
+		HoldVersion:      conf.String("cluster-version-raise") == "no",
+		RaiseAfter:       time.Duration(conf.Int("cluster-version-raise-delay")) * time.Millisecond,
 		WriteTimeout:     time.Duration(conf.Int("write-timeout")) * time.Millisecond,
 		NoLeaderWait:     max(time.Duration(conf.Int("no-leader-wait"))*time.Millisecond, time.Millisecond),
 		ReadLease:        conf.Bool("read-lease"),
@@ -247,6 +249,10 @@ func (n *node) bind() {
 			n.cluster.SetSync(policy)
 		}
 		return err
+	})
+	n.conf.OnSet("cluster-version-raise", func(value string) error {
+		n.cluster.HoldVersion(value == "no")
+		return nil
 	})
 	for _, name := range []string{"appendonly", "bind", "dbfilename"} {
 		started := n.conf.String(name)

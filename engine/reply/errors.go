@@ -78,6 +78,8 @@ const (
 	ErrReadInDoubt Error = "TRYAGAIN the read waited behind a write in doubt; it was not executed"
 	// ErrTooMuchUnread is definite.
 	ErrTooMuchUnread Error = "TRYAGAIN too many replies wait for the client to read them; the command was not executed"
+	// ErrNotTrusted is definite: this node's state may be wrong.
+	ErrNotTrusted Error = "CLUSTERDOWN the state of this node differs from that of others: it takes no commands until it is known to be right, or rebuilt; the command was not executed"
 	// ErrTooLarge is definite.
 	ErrTooLarge Error = "ERR the command exceeds the largest log entry of 512 MB; it was not executed"
 	// ErrReadOnlyContext refuses a write where only reads are possible.

@@ -3,10 +3,16 @@
 // An entry is a version byte, the leader's clock stamp, a list of parts, and a
 // CRC-32C over all before it:
 //
-//	version  1 byte   Version
+//	format   1 byte
 //	stamp    8 bytes  little endian, Unix milliseconds
 //	parts             each: kind (1 byte), length (uvarint), payload
+//	needs    2 bytes  little endian, in format 2 alone: the semantic version
 //	crc      4 bytes  little endian, Castagnoli
+//
+// The semantic version says which rules the entry is to be applied by. A node
+// that does not know them must stop: it would come to another state. An entry
+// that needs version 1 has format 1, which releases read that have not heard of
+// semantic versions.
 //
 // The checksum goes from the leader that packed the entry to every node that
 // applies it, whatever disks and wires lie between. An entry that does not
@@ -20,8 +26,11 @@ import (
 	"hash/crc32"
 )
 
-// Version is the format that this release writes, and the newest it reads.
-const Version = 1
+// The formats of entries.
+const (
+	formatPlain = 1 // of semantic version 1
+	formatNeeds = 2 // tells which it needs
+)
 
 // PartKind tells what a part of an entry is.
 type PartKind uint8
@@ -35,11 +44,16 @@ const (
 	PartGenesis
 	// PartRetire ends the waiting commands of a node that is out of contact.
 	PartRetire
+	// PartRaise raises the cluster's semantic version.
+	PartRaise
+	// PartChain tells the value of the leader's chain of changes at an index.
+	PartChain
 )
 
 const (
-	headLen = 1 + 8
-	crcLen  = 4
+	headLen  = 1 + 8
+	needsLen = 2
+	crcLen   = 4
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -69,25 +83,31 @@ func (b *Builder) Add(kind PartKind, payload []byte) {
 	b.buf = append(b.buf, payload...)
 }
 
-// Seal stamps the entry and returns it in memory of its own.
-func (b *Builder) Seal(stampMs int64) []byte {
+// Seal stamps the entry, says which semantic version it needs, and returns it in
+// memory of its own.
+func (b *Builder) Seal(stampMs int64, needs uint16) []byte {
 	if len(b.buf) == 0 {
 		b.buf = append(b.buf, make([]byte, headLen)...)
 	}
-	b.buf[0] = Version
+	b.buf[0] = formatPlain
 	binary.LittleEndian.PutUint64(b.buf[1:], uint64(stampMs))
-	sealed := make([]byte, len(b.buf), len(b.buf)+crcLen)
+	sealed := make([]byte, len(b.buf), len(b.buf)+needsLen+crcLen)
 	copy(sealed, b.buf)
+	if needs > 1 {
+		sealed[0] = formatNeeds
+		sealed = binary.LittleEndian.AppendUint16(sealed, needs)
+	}
 	return binary.LittleEndian.AppendUint32(sealed, crc32.Checksum(sealed, castagnoli))
 }
 
 // Entry is a decoded entry. Its parts alias the bytes decoded.
 type Entry struct {
 	StampMs int64
+	Needs   uint16 // the semantic version by whose rules it is to be applied
 	rest    []byte
 }
 
-// Decode checks the entry's version and checksum.
+// Decode checks the entry's format and checksum.
 func Decode(b []byte) (Entry, error) {
 	if len(b) < headLen+crcLen {
 		return Entry{}, fmt.Errorf("%w: %d bytes", ErrCorrupt, len(b))
@@ -96,10 +116,18 @@ func Decode(b []byte) (Entry, error) {
 	if sum := crc32.Checksum(body, castagnoli); sum != binary.LittleEndian.Uint32(b[len(body):]) {
 		return Entry{}, fmt.Errorf("%w: checksum is %08x", ErrCorrupt, sum)
 	}
-	if body[0] != Version {
-		return Entry{}, fmt.Errorf("entry: format %d is unknown to this release, which reads %d: upgrade this node", body[0], Version)
+	e := Entry{StampMs: int64(binary.LittleEndian.Uint64(body[1:])), Needs: 1}
+	switch end := len(body) - needsLen; {
+	case body[0] == formatPlain:
+		e.rest = body[headLen:]
+	case body[0] == formatNeeds && end >= headLen:
+		e.rest, e.Needs = body[headLen:end], binary.LittleEndian.Uint16(body[end:])
+	case body[0] == formatNeeds:
+		return Entry{}, fmt.Errorf("%w: %d bytes", ErrCorrupt, len(b))
+	default:
+		return Entry{}, fmt.Errorf("entry: format %d is unknown to this release, which reads up to %d: upgrade this node", body[0], formatNeeds)
 	}
-	return Entry{StampMs: int64(binary.LittleEndian.Uint64(body[1:])), rest: body[headLen:]}, nil
+	return e, nil
 }
 
 // Next returns the next part; ok is false after the last.

@@ -38,13 +38,23 @@ func sample() []byte {
 	b.Add(PartBatch, batch)
 	b.Add(PartTick, nil)
 	b.Add(PartRetire, id[:])
-	return b.Seal(1_700_000_000_123)
+	return b.Seal(1_700_000_000_123, 1)
+}
+
+// sampleNeeds is an entry of the second format, with the parts that came with it.
+func sampleNeeds() []byte {
+	id, _ := ParseNodeID("000102030405060708090a0b0c0d0e0f10111213")
+	var b Builder
+	b.Add(PartRaise, AppendRaise(nil, 2))
+	b.Add(PartChain, AppendChain(nil, Chain{Leader: id, Index: 1 << 33, Value: ChainValue{1, 2, 15: 16}}))
+	b.Add(PartTick, nil)
+	return b.Seal(1_700_000_000_124, 0x0102)
 }
 
 // render writes out all that an entry says.
 func render(e Entry) (string, error) {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "stamp %d\n", e.StampMs)
+	fmt.Fprintf(&out, "stamp %d needs %d\n", e.StampMs, e.Needs)
 	for {
 		kind, payload, ok, err := e.Next()
 		if err != nil || !ok {
@@ -67,6 +77,18 @@ func render(e Entry) (string, error) {
 				return "", err
 			}
 			fmt.Fprintf(&out, "  %s\n", id)
+		case PartRaise:
+			version, err := DecodeRaise(payload)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&out, "  %d\n", version)
+		case PartChain:
+			c, err := DecodeChain(payload)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&out, "  %s %d %x\n", c.Leader, c.Index, c.Value)
 		case PartBatch:
 			if err := renderBatch(&out, payload); err != nil {
 				return "", err
@@ -99,28 +121,7 @@ func renderBatch(out *bytes.Buffer, payload []byte) error {
 
 // Entries written by every release must be read by all later ones.
 func TestGoldenEntries(t *testing.T) {
-	path := filepath.Join("testdata", fmt.Sprintf("v%d.entry", Version))
-	if *rewrite {
-		if err := os.WriteFile(path, sample(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	golden, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(golden, sample()) {
-		t.Errorf("the encoding has changed: raise Version and keep the old decoder")
-	}
-	e, err := Decode(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := render(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := `stamp 1700000000123
+	checkGolden(t, "v1.entry", sample(), `stamp 1700000000123 needs 1
 part 3
   0900000000000000000000000000000000000000 [1 2]
 part 1
@@ -138,14 +139,52 @@ part 1
 part 2
 part 4
   000102030405060708090a0b0c0d0e0f10111213
-`
+`)
+	checkGolden(t, "v2.entry", sampleNeeds(), `stamp 1700000000124 needs 258
+part 5
+  2
+part 6
+  000102030405060708090a0b0c0d0e0f10111213 8589934592 01020000000000000000000000000010
+part 2
+`)
+}
+
+func checkGolden(t *testing.T, name string, now []byte, want string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *rewrite {
+		if err := os.WriteFile(path, now, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(golden, now) {
+		t.Errorf("%s: the encoding has changed: add a format and keep the old decoder", name)
+	}
+	e, err := Decode(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := render(e)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+		t.Errorf("%s\ngot\n%s\nwant\n%s", name, got, want)
 	}
 }
 
 func TestDecodeRefusesEveryCutAndFlip(t *testing.T) {
-	whole := sample()
+	for _, whole := range [][]byte{sample(), sampleNeeds()} {
+		refusesEveryCutAndFlip(t, whole)
+	}
+}
+
+func refusesEveryCutAndFlip(t *testing.T, whole []byte) {
+	t.Helper()
 	for i := range whole {
 		if _, err := Decode(whole[:i]); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("cut at %d: %v", i, err)
@@ -163,14 +202,14 @@ func TestDecodeRefusesEveryCutAndFlip(t *testing.T) {
 func TestBuilderIsReusable(t *testing.T) {
 	var b Builder
 	b.Add(PartTick, nil)
-	first := b.Seal(1)
+	first := b.Seal(1, 1)
 	kept := bytes.Clone(first)
 	b.Reset()
 	if !b.Empty() {
 		t.Error("not empty after Reset")
 	}
 	b.Add(PartBatch, bytes.Repeat([]byte{7}, 100))
-	b.Seal(2)
+	b.Seal(2, 1)
 	if !bytes.Equal(first, kept) {
 		t.Error("a sealed entry changed when the builder was used again")
 	}
@@ -249,7 +288,7 @@ func BenchmarkDecode(b *testing.B) {
 	}
 	var builder Builder
 	builder.Add(PartBatch, batch)
-	sealed := builder.Seal(1)
+	sealed := builder.Seal(1, 1)
 	var it Item
 	b.ReportAllocs()
 	for b.Loop() {

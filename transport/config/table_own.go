@@ -14,6 +14,10 @@ var ownTable = []Spec{
 	text("cluster-advertise", "", Immutable|Hidden),
 	// The addresses on which the node-to-node port listens; empty: those of bind.
 	text("cluster-bind", "", Immutable|Hidden|Many),
+	// Whether the leader puts a newer semantic version in force once all members
+	// know it: auto, after the delay, or no. There is no way back after that.
+	enum("cluster-version-raise", "auto", Hidden, "auto", "no"),
+	{Name: "cluster-version-raise-delay", Kind: Millis, Min: 0, Max: 30 * 24 * 3_600_000, Default: "60000", Flags: Immutable | Hidden},
 	checked("cluster-name", "quorate", Immutable|Hidden, canonicalName),
 	text("cluster-secret", "", Immutable|Hidden),
 	// Certificates of the node-to-node port when tls-cluster is on; empty:
