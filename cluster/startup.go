@@ -184,7 +184,7 @@ func (s *storage) checkLog(o *Options, logWasThere bool) error {
 	if err != nil || len(metas) > 0 {
 		return err
 	}
-	term, err := s.stable.GetUint64([]byte("CurrentTerm"))
+	term, err := s.stable.GetUint64(keyTerm)
 	if err != nil && !isNotFound(err) {
 		return fmt.Errorf("read this node's term: %w", err)
 	}

@@ -26,6 +26,9 @@ var (
 	keyPromise     = []byte("quorate-promise")   // to found a cluster with others, empty for none
 )
 
+// keyTerm is raft's own.
+var keyTerm = []byte("CurrentTerm")
+
 // storage is what a node keeps on disk.
 type storage struct {
 	id     entry.NodeID

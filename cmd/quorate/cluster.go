@@ -10,16 +10,26 @@ import (
 	"github.com/quorate/quorate/cluster"
 )
 
-// runCluster carries out cluster status.
+// runCluster carries out cluster status and cluster recover.
 func runCluster(args []string, out io.Writer) error {
-	if len(args) == 0 || args[0] != "status" {
-		return fmt.Errorf("cluster: the one thing to do is status: quorate cluster status [--host H] [--port P] [--json]")
+	if len(args) > 0 {
+		switch args[0] {
+		case "status":
+			return runStatus(args[1:], out)
+		case "recover":
+			return runRecover(args[1:], out)
+		}
 	}
+	return fmt.Errorf("cluster: there is quorate cluster status [--host H] [--port P] [--json], and %s", recoverUsage)
+}
+
+// runStatus shows a cluster as one of its nodes sees it.
+func runStatus(args []string, out io.Writer) error {
 	var t target
 	set := flag.NewFlagSet("cluster status", flag.ContinueOnError)
 	t.flags(set)
 	asJSON := set.Bool("json", false, "print JSON")
-	if err := parseFlags(set, args[1:]); err != nil {
+	if err := parseFlags(set, args); err != nil {
 		return err
 	}
 	c, err := dialNode(t.addr(), t.password, t.timeout)

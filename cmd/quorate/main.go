@@ -23,7 +23,7 @@ func subcommands() []subcommand {
 		{"server", "run a node: server [file.conf] [--directive value ...]", runServer},
 		{"demo", "run a cluster on this machine: demo [--nodes 3] [--port 6379] [--dir D] [--restart]", runDemo},
 		{"health", "exit 0 when a node serves linearizable reads: health [--host H] [--port P]", runHealth},
-		{"cluster", "look at a cluster: cluster status [--host H] [--port P] [--json]", runCluster},
+		{"cluster", "look at a cluster, or recover one from a lost majority: cluster status [--host H] [--port P] [--json], cluster recover", runCluster},
 		{"version", "print the version", runVersion},
 	}
 }
