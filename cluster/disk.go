@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,7 @@ func (n *Node) watchDisk(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if slow := n.store.own.SlowSince(); slow > storeHangMax {
+		if slow := n.store.own.SlowSince(); slow > cmp.Or(n.opts.storeHang, storeHangMax) {
 			n.exit(fmt.Errorf("the disk of the log has not answered for %v", slow))
 		}
 		n.checkRoom(ctx)

@@ -96,6 +96,10 @@ type Options struct {
 	// freeBytes stands in for the disk's free space, in tests.
 	freeBytes func() (uint64, error)
 
+	// storeHang is how long the disk of the log may take for a write. 0:
+	// storeHangMax; tests have less patience.
+	storeHang time.Duration
+
 	// Exit ends the process: the node can't be trusted any more.
 	Exit func(error)
 	Log  *slog.Logger
