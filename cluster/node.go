@@ -177,7 +177,7 @@ func (n *Node) startRaft() error {
 	n.members.hasState = hasState
 	n.transport, err = wire.New(wire.Options{
 		Streams: n.port.Listener(peer.KindRaft), LocalID: n.id(), Addresses: n.members,
-		HeartbeatTimeout: n.opts.HeartbeatTimeout, NoVoteFor: noVoteFor, Log: n.opts.Log,
+		HeartbeatTimeout: n.opts.HeartbeatTimeout, NoVoteFor: noVoteFor, Durable: n.store.durable(), Log: n.opts.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("raft transport: %w", err)
@@ -187,6 +187,7 @@ func (n *Node) startRaft() error {
 		return errors.Join(fmt.Errorf("start raft: %w", err), n.transport.Close())
 	}
 	n.members.raft.Store(n.raft)
+	n.store.raft.Store(n.raft)
 	n.transport.Attach(n.raft)
 	return nil
 }
@@ -194,8 +195,9 @@ func (n *Node) startRaft() error {
 // newRaft starts raft, from the snapshot behind the newest if that one turns
 // out to be damaged and the log reaches back.
 func (n *Node) newRaft() (*raft.Raft, error) {
+	machine := &durableFSM{FSM: n.fsm, wait: n.store.waitDurable, fatal: n.exit}
 	start := func() (*raft.Raft, error) {
-		return raft.NewRaft(n.raftConfig(), n.fsm, n.store.log, n.store.stable, n.store.snaps, n.transport)
+		return raft.NewRaft(n.raftConfig(), machine, n.store.log, n.store.stable, n.store.snaps, n.transport)
 	}
 	r, err := start()
 	if err != nil {

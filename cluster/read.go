@@ -163,7 +163,8 @@ func (n *Node) confirmIndex(ctx context.Context) (uint64, error) {
 	if err := n.transport.WaitAck(ctx, term, mark); err != nil {
 		return 0, err
 	}
-	return index, nil
+	// Followers are told of no commit beyond what is durable here.
+	return index, n.store.waitDurable(index)
 }
 
 // askIndex obtains a confirmed index from whoever leads.

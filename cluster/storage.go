@@ -13,6 +13,7 @@ import (
 
 	"github.com/quorate/quorate/cluster/raftlog"
 	"github.com/quorate/quorate/cluster/rdbsnap"
+	"github.com/quorate/quorate/cluster/wire"
 	"github.com/quorate/quorate/fsm/entry"
 )
 
@@ -45,6 +46,31 @@ type storage struct {
 	// before may have a remedy.
 	starting atomic.Bool
 	logNoted atomic.Bool // the stable store knows that the log has begun
+
+	raft atomic.Pointer[raft.Raft] // nil before it runs
+}
+
+// leads reports whether raft, which calls it from its main goroutine, leads.
+func (s *storage) leads() bool {
+	r := s.raft.Load()
+	return r != nil && r.State() == raft.Leader
+}
+
+// waitDurable waits until the log is durable up to index.
+func (s *storage) waitDurable(index uint64) error {
+	if s.own == nil {
+		return nil // whose StoreLogs returns when it is
+	}
+	return s.own.WaitDurable(index)
+}
+
+// durable returns what is asked how far the log is durable, nil if StoreLogs
+// returns when it is.
+func (s *storage) durable() wire.Durable {
+	if s.own == nil {
+		return nil
+	}
+	return s.own
 }
 
 // openStorage opens what is in the data directory, or makes it.
@@ -156,7 +182,7 @@ func (s *storage) openLog(o *Options, fatal func(error)) error {
 		return fmt.Errorf("log: %w", err)
 	}
 	s.closers = append(s.closers, log)
-	s.log, s.own, s.size = log, log, log
+	s.log, s.own, s.size = aheadLog{log, s.leads}, log, log
 	found := log.Recovery()
 	stats := log.Stats()
 	if found.Torn {

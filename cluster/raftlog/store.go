@@ -81,6 +81,10 @@ type Store struct {
 	quiet   bool     // guarded by writeMu; no write since the last tick
 	session uint32   // guarded by writeMu; of newest
 	buf     []byte   // guarded by writeMu; reused from write to write
+	cuts    int      // guarded by writeMu; how often entries were cut off the end
+
+	durableIndex durableIndex
+	syncWanted   chan struct{} // cap 1: AppendLogs has written something
 
 	mu       sync.RWMutex
 	index    index      // guarded by mu
@@ -112,7 +116,8 @@ func Open(dir string, opts Options) (*Store, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
-	s := &Store{opts: opts, dir: dir, stop: make(chan struct{})}
+	s := &Store{opts: opts, dir: dir, stop: make(chan struct{}), syncWanted: make(chan struct{}, 1)}
+	s.durableIndex.init()
 	s.policy.Store(int32(opts.Policy))
 	s.tail.limit = opts.TailBytes
 	s.spares.init(s)
@@ -127,10 +132,12 @@ func Open(dir string, opts Options) (*Store, error) {
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(err, s.closeFiles())
 	}
+	s.noteDurableLocked() // recovery has fsynced what it found
 	s.opts.OnFatal = opts.OnFatal
 	s.recovery.Took = time.Since(start)
 	if !opts.Inline {
 		s.workers.Go(s.tickLoop)
+		s.workers.Go(s.syncLoop)
 		s.workers.Go(s.spares.loop)
 		s.spares.wake()
 	}
@@ -308,6 +315,7 @@ func (s *Store) Close() error {
 		err = s.finishLocked()
 	}
 	s.writeMu.Unlock()
+	s.durableIndex.end(ErrClosed)
 	close(s.stop)
 	s.workers.Wait()
 	return errors.Join(err, s.closeFiles())
@@ -318,6 +326,7 @@ func (s *Store) finishLocked() error {
 	if err := s.syncLocked(); err != nil {
 		return err
 	}
+	s.noteDurableLocked()
 	if s.marked {
 		return nil
 	}

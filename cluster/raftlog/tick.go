@@ -62,7 +62,7 @@ func (s *Store) tick() {
 // syncBeside fsyncs what has been written so far without holding up writers.
 func (s *Store) syncBeside() {
 	s.writeMu.Lock()
-	g, end := s.newest, s.end
+	g, end, last, cuts := s.newest, s.end, s.index.last(), s.cuts
 	idle := s.usableLocked() != nil || s.durable == end
 	if !idle {
 		g.use.RLock()
@@ -82,9 +82,12 @@ func (s *Store) syncBeside() {
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
 	if s.newest != g || s.durable >= end {
-		return
+		return // a writer's own fsync has covered it
 	}
 	s.durable = end
+	if s.cuts == cuts {
+		s.durableIndex.raise(last)
+	}
 	s.unsynced.Store(0)
 	if s.end > end {
 		s.unsynced.Store(began)

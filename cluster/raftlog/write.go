@@ -20,7 +20,10 @@ func (s *Store) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l})
 // On ErrNoSpace and ErrTooLarge the store goes on; a part of logs, from the first
 // on, may be stored when they were more than a segment holds. After any other
 // error every later write fails with it.
-func (s *Store) StoreLogs(logs []*raft.Log) error {
+func (s *Store) StoreLogs(logs []*raft.Log) error { return s.store(logs, false) }
+
+// store is StoreLogs, or AppendLogs if the fsync is left to the background.
+func (s *Store) store(logs []*raft.Log, ahead bool) error {
 	if err := checkLogs(logs); err != nil {
 		return err
 	}
@@ -33,7 +36,7 @@ func (s *Store) StoreLogs(logs []*raft.Log) error {
 	defer s.writing.end()
 	for len(logs) > 0 {
 		n, size := s.fitting(logs)
-		if err := s.appendLocked(logs[:n], size); err != nil {
+		if err := s.appendLocked(logs[:n], size, ahead); err != nil {
 			return err
 		}
 		logs = logs[n:]
@@ -69,8 +72,9 @@ func (s *Store) fitting(logs []*raft.Log) (n int, size int64) {
 	return n, size
 }
 
-// appendLocked appends logs, size bytes of records, with one write.
-func (s *Store) appendLocked(logs []*raft.Log, size int64) error {
+// appendLocked appends logs, size bytes of records, with one write, and fsyncs it
+// if the policy says so and not ahead.
+func (s *Store) appendLocked(logs []*raft.Log, size int64, ahead bool) error {
 	if s.end+recordHeader+size+controlReserve > s.newest.size {
 		if err := s.rotateLocked(size); err != nil {
 			return err
@@ -80,6 +84,7 @@ func (s *Store) appendLocked(logs []*raft.Log, size int64) error {
 	last := s.index.last() // only writers change it
 	s.buf = s.buf[:0]
 	if first <= last {
+		s.cutLocked(first)
 		s.buf = appendControl(s.buf, s.placeLocked(0), kindTruncate, first, 0)
 	}
 	entriesAt := s.end + int64(len(s.buf))
@@ -90,7 +95,8 @@ func (s *Store) appendLocked(logs []*raft.Log, size int64) error {
 		return err
 	}
 	s.counters.writes.Add(1)
-	if Policy(s.policy.Load()) == Always && !skipFsync {
+	always := Policy(s.policy.Load()) == Always && !skipFsync
+	if always && !ahead {
 		if err := s.syncLocked(); err != nil {
 			return err
 		}
@@ -108,6 +114,9 @@ func (s *Store) appendLocked(logs []*raft.Log, size int64) error {
 		s.index.add(l.Index, s.newest, entriesAt, n)
 		s.tail.add(l)
 		entriesAt += n
+	}
+	if !always || !ahead {
+		s.noteDurableLocked()
 	}
 	return nil
 }
@@ -155,6 +164,7 @@ func (s *Store) truncateLocked(i uint64) error {
 	if err := s.makeRoomLocked(); err != nil {
 		return err
 	}
+	s.cutLocked(i)
 	if err := s.controlLocked(kindTruncate, i, 0); err != nil {
 		return err
 	}
@@ -165,6 +175,7 @@ func (s *Store) truncateLocked(i uint64) error {
 	defer s.mu.Unlock()
 	s.index.truncate(i)
 	s.tail.truncate(i)
+	s.noteDurableLocked()
 	return nil
 }
 
@@ -184,6 +195,7 @@ func (s *Store) compactLocked(i uint64) error {
 	if err := s.syncLocked(); err != nil {
 		return err
 	}
+	s.noteDurableLocked()
 	s.mu.Lock()
 	s.index.compact(i)
 	s.tail.compact(i)
@@ -220,6 +232,7 @@ func (s *Store) rotateLocked(size int64) error {
 	if err := s.syncLocked(); err != nil {
 		return err
 	}
+	s.noteDurableLocked()
 	s.mu.Lock()
 	s.segments = append(s.segments, next)
 	s.mu.Unlock()
@@ -308,6 +321,7 @@ func (s *Store) usableLocked() error {
 func (s *Store) fail(cause error) error {
 	s.failed.CompareAndSwap(nil, &failedError{cause: cause})
 	f := s.failed.Load()
+	s.durableIndex.end(f)
 	s.reportFatal(f)
 	return f
 }

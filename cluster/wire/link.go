@@ -235,7 +235,7 @@ func (t *Transport) kickFor(term uint64, p position, told, want uint64) (*raft.A
 	if !t.leads(term) {
 		return nil, false
 	}
-	upTo := min(commit, p.index)
+	upTo := min(t.durableCommit(commit), p.index)
 	if upTo <= told {
 		return nil, false
 	}

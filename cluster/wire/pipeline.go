@@ -89,6 +89,7 @@ func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.App
 	case <-p.closing:
 		return nil, raft.ErrPipelineShutdown
 	}
+	args = p.t.tellDurable(args)
 	f := &flight{req: args, resp: resp, done: make(chan struct{})}
 	p.wmu.Lock()
 	err := p.sendLocked(f)

@@ -153,6 +153,13 @@ func (s *server) appendEntries() (func(), error) {
 	if !ok {
 		return nil, errAnswerType
 	}
+	// Its leader counts this node for what it confirms. Entries of the time when
+	// this node led itself may have been written, and not be durable yet.
+	if d := s.t.opts.Durable; d != nil && resp.Success {
+		if err := d.WaitDurable(lastOf(m).index); err != nil {
+			return nil, err
+		}
+	}
 	steady := s.t.follows(m.Term)
 	return func() { s.enc.appendResponse(resp, steady) }, nil
 }

@@ -51,6 +51,14 @@ type Node interface {
 	GetConfiguration() raft.ConfigurationFuture
 }
 
+// Durable tells how far a log is durable; *raftlog.Store is one.
+type Durable interface {
+	// DurableIndex returns the index up to which it is.
+	DurableIndex() uint64
+	// WaitDurable waits until it is up to index.
+	WaitDurable(index uint64) error
+}
+
 // Options configure a Transport. Streams and LocalID are required.
 type Options struct {
 	Streams   Streams
@@ -67,6 +75,12 @@ type Options struct {
 	DialTimeout time.Duration // 0 = DefaultDialTimeout
 	IOTimeout   time.Duration // for messages with data, without progress; 0 = DefaultIOTimeout
 	MaxInFlight int           // raft's AppendEntries unanswered on a pipeline; 0 = DefaultMaxInFlight
+
+	// Durable is the index up to which this node's own log is durable, where
+	// raft counts entries of its leader before they are. Others hear of no commit
+	// beyond it, and are told of no success before their entries are within it.
+	// nil: what raft has stored is durable.
+	Durable Durable
 
 	Now func() time.Time // must carry Go's monotonic clock; nil = time.Now
 	Log *slog.Logger     // nil = slog.Default()
@@ -213,6 +227,27 @@ func (t *Transport) servers() []raft.Server {
 	return f.Configuration().Servers
 }
 
+// durableCommit returns the part of a commit index that this leader's own log
+// has durably. Raft counts the leader as soon as it has written an entry.
+func (t *Transport) durableCommit(index uint64) uint64 {
+	if t.opts.Durable == nil {
+		return index
+	}
+	return min(index, t.opts.Durable.DurableIndex())
+}
+
+// tellDurable returns raft's message with no more of a commit index than
+// durableCommit.
+func (t *Transport) tellDurable(m *raft.AppendEntriesRequest) *raft.AppendEntriesRequest {
+	commit := t.durableCommit(m.LeaderCommitIndex)
+	if commit == m.LeaderCommitIndex {
+		return m
+	}
+	told := *m
+	told.LeaderCommitIndex = commit
+	return &told
+}
+
 // stamp draws the moment at which a message is about to be sent.
 func (t *Transport) stamp() stamp {
 	return stamp{mark: t.Mark(), at: t.opts.Now()}
@@ -246,6 +281,7 @@ func (t *Transport) SetHeartbeatHandler(func(raft.RPC)) {}
 // appendOnce sends a heartbeat or entries and waits for the answer.
 func (t *Transport) appendOnce(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	l := t.link(id)
+	args = t.tellDurable(args)
 	timeout := t.opts.IOTimeout
 	if len(args.Entries) == 0 {
 		timeout = t.voteTimeout()

@@ -1,0 +1,88 @@
+package cluster
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/cluster/raftlog"
+	"github.com/quorate/quorate/cluster/raftlog/faultfs"
+	"github.com/quorate/quorate/fsm"
+)
+
+// Only a leader's commands go ahead of their fsync: raft acts on configurations
+// by itself, and a follower's word counts for its leader.
+func TestOnlyALeadersCommandsGoAhead(t *testing.T) {
+	leads := false
+	next := uint64(1)
+	f := func(name string, leading, ahead bool, types ...raft.LogType) {
+		t.Helper()
+		own, err := raftlog.Open("log", raftlog.Options{FS: faultfs.New()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer own.Close()
+		leads = leading
+		log := aheadLog{Store: own, leads: func() bool { return leads }}
+		var logs []*raft.Log
+		for _, typ := range types {
+			logs = append(logs, &raft.Log{Index: next, Term: 1, Type: typ})
+			next++
+		}
+		before := own.Stats().Fsyncs
+		if err := log.StoreLogs(logs); err != nil {
+			t.Fatal(err)
+		}
+		// StoreLogs has fsynced when it returns. AppendLogs leaves that to others,
+		// who may be quick: only the one direction can be told from outside.
+		if synced := own.Stats().Fsyncs > before && own.DurableIndex() == next-1; !ahead && !synced {
+			t.Errorf("%s: not durable when StoreLogs returned", name)
+		}
+		if err := own.WaitDurable(next - 1); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for range 20 {
+		f("a follower's commands", false, false, raft.LogCommand, raft.LogCommand)
+		f("a leader's first entry", true, false, raft.LogNoop)
+		f("a configuration among commands", true, false, raft.LogCommand, raft.LogConfiguration)
+		f("a leader's commands", true, true, raft.LogCommand)
+	}
+}
+
+// An entry that is committed and can't be made durable here is not applied, nor
+// is any after it: its client would be told OK.
+func TestNothingIsAppliedBeforeItIsDurable(t *testing.T) {
+	failed := errors.New("EIO")
+	var asked []uint64
+	var fatal []error
+	var answer error
+	applied := uint64(0)
+	machine := &durableFSM{
+		FSM:   fsm.New(fsm.Options{Engine: newEngine(), Applied: func(index uint64) { applied = index }}),
+		wait:  func(index uint64) error { asked = append(asked, index); return answer },
+		fatal: func(err error) { fatal = append(fatal, err) },
+	}
+	noops := func(indexes ...uint64) (logs []*raft.Log) {
+		for _, i := range indexes {
+			logs = append(logs, &raft.Log{Index: i, Type: raft.LogNoop})
+		}
+		return logs
+	}
+	if n := len(machine.ApplyBatch(noops(1, 2))); n != 2 || applied != 2 || asked[0] != 2 {
+		t.Fatalf("%d answers, applied %d after asking for %d", n, applied, asked)
+	}
+	answer = failed
+	if n := len(machine.ApplyBatch(noops(3, 4, 5))); n != 3 || applied != 2 {
+		t.Errorf("%d answers, applied %d although not durable", n, applied)
+	}
+	answer = nil
+	machine.Apply(noops(6)[0])
+	if applied != 2 {
+		t.Errorf("applied %d over a gap", applied)
+	}
+	if len(fatal) != 1 || !errors.Is(fatal[0], failed) {
+		t.Errorf("fatal: %v", fatal)
+	}
+}
