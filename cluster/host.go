@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -81,21 +80,15 @@ func (h *Host) lock(dir string) (io.Closer, error) {
 	return closerFunc(lock.Unlock), nil
 }
 
-// makeDir makes a directory, and those above it, that are there after a crash.
+// makeDir makes a data directory that is there after a crash, with those above it.
 func (h *Host) makeDir(dir string) error {
-	var above []string // of what is made, which knows of it
-	for d := filepath.Clean(dir); !h.exists(d) && filepath.Dir(d) != d; d = filepath.Dir(d) {
-		above = append(above, filepath.Dir(d))
-	}
 	if err := h.FS.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for _, d := range slices.Backward(above) {
-		if err := h.FS.SyncDir(d); err != nil {
-			return err
-		}
+	if h.exists(filepath.Join(dir, fileNodeID)) {
+		return nil // done before the id was written
 	}
-	return nil
+	return h.syncAbove(dir)
 }
 
 // exists reports whether there is a file of that name.
@@ -109,7 +102,7 @@ func (h *Host) exists(path string) bool {
 }
 
 // syncAbove makes the name of dir, and those of the directories above it, durable:
-// they may have just been made.
+// they may have just been made, by this process or by one that was killed.
 func (h *Host) syncAbove(dir string) error {
 	for d := filepath.Clean(dir); filepath.Dir(d) != d; d = filepath.Dir(d) {
 		err := h.FS.SyncDir(filepath.Dir(d))

@@ -62,9 +62,6 @@ func foundDir(o *Options) error {
 	if _, err := rand.Read(id[:]); err != nil {
 		return fmt.Errorf("node id: %w", err)
 	}
-	if err := o.Host.syncAbove(o.Dir); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
 	inner, err := o.Host.OpenStable(filepath.Join(o.Dir, fileFounded))
 	if err != nil {
 		return fmt.Errorf("stable store: %w", err)
