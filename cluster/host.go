@@ -35,6 +35,8 @@ type Host struct {
 	InlineLog bool
 	// Sleep pauses a goroutine, for less than a millisecond. nil: the system's.
 	Sleep func(time.Duration)
+	// Wall is the wall clock. nil: the system's.
+	Wall func() time.Time
 	// WrapLog puts something between raft and its log. nil: nothing.
 	WrapLog func(raft.LogStore) raft.LogStore
 }
@@ -61,6 +63,9 @@ func (h *Host) complete() {
 	}
 	if h.Sleep == nil {
 		h.Sleep = nap
+	}
+	if h.Wall == nil {
+		h.Wall = time.Now
 	}
 	if h.WrapLog == nil {
 		h.WrapLog = func(log raft.LogStore) raft.LogStore { return log }

@@ -101,7 +101,7 @@ func Open(o Options) (n *Node, err error) {
 	o.NoLeaderWait = cmp.Or(o.NoLeaderWait, noLeaderWaitDefault)
 	o.LogKeepBytes = cmp.Or(o.LogKeepBytes, logBytesDefault)
 	o.LogSnapshotBytes = cmp.Or(o.LogSnapshotBytes, logBytesDefault)
-	n = &Node{opts: o, applied: newAppliedIndex(), packer: newPacker(), route: newRoute(), incoming: make(map[*peer.Incoming]struct{}), halted: make(chan struct{})}
+	n = &Node{opts: o, applied: newAppliedIndex(), packer: newPacker(o.Host.Wall), route: newRoute(), incoming: make(map[*peer.Incoming]struct{}), halted: make(chan struct{})}
 	fatal := n.exit
 	if n.store, err = openStorage(&n.opts, fatal); err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func Open(o Options) (n *Node, err error) {
 	n.fsm = fsm.New(fsm.Options{
 		Engine: o.Engine, Node: n.store.id, Origin: n.sequencer,
 		Applying: n.shown.Store, Applied: n.advance, Restored: n.restored, Checked: n.proof.checked,
-		Genesis: n.learnCluster, Fatal: fatal,
+		Genesis: n.learnCluster, Fatal: fatal, Wall: o.Host.Wall,
 	})
 	n.members = newMembership(n)
 	if err := n.members.promises.recall(); err != nil {
@@ -236,7 +236,7 @@ func (n *Node) assemble() {
 	n.stop = cancel
 	p := n.packer
 	p.apply = func(data []byte) raft.ApplyFuture { return n.raft.Apply(data, 0) }
-	p.applied, p.now, p.log = n.opts.Engine.Clock, time.Now, n.opts.Log
+	p.applied, p.log = n.opts.Engine.Clock, n.opts.Log
 	p.kick = n.transport.Kick
 	p.semantic = n.fsm.Semantic
 	p.failed = n.entryFailed
@@ -540,12 +540,12 @@ func (n *Node) tickClock(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			n.packer.look(now)
+		case <-tick.C:
+			now := n.packer.look()
 			if n.readyTerm.Load() == 0 {
 				continue
 			}
-			if due := n.opts.Engine.NextExpiry(); due >= 0 && due <= now.UnixMilli() {
+			if due := n.opts.Engine.NextExpiry(); due >= 0 && due <= now {
 				_ = n.packer.add(entry.PartTick, "", nil) // refused when leadership has gone: the next leader ticks
 			}
 		}

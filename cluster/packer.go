@@ -35,7 +35,8 @@ type packer struct {
 	failed func(error) // an entry's fate is unknown: all streams must begin anew
 	// semantic is the semantic version in force.
 	semantic func() uint16
-	now      func() time.Time
+	now      func() time.Time // by its monotonic part
+	wall     func() time.Time // the wall clock
 	log      *slog.Logger
 
 	mu      sync.Mutex
@@ -61,9 +62,10 @@ type queued struct {
 	payload []byte
 }
 
-func newPacker() *packer {
-	p := &packer{stop: make(chan struct{}), done: make(chan struct{}), stamper: newStamper(time.Now())}
+func newPacker(wall func() time.Time) *packer {
+	p := &packer{stop: make(chan struct{}), done: make(chan struct{}), now: time.Now, wall: wall}
 	p.changed.L = &p.mu
+	p.stamper = newStamper(p.now(), p.wall().UnixMilli())
 	return p
 }
 
@@ -183,16 +185,17 @@ func (p *packer) take() ([]queued, int64) {
 	p.queue = p.queue[n:]
 	p.bytes -= size
 	p.changed.Broadcast()
-	now := p.now()
 	p.stamper.saw(p.applied())
-	return parts, p.stamper.stamp(now, now.UnixMilli())
+	return parts, p.stamper.stamp(p.now(), p.wall().UnixMilli())
 }
 
-// look follows the clocks while nothing is packed.
-func (p *packer) look(now time.Time) {
+// look follows the clocks while nothing is packed, and returns the stamp that an
+// entry would get.
+func (p *packer) look() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stamper.look(now, now.UnixMilli())
+	p.stamper.look(p.now(), p.wall().UnixMilli())
+	return p.stamper.next()
 }
 
 // notify tells the nodes whose batches are in the committed entry at index.

@@ -57,7 +57,7 @@ type press struct {
 }
 
 func newPress(t *testing.T) *press {
-	p := &press{packer: newPacker()}
+	p := &press{packer: newPacker(time.Now)}
 	p.apply = func(data []byte) raft.ApplyFuture {
 		p.watching.Lock()
 		defer p.watching.Unlock()
@@ -76,7 +76,7 @@ func newPress(t *testing.T) *press {
 		defer p.watching.Unlock()
 		p.failures++
 	}
-	p.now, p.log = time.Now, slog.New(slog.DiscardHandler)
+	p.log = slog.New(slog.DiscardHandler)
 	p.semantic = func() uint16 { return 1 }
 	go p.run()
 	t.Cleanup(p.close)

@@ -47,6 +47,7 @@ func (n *node) openCluster() (*cluster.Node, error) {
 	o.Receive, o.Applied = n.remote.receive, n.remote.applied
 	o.WatchInterest = watchInterest(n.registry)
 	o.Exit = n.exit
+	o.Host.Wall = wall
 	// Cluster-wide settings of the file are what a new cluster begins with; in
 	// force is what the engine has, until the log says otherwise.
 	n.adopt(n.engine.AllSettings())

@@ -71,7 +71,7 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 	n.sessions = session.New(session.Options{
 		Engine: n.engine, Cluster: &sessionCluster{node: n.cluster, engine: n.engine, registry: n.registry, conf: conf},
 		Config: conf, Registry: n.registry, Counters: new(observe.Counters), Version: cluster.Version,
-		Shutdown: n.shutdown, Log: log,
+		Shutdown: n.shutdown, Now: wall, Log: log,
 	})
 	defer n.sessions.Close()
 	n.bind()
