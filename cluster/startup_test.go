@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/quorate/quorate/cluster/raftlog"
 )
 
 // lived returns the options of a single node that has written, taken two
@@ -167,16 +169,30 @@ func TestNodeKilledBeforeItsFirstEntryMayStart(t *testing.T) {
 	}
 }
 
-// brokenStable holds a term that was damaged.
-type brokenStable struct{ plainStable }
+// brokenStable has lost every value's checksum.
+type brokenStable struct{ StableStore }
 
-func (brokenStable) Close() error { return nil }
+func (s brokenStable) Get(key []byte) ([]byte, error) {
+	value, err := s.StableStore.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	return value[:len(value)-1], nil
+}
 
 // A node whose votes are damaged refuses to start, and says so.
 func TestDamagedVotesAreRefused(t *testing.T) {
-	o := testNode(t, t.TempDir(), "127.0.0.1:0", nil, 0)
-	o.Host.OpenStable = func(string) (StableStore, error) {
-		return brokenStable{plainStable{"CurrentTerm": []byte("damaged")}}, nil
+	o := testNode(t, t.TempDir(), freeAddr(t), nil, 0)
+	n, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o.Host.OpenStable = func(path string) (StableStore, error) {
+		s, err := raftlog.OpenBolt(path)
+		return brokenStable{s}, err
 	}
 	if _, err := Open(o); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("got %v", err)
