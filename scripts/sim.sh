@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
-# Simulates HOURS of cluster time over random seeds, one process per processor.
-# Failing seeds are printed; SIM_SEED=n go test ./cluster/simulation -run TestSeed
-# replays one.
+# sim.sh HOURS: simulates so much cluster time over random seeds, one process per
+# processor, and prints the seeds that failed.
+# sim.sh seed N [FILE]: replays one, exactly, and writes what happened to FILE.
+# sim.sh shrink N: looks for the least of its schedule that still fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-hours=${1:-1} procs=${PROCS:-$(nproc)}
+export GODEBUG=asyncpreemptoff=1 SIM_EXACT=1
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-go test -c -o "$dir/simulation" ./cluster/simulation
+mkdir "$dir/runtime"
+overlay=$(scripts/simoverlay.sh "$dir/runtime")
+go test -c -trimpath -overlay "$overlay" -o "$dir/simulation" ./cluster/simulation
 cd cluster/simulation
+case ${1:-} in
+seed) SIM_SEED=$2 SIM_TRACE=${3:-} exec "$dir/simulation" -test.run '^TestSeed$' -test.v -test.timeout 0 ;;
+shrink) SIM_SHRINK=$2 exec "$dir/simulation" -test.run '^TestShrink$' -test.v -test.timeout 0 ;;
+esac
+
+hours=${1:-1} procs=${PROCS:-$(nproc)}
 pids=()
 for ((i = 0; i < procs; i++)); do
 	SIM_HOURS=$(awk "BEGIN { print $hours / $procs }") \

@@ -7,12 +7,15 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
+
+func init() { runtime.MemProfileRate = 0 } // samples would come at other places each time
 
 // runLength is how long a run's faults go on, unless it is a short one.
 const runLength = time.Minute
@@ -34,6 +37,21 @@ func TestSeed(t *testing.T) {
 	}
 	began := time.Now()
 	report(t, seed, simulate(t, generate(seed, runLength), bug{}), time.Since(began))
+}
+
+// TestRunsRepeat runs a seed twice: the same must happen. It takes the runtime
+// of scripts/simoverlay.sh.
+func TestRunsRepeat(t *testing.T) {
+	if os.Getenv("SIM_EXACT") == "" {
+		t.Skip("runs repeat under make sim only")
+	}
+	for seed := range uint64(3) {
+		first, second := simulate(t, generate(seed+1, runLength), bug{}), simulate(t, generate(seed+1, runLength), bug{})
+		if first.hash() != second.hash() {
+			t.Errorf("seed %d: %s, then %s", seed+1, first.hash(), second.hash())
+		}
+		t.Logf("seed %d: %s, %d lines", seed+1, first.hash(), len(first.trace.lines))
+	}
 }
 
 // TestHours simulates SIM_HOURS of cluster time over random seeds, and goes on
