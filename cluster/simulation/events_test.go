@@ -2,6 +2,8 @@ package simulation
 
 import (
 	"context"
+	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -21,7 +23,9 @@ func (w *world) play() {
 		}
 		w.trace.add("event %d: %s %d %d for %v, %d", e.id, e.kind, e.node, e.other, e.last, e.n)
 		w.note("event " + e.kind)
+		began := w.now()
 		w.act(e)
+		start += w.now() - began // the others keep their distance
 	}
 	if wait := start + w.plan.length - w.now(); wait > 0 {
 		select {
@@ -81,25 +85,121 @@ func (w *world) act(e event) {
 		w.slow(m, time.Duration(1+e.n*3)*time.Millisecond)
 		w.later(e.last, func() { w.slow(m, 0) })
 	case "transfer":
-		for _, m := range w.all() {
-			if l := m.alive(); l != nil && l.node.Report().Leader == l.id {
-				w.wg.Go(func() {
-					ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-					defer cancel()
-					_ = l.node.Transfer(ctx, "")
-				})
-				return
-			}
+		if l := w.leader(); l != nil {
+			w.wg.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+				defer cancel()
+				_ = l.node.Transfer(ctx, "")
+			})
 		}
 	case "snapshot":
 		if l := m.alive(); l != nil {
 			w.wg.Go(func() { _ = l.node.Snapshot() })
 		}
+	case "replace", "flip", "grow", "shrink":
+		w.alone(e, m)
 	case "syncfail":
 		if l := m.alive(); l != nil {
 			l.syncFail.Store(true)
 		}
 	}
+}
+
+// alone carries out an event that takes a node's data, or changes the
+// membership: only while everything else is well, and until it is well again.
+// More than that no cluster promises to survive.
+func (w *world) alone(e event, m *machine) {
+	w.wg.Wait()
+	if w.hasFailed() || !w.awaitHealth(20*time.Second) {
+		return // another event has left the cluster so, and healing says whether it may
+	}
+	switch e.kind {
+	case "replace":
+		m.kill("its disk is gone")
+		m.newDisk()
+		w.restart(m)
+	case "flip":
+		m.kill("to flip a bit")
+		w.trace.add("flipped: %s", m.flip(rand.New(rand.NewPCG(w.plan.seed, uint64(e.id)))))
+		w.restart(m)
+	case "grow":
+		if len(w.all()) >= 7 {
+			return
+		}
+		fresh := w.addMachine()
+		fresh.fuse = e.n / 2
+		w.restart(fresh)
+		time.Sleep(time.Second)
+		w.restart(fresh)
+	case "shrink":
+		if len(w.all()) <= 3 || !w.dismiss(m) {
+			return
+		}
+	}
+	if !w.awaitHealth(2 * time.Minute) {
+		w.fail("two minutes after %s of %s the cluster is not whole", e.kind, m.name)
+	}
+}
+
+// dismiss has a node removed by an operator, if it does not lead, and takes its
+// machine away.
+func (w *world) dismiss(m *machine) bool {
+	gone, leader := m.alive(), w.leader()
+	if gone == nil || leader == nil || leader == gone {
+		return false
+	}
+	if err := leader.node.Forget(gone.id); err != nil {
+		w.trace.add("%s is not forgotten: %v", m.name, err)
+		return false
+	}
+	w.mu.Lock()
+	w.machines = slices.DeleteFunc(w.machines, func(other *machine) bool { return other == m })
+	w.mu.Unlock()
+	w.later(time.Second, func() { m.kill("forgotten") })
+	return true
+}
+
+// leader returns the process that leads, if it says so itself.
+func (w *world) leader() *life {
+	for _, m := range w.all() {
+		if l := m.alive(); l != nil && l.node.Report().Leader == l.id {
+			return l
+		}
+	}
+	return nil
+}
+
+// awaitHealth waits until all machines' nodes are voters that are in touch, and
+// nobody else is.
+func (w *world) awaitHealth(patience time.Duration) bool {
+	for deadline := w.now() + patience; w.now() < deadline && !w.hasFailed(); time.Sleep(100 * time.Millisecond) {
+		if w.healthy() {
+			return true
+		}
+	}
+	return w.hasFailed()
+}
+
+func (w *world) healthy() bool {
+	ids := make(map[string]bool)
+	for _, m := range w.all() {
+		l := m.alive()
+		if l == nil {
+			return false
+		}
+		ids[l.id] = true
+	}
+	leader := w.leader()
+	if leader == nil {
+		return false
+	}
+	members := leader.node.Report().Members
+	for _, member := range members {
+		if !ids[member.ID] || !member.Voter || !member.Online || member.Lag > 1000 {
+			return false
+		}
+	}
+	return len(members) == len(ids)
 }
 
 // crash ends the process of a machine before its n-th file operation from now,

@@ -37,12 +37,13 @@ type machine struct {
 	name  string
 	addr  string
 
-	mu    sync.Mutex
-	disk  *faultfs.FS // guarded by mu; of the newest process
-	held  bool        // guarded by mu; an event has it: nobody starts it
-	fresh int         // guarded by mu; disks it has had
-	life  *life       // guarded by mu; the newest process
-	gate  gate
+	mu   sync.Mutex
+	disk *faultfs.FS // guarded by mu; of the newest process
+	life *life       // guarded by mu; the newest process
+	fuse int         // guarded by mu; file operations until the next process dies; 0 for never
+	gate gate
+
+	damaged atomic.Bool // its disk was: the node may refuse it
 }
 
 // life is one process.
@@ -78,7 +79,7 @@ func (m *machine) start() error {
 			return nil
 		}
 		old.net.Close() // the others learn by a reset that the old connections are gone
-		if old.byPower {
+		if old.byPower && m.disk == old.disk {
 			m.disk = old.disk.Crash(rand.New(rand.NewPCG(w.plan.seed, uint64(w.lives.Load())<<8)))
 		} else if m.disk == old.disk {
 			m.disk = old.disk.Kill()
@@ -89,6 +90,9 @@ func (m *machine) start() error {
 		up: make(chan struct{}), dead: make(chan struct{}), ended: make(chan struct{}),
 	}
 	l.disk.Fault = l.fault
+	l.fuse.Store(int64(m.fuse))
+	l.fuseType.Store(true)
+	m.fuse = 0
 	l.engine = engine.New(engine.Options{})
 	m.life = l
 	m.mu.Unlock()
@@ -111,6 +115,43 @@ func (m *machine) start() error {
 		close(l.ended)
 	})
 	return nil
+}
+
+// kill ends the machine's process.
+func (m *machine) kill(why string) {
+	m.mu.Lock()
+	l := m.life
+	m.mu.Unlock()
+	if l != nil {
+		l.die(false, why)
+	}
+}
+
+// newDisk puts an empty disk into a machine whose process is dead: its next node
+// is another one.
+func (m *machine) newDisk() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.disk = faultfs.New()
+	m.damaged.Store(false)
+}
+
+// flip changes one bit on the disk of a machine whose process is dead.
+func (m *machine) flip(r *rand.Rand) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.disk = m.life.disk.Kill()
+	m.damaged.Store(true)
+	names := m.disk.Names()
+	name := names[r.IntN(len(names))]
+	content := m.disk.Content(name)
+	if len(content) == 0 {
+		return name
+	}
+	at := r.IntN(len(content))
+	content[at] ^= 1 << r.IntN(8)
+	m.disk.SetContent(name, content)
+	return fmt.Sprintf("%s, byte %d of %d", name, at, len(content))
 }
 
 // alive returns the process that runs on the machine, nil if none does.

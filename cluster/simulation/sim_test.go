@@ -49,6 +49,12 @@ func TestRunsRepeat(t *testing.T) {
 		first, second := simulate(t, generate(seed+1, runLength), bug{}), simulate(t, generate(seed+1, runLength), bug{})
 		if first.hash() != second.hash() {
 			t.Errorf("seed %d: %s, then %s", seed+1, first.hash(), second.hash())
+			for i, line := range first.trace.lines {
+				if i >= len(second.trace.lines) || second.trace.lines[i] != line {
+					t.Logf("line %d: %s\n%s", i, line, second.trace.lines[i])
+					break
+				}
+			}
 		}
 		t.Logf("seed %d: %s, %d lines", seed+1, first.hash(), len(first.trace.lines))
 	}

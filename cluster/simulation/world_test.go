@@ -23,6 +23,7 @@ import (
 	"github.com/quorate/quorate/cluster/wire/memnet"
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/types/chain"
 )
 
 // world is one run.
@@ -40,6 +41,7 @@ type world struct {
 
 	mu       sync.Mutex
 	machines []*machine // guarded by mu
+	named    int        // guarded by mu; machines there ever were
 	problems []string   // guarded by mu
 	noted    map[string]int
 	dice     *rand.Rand // guarded by mu; of the network
@@ -66,11 +68,19 @@ func (r result) hash() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// warm makes what is made once in a process, so that every run finds it.
+var warm sync.Once
+
 // simulate runs a schedule.
-func simulate(t *testing.T, plan schedule, b bug) (res result) {
+func simulate(t *testing.T, plan schedule, b bug) result {
+	warm.Do(func() { runOnce(t, generate(0, time.Second), bug{}) })
+	return runOnce(t, plan, b)
+}
+
+func runOnce(t *testing.T, plan schedule, b bug) (res result) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // collect says when
-	mathrand.Seed(int64(plan.seed))                  //nolint:staticcheck // raft and memberlist draw from this one
+	mathrand.Seed(int64(plan.seed)) //nolint:staticcheck // raft and memberlist draw from this one
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, plan.seed)
 		w := &world{
@@ -79,7 +89,8 @@ func simulate(t *testing.T, plan schedule, b bug) (res result) {
 		}
 		w.trace.world = w
 		w.history.world, w.history.doubtful = w, make(map[int][]*record)
-		w.digests.world, w.terms.world = w, w
+		w.digests = digests{world: w, chains: make(map[uint64]chain.Value), seen: make(map[uint64]string)}
+		w.terms = terms{world: w, leader: make(map[uint64]string)}
 		w.net.Jitter = w.jitter
 		go w.collect()
 		w.run()
@@ -152,7 +163,8 @@ func (w *world) note(what string) {
 func (w *world) addMachine() *machine {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := len(w.machines)
+	n := w.named
+	w.named++
 	m := &machine{world: w, name: fmt.Sprintf("n%d", n), addr: fmt.Sprintf("127.0.0.%d:7000", n+1), disk: faultfs.New()}
 	w.machines = append(w.machines, m)
 	return m
@@ -206,12 +218,7 @@ func (w *world) run() {
 	}
 	w.lived = w.now()
 	for _, m := range w.all() {
-		m.mu.Lock()
-		l := m.life
-		m.mu.Unlock()
-		if l != nil {
-			l.die(false, "the end")
-		}
+		m.kill("the end")
 	}
 	w.wg.Wait()
 	w.ends.Wait()
@@ -303,12 +310,18 @@ func (w *world) settle() []*life {
 
 // exited judges a node that ends its process.
 func (w *world) exited(l *life, err error) {
-	w.note("exit: " + err.Error())
-	if l.syncFail.Load() || strings.Contains(err.Error(), "start this node again") || strings.Contains(err.Error(), "input/output error") {
-		w.restartSoon(l.machine, time.Second)
+	switch text := err.Error(); {
+	case l.machine.damaged.Load():
+		w.note("nodes that ended themselves for a damaged disk")
+	case strings.Contains(text, "input/output error"):
+		w.note("nodes that ended themselves after a failed fsync")
+	case strings.Contains(text, "start this node again"):
+		w.note("nodes that ended themselves to empty their log")
+	default:
+		w.fail("%s ends itself: %v", l.machine.name, err)
 		return
 	}
-	w.fail("%s ends itself: %v", l.machine.name, err)
+	w.restartSoon(l.machine, time.Second)
 }
 
 func (w *world) restartSoon(m *machine, after time.Duration) {
@@ -318,8 +331,17 @@ func (w *world) restartSoon(m *machine, after time.Duration) {
 	})
 }
 
+// restart starts the node of a machine. If it refuses because of a damaged disk,
+// it gets a new one.
 func (w *world) restart(m *machine) {
-	if err := m.start(); err != nil {
+	err := m.start()
+	if err != nil && m.damaged.Load() {
+		w.note("nodes that refused a damaged disk")
+		w.trace.add("%s refuses to start: %v", m.name, err)
+		m.newDisk()
+		err = m.start()
+	}
+	if err != nil {
 		w.fail("%s does not start: %v", m.name, err)
 	}
 }
@@ -339,29 +361,35 @@ func (l *life) applied(index uint64) {
 	l.machine.world.digests.compare(l, index)
 }
 
-// digests compares what nodes hold at the same index.
+// digests compares the states of nodes that have applied the same log.
 type digests struct {
-	world *world
-	mu    sync.Mutex
-	seen  map[uint64]string // guarded by mu
+	world  *world
+	mu     sync.Mutex
+	chains map[uint64]chain.Value // guarded by mu; of all changes, by index
+	seen   map[uint64]string      // guarded by mu; of the content, by index
 }
 
+// digestEvery is how often the content is looked at as well: that takes long.
 const digestEvery = 128
 
 func (d *digests) compare(l *life, index uint64) {
+	own := l.engine.Chain()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if other, ok := d.chains[index]; !ok {
+		d.chains[index] = own
+	} else if other != own {
+		d.world.fail("%s has made other changes than others up to index %d: %v, %v", l.machine.name, index, own, other)
+	}
+	d.world.note("chains compared")
 	if index%digestEvery != 0 {
 		return
 	}
 	digest := l.engine.Digest()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.seen == nil {
-		d.seen = make(map[uint64]string)
-	}
-	if d.seen[index] == "" {
+	if other, ok := d.seen[index]; !ok {
 		d.seen[index] = digest
-	} else if d.seen[index] != digest {
-		d.world.fail("%s has another state than others at index %d: %s, %s", l.machine.name, index, digest, d.seen[index])
+	} else if other != digest {
+		d.world.fail("%s has another state than others at index %d: %s, %s", l.machine.name, index, digest, other)
 	}
 	d.world.note("digests compared")
 }
@@ -376,9 +404,6 @@ type terms struct {
 func (t *terms) leads(l *life, term uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.leader == nil {
-		t.leader = make(map[uint64]string)
-	}
 	if t.leader[term] == "" {
 		t.leader[term] = l.machine.name
 		t.world.note("terms with a leader")
