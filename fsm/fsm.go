@@ -293,6 +293,20 @@ type runner struct {
 	batch   *entry.Batch
 	discard reply.Writer
 	warmed  int // items to come whose keys are near the processor
+
+	conn  Conn          // who is answered now
+	began time.Time     // of answering
+	mark  time.Duration // since began, when the last op was done: one look at the clock an op
+}
+
+// took tells who wants to know how long op took.
+func (r *runner) took(op *Op, args [][]byte) {
+	if op.Took == nil {
+		return
+	}
+	now := time.Since(r.began)
+	op.Took(r.conn, args, now-r.mark)
+	r.mark = now
 }
 
 // all executes the items for nobody here.
@@ -309,9 +323,11 @@ func (r *runner) all() error {
 // answering executes the items, with the reads of this node between them, and
 // replies to its connections.
 func (r *runner) answering(p *Pending) error {
+	r.began = time.Now()
 	for i := range p.Parts {
 		part := &p.Parts[i]
 		out := part.Conn.BeginReplies()
+		r.conn, r.mark = part.Conn, time.Since(r.began)
 		for j := range part.Ops {
 			if err := r.op(&part.Ops[j], out); err != nil {
 				part.Conn.EndReplies(j)
@@ -340,6 +356,7 @@ func (r *runner) op(op *Op, out *reply.Writer) error {
 			return nil
 		}
 		r.read(op, false, out)
+		r.took(op, op.Args)
 		return nil
 	case OpLocal:
 		op.Local(out)
@@ -353,6 +370,9 @@ func (r *runner) op(op *Op, out *reply.Writer) error {
 		return fmt.Errorf("batch %d of this node holds less than its connections sent", r.batch.Seq)
 	}
 	r.execute(op.Tx, out)
+	if op.Kind == OpWrite {
+		r.took(op, r.fsm.item.Commands[0].Args)
+	}
 	return nil
 }
 
@@ -425,10 +445,12 @@ func (r *runner) transaction(tx *Tx, out *reply.Writer) {
 		switch op := &tx.Ops[i]; op.Kind {
 		case OpRead:
 			r.read(op, true, out)
+			r.took(op, op.Args)
 		case OpLocal:
 			op.Local(out)
 		default:
 			r.step.Do(logged[0].DB, logged[0].Args, true, out)
+			r.took(op, logged[0].Args)
 			logged = logged[1:]
 		}
 	}

@@ -1,11 +1,14 @@
 package fsm
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -304,5 +307,32 @@ func TestGenesisBringsSettings(t *testing.T) {
 		if got, _ := m.fsm.opts.Engine.Setting("set-max-intset-entries"); got != "7" {
 			t.Errorf("after genesis %d: %s", i, got)
 		}
+	}
+}
+
+// Whoever wants to know is told how long each command took here, with its
+// arguments, also inside a transaction; of what is not executed nothing is told.
+func TestDurationsAreTold(t *testing.T) {
+	m := newMachine(t)
+	c := newClient()
+	var told []string
+	took := func(conn Conn, args [][]byte, d time.Duration) {
+		if conn != c || d <= 0 {
+			t.Errorf("%q of %v took %v", args, conn, d)
+		}
+		told = append(told, string(bytes.Join(args, []byte(" "))))
+	}
+	timed := func(op Op) Op {
+		op.Took = took
+		return op
+	}
+	tx := func(ops ...Op) Op { return Op{Kind: OpTx, Tx: &Tx{Ops: ops}} }
+	m.own.pending[1] = pendingOf(c, timed(write("SET a 1")), timed(readOp("GET a")), write("SET b 1"), tx(timed(readOp("GET b")), timed(write("INCR a"))), timed(tx()))
+	items := command(command(nil, "SET a 1"), "SET b 1")
+	items = entry.AppendTxCommand(entry.AppendTxHead(items, 0, 1), 0, words("INCR a"))
+	items = entry.AppendTxWatch(entry.AppendTxHead(items, 1, 0), 0, []byte("a"), 999)
+	m.batch(head(1, 1, 1), items)
+	if want := []string{"SET a 1", "GET a", "GET b", "INCR a"}; !slices.Equal(told, want) {
+		t.Errorf("told of %q, want %q", told, want)
 	}
 }

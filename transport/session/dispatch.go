@@ -238,8 +238,7 @@ func (s *Session) read(e *entry, args [][]byte) {
 	}
 	if s.behind() || s.doubt.Load() {
 		s.runSteps()
-		e.stats.Called(0, false)
-		s.opLarge(fsm.Op{Kind: fsm.OpRead, DB: s.db, Args: args})
+		s.opLarge(fsm.Op{Kind: fsm.OpRead, DB: s.db, Args: args, Took: e.took})
 		return
 	}
 	s.steps = append(s.steps, step{entry: e, args: args, db: s.db})
@@ -247,8 +246,7 @@ func (s *Session) read(e *entry, args [][]byte) {
 
 func (s *Session) write(e *entry, args [][]byte) {
 	s.runSteps()
-	op := fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: args}
-	e.stats.Called(0, false)
+	op := fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: args, Took: e.took}
 	if e.Flags.Has(command.DenyOOM) { // it brings data, and gets little back
 		s.op(op)
 		return

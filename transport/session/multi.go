@@ -160,7 +160,9 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 				ops[i].Local(out)
 				continue
 			}
+			before := s.srv.elapsed()
 			v.Do(ops[i].DB, ops[i].Args, true, out)
+			ops[i].Took(s, ops[i].Args, s.srv.elapsed()-before)
 		}
 	})
 }
@@ -171,17 +173,18 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 	db := s.db
 	for _, c := range tx.queued {
 		e, args := c.entry, c.args
-		e.stats.Called(0, false)
 		s.executed++
-		op := fsm.Op{DB: db, Args: args}
+		op := fsm.Op{DB: db, Args: args, Took: e.took}
 		switch {
 		case e.reads():
 			op.Kind = fsm.OpRead
 		case e.engines() || e.row.data:
 			op.Kind, writes = fsm.OpWrite, true
 		case e.row.looks:
+			e.stats.Called(0, false)
 			op = fsm.Op{Kind: fsm.OpLocal, Local: s.lookAhead(e, args)}
 		default:
+			e.stats.Called(0, false)
 			op = fsm.Op{Kind: fsm.OpLocal, Local: s.local(e, args)}
 			if e.Name == "select" {
 				if n, err := parseDB(args[1]); err == "" {

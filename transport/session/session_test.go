@@ -651,3 +651,21 @@ func TestFlightsOfLargeReplies(t *testing.T) {
 		}
 	}
 }
+
+// Writes have durations in commandstats and in the slow log, as reads have.
+func TestDurationsOfWrites(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	c.expect(lines("CONFIG SET slowlog-log-slower-than 0", "CONFIG RESETSTAT", "SLOWLOG RESET"), "+OK", "+OK", "+OK")
+	c.expect(lines("SET a 1", "GET a", "MULTI", "INCR a", "EXEC"), "+OK", "$1 1", "+OK", "+QUEUED", "*1 :2")
+	c.send("SLOWLOG GET 100", "INFO commandstats")
+	got := c.replies(2)
+	for _, name := range []string{"SET", "GET", "INCR"} {
+		if !strings.Contains(got[0], " "+name+" ") {
+			t.Errorf("the slow log has no %s: %s", name, got[0])
+		}
+		if line := "cmdstat_" + strings.ToLower(name) + ":calls=1,usec="; !strings.Contains(got[1], line) {
+			t.Errorf("no %s in %s", line, got[1])
+		}
+	}
+}

@@ -2,10 +2,12 @@ package session
 
 import (
 	"slices"
+	"time"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/transport/observe"
 )
 
@@ -52,6 +54,8 @@ type entry struct {
 	*command.Spec
 	row   *row // nil: the engine's alone
 	stats observe.Command
+	// took is told how long the engine took for it, of fsm.Op.
+	took func(fsm.Conn, [][]byte, time.Duration)
 }
 
 // engines reports whether the engine carries the command out.
@@ -86,6 +90,11 @@ func newTable(data *command.Table[*call.Row]) *table {
 	t := &table{Table: command.NewTable(entries, func(e *entry) *command.Spec { return e.Spec })}
 	for _, name := range t.Names() {
 		e, _ := t.Lookup(name)
+		e.took = func(conn fsm.Conn, args [][]byte, d time.Duration) {
+			if s, ok := conn.(*Session); ok {
+				s.srv.took(s, e, args, d)
+			}
+		}
 		t.all = append(t.all, e)
 	}
 	return t

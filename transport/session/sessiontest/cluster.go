@@ -136,12 +136,15 @@ func (c *Cluster) apply(req *fsm.Request) {
 	c.Engine.Apply(func(s *engine.Step) {
 		s.Entry(index, time.Now().UnixMilli())
 		for i := range req.Ops {
-			c.do(s, &req.Ops[i], false, out)
+			c.do(s, req.Conn, &req.Ops[i], false, out)
 		}
 	})
 }
 
-func (c *Cluster) do(s *engine.Step, op *fsm.Op, inTx bool, out *reply.Writer) {
+func (c *Cluster) do(s *engine.Step, conn fsm.Conn, op *fsm.Op, inTx bool, out *reply.Writer) {
+	if op.Took != nil {
+		defer func(began time.Time) { op.Took(conn, op.Args, time.Since(began)) }(time.Now())
+	}
 	switch op.Kind {
 	case fsm.OpWrite:
 		s.Do(op.DB, op.Args, inTx, out)
@@ -165,7 +168,7 @@ func (c *Cluster) do(s *engine.Step, op *fsm.Op, inTx bool, out *reply.Writer) {
 		}
 		out.Array(len(op.Tx.Ops))
 		for i := range op.Tx.Ops {
-			c.do(s, &op.Tx.Ops[i], true, out)
+			c.do(s, conn, &op.Tx.Ops[i], true, out)
 		}
 	}
 }
