@@ -266,6 +266,8 @@ func (n *node) bind() {
 	}
 }
 
+var adminProfiles = map[string]admin.Profiles{"local": admin.ProfilesLocal, "yes": admin.ProfilesAll, "no": admin.ProfilesNone}
+
 // listenAdmin serves health and metrics over HTTP; nil if admin-port is 0.
 func (n *node) listenAdmin() (*admin.Server, error) {
 	port := n.conf.Int("admin-port")
@@ -281,6 +283,7 @@ func (n *node) listenAdmin() (*admin.Server, error) {
 	}
 	return admin.Listen(admin.Options{
 		Addr: net.JoinHostPort(host, strconv.FormatInt(port, 10)), Ready: n.cluster.Barrier,
-		Status: func() []byte { return statusJSON(n.cluster) }, Info: func() string { return n.sessions.Info() }, Log: n.log,
+		Profiles: adminProfiles[n.conf.String("admin-profiles")],
+		Status:   func() []byte { return statusJSON(n.cluster) }, Info: func() string { return n.sessions.Info() }, Log: n.log,
 	})
 }

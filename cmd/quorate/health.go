@@ -28,7 +28,8 @@ func parseFlags(set *flag.FlagSet, args []string) error {
 }
 
 // runHealth succeeds when the node serves linearizable reads: it proves one
-// fresh with a majority, or with the leader's lease.
+// fresh with a majority, or with the leader's lease. A learner does so as well
+// as a voter: clients may use it. Who votes is for cluster status to say.
 func runHealth(args []string, out io.Writer) error {
 	var t target
 	set := flag.NewFlagSet("health", flag.ContinueOnError)

@@ -23,7 +23,26 @@ type Options struct {
 	Status func() []byte
 	// Info returns INFO's text, from which the metrics are made.
 	Info func() string
-	Log  *slog.Logger
+	// Profiles says who may take profiles: the port asks for no password.
+	Profiles Profiles
+	Log      *slog.Logger
+}
+
+// Profiles says who may take profiles of the process.
+type Profiles uint8
+
+// The values of Profiles.
+const (
+	ProfilesLocal Profiles = iota // clients over the loopback interface
+	ProfilesAll
+	ProfilesNone
+)
+
+// allows reports whether a client at addr, host:port, may take profiles.
+func (p Profiles) allows(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return p == ProfilesAll || p == ProfilesLocal && ip != nil && ip.IsLoopback()
 }
 
 // Server is the listener.
@@ -83,9 +102,15 @@ func handler(o Options) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		writeMetrics(w, o.Info())
 	})
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	for path, profile := range map[string]http.HandlerFunc{"": pprof.Index, "profile": pprof.Profile, "trace": pprof.Trace} {
+		mux.HandleFunc("GET /debug/pprof/"+path, func(w http.ResponseWriter, r *http.Request) {
+			if !o.Profiles.allows(r.RemoteAddr) {
+				http.Error(w, "profiles are not for this address: see admin-profiles", http.StatusForbidden)
+				return
+			}
+			profile(w, r)
+		})
+	}
 	return mux
 }
 

@@ -39,3 +39,27 @@ func TestMetricsAreTheNumbersOfInfo(t *testing.T) {
 		t.Errorf("got %q, want %q", body, want)
 	}
 }
+
+// Profiles are for the loopback interface unless all or nobody may take them.
+func TestProfilesAreGuarded(t *testing.T) {
+	for _, tc := range []struct {
+		profiles Profiles
+		addr     string
+		want     int
+	}{
+		{ProfilesLocal, "127.0.0.1:5", http.StatusOK},
+		{ProfilesLocal, "[::1]:5", http.StatusOK},
+		{ProfilesLocal, "10.0.0.1:5", http.StatusForbidden},
+		{ProfilesLocal, "", http.StatusForbidden},
+		{ProfilesAll, "10.0.0.1:5", http.StatusOK},
+		{ProfilesNone, "127.0.0.1:5", http.StatusForbidden},
+	} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, "/debug/pprof/", nil)
+		r.RemoteAddr = tc.addr
+		handler(Options{Profiles: tc.profiles}).ServeHTTP(w, r)
+		if w.Code != tc.want {
+			t.Errorf("profiles %d for %q: %d, want %d", tc.profiles, tc.addr, w.Code, tc.want)
+		}
+	}
+}

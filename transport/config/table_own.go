@@ -4,6 +4,8 @@ package config
 var ownTable = []Spec{
 	// Where this node serves HTTP (health, metrics); 0 is off.
 	integer("admin-port", 0, 65535, "0", Immutable|Hidden),
+	// Who may take profiles there, which take time and show what is in memory.
+	enum("admin-profiles", "local", Immutable|Hidden, "no", "yes", "local"),
 	// The address, host:port or host, by which clients of the default
 	// listener reach this node; empty: the address that they came to.
 	text("advertise", "", Immutable|Hidden),
