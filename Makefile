@@ -6,7 +6,7 @@ GOFUMPT  := $(TOOLS)/gofumpt
 STATIC   := $(TOOLS)/staticcheck
 IMAGE    ?= quorate:latest
 
-.PHONY: build demo test check race fuzz power oracle redis-suite e2e compose sim bench image tools clean
+.PHONY: build demo test check race fuzz power oracle redis-suite e2e compose sim bench image tools clean nemesis chaos-compose
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate
@@ -67,6 +67,16 @@ bin/chaos: FORCE
 
 chaos: build bin/chaos
 	bin/chaos -duration 2m -every 1s -args '--no-leader-wait 10000' $(CHAOS)
+
+# Every fault of the nemesis once beneath a simple load, and 200 damages of files:
+# tells how long each took to serve and to be whole again. Root has all of them.
+nemesis:
+	$(GO) test -tags e2e -v -count=1 -timeout 15m ./cmd/chaos/nemesis
+
+# The checker against the shipped compose file, while its containers are killed,
+# stopped, paused and disconnected.
+chaos-compose: image
+	scripts/chaos-compose 90
 
 # Whole clusters on virtual time under faults, HOURS of cluster time over random
 # seeds; docs/reliability.md says what is checked.
