@@ -41,12 +41,12 @@ type action struct {
 // decide returns what the leader self should change first, if anything. peers
 // are the nodes as last heard, self included.
 //
-// Only one thing changes at a time. A voter goes only if it has been silent for
-// deadAfter, no other has, and an even number of voters, more than three, says
-// that its replacement is in: what is left is a cluster of at least three with
-// all of its voters alive.
+// Only one thing changes at a time. A dead voter goes only if no other one is
+// dead, and its replacement is in: another voter is where it was; or it has been
+// silent for deadAfter, and an even number of voters, more than three, says so.
+// What is left is a cluster with all of its voters alive.
 func decide(now time.Time, self raft.ServerID, servers []raft.Server, peers map[raft.ServerID]known) action {
-	voters, dead := 0, []raft.ServerID(nil)
+	voters, dead, replaced := 0, []raft.ServerID(nil), false
 	for _, s := range servers {
 		k := peers[s.ID]
 		online := s.ID == self || now.Sub(k.seen) < offlineAfter
@@ -56,7 +56,12 @@ func decide(now time.Time, self raft.ServerID, servers []raft.Server, peers map[
 		}
 		switch addr := raftAddress(s.ID, k.Addr); {
 		case !online:
-			if voter && (now.Sub(k.seen) > deadAfter || supplanted(now, s, servers, peers)) {
+			if !voter {
+				continue
+			}
+			supplanted := supplanted(now, s, servers, peers)
+			replaced = replaced || supplanted
+			if supplanted || now.Sub(k.seen) > deadAfter {
 				dead = append(dead, s.ID)
 			}
 		case k.Addr != "" && addr != s.Address && voter:
@@ -67,19 +72,19 @@ func decide(now time.Time, self raft.ServerID, servers []raft.Server, peers map[
 			return action{promote, s.ID, addr}
 		}
 	}
-	if len(dead) == 1 && voters > 3 && voters%2 == 0 {
+	if len(dead) == 1 && (replaced || voters > 3 && voters%2 == 0) {
 		return action{change: dismiss, id: dead[0]}
 	}
 	return action{}
 }
 
-// supplanted reports whether another member, heard lately, is where s was: a
-// node that lost its disk has come back under a new id, and the old one is gone
-// for good.
+// supplanted reports whether another voter, heard lately, is where s was: a node
+// that lost its disk has come back under a new id, and the old one is gone for
+// good.
 func supplanted(now time.Time, s raft.Server, servers []raft.Server, peers map[raft.ServerID]known) bool {
 	for _, other := range servers {
 		k := peers[other.ID]
-		if other.ID != s.ID && dialAddress(other.Address) == dialAddress(s.Address) && now.Sub(k.seen) < offlineAfter {
+		if other.Suffrage == raft.Voter && other.ID != s.ID && dialAddress(other.Address) == dialAddress(s.Address) && now.Sub(k.seen) < offlineAfter {
 			return true
 		}
 	}
