@@ -69,7 +69,7 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	families := f.String("faults", "", "names of faults or of their groups, separated by commas; all: every one; default by mode")
 	every := f.Duration("every", 2*time.Second, "pause between faults")
 	lasts := f.Duration("lasts", 1500*time.Millisecond, "how long a fault lasts")
-	f.StringVar(&o.mode, "mode", "faulty", "gentle: many keys, pauses, no faults; hot: few keys, full rate, no faults; faulty: hot, with faults")
+	f.StringVar(&o.mode, "mode", "faulty", "gentle: many keys, pauses, no faults; hot: few keys, full rate, no faults; faulty: hot, with faults, which somebody else makes if endpoints are given")
 	f.Uint64Var(&o.seed, "seed", 0, "of all choices; 0: by chance, and told")
 	f.DurationVar(&o.duration, "duration", 30*time.Second, "of the load")
 	f.IntVar(&o.clients, "clients", 12, "clients whose histories are checked")

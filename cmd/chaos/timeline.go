@@ -124,6 +124,9 @@ func (s *session) judgeSide(sum *report.Summary) {
 	s.timeline.mu.Unlock()
 	sum.Ledger, sum.Messages, sum.Causal = notes.Acks, notes.Messages, notes.Causal
 	sum.Gaps, sum.Missed = notes.Gaps, notes.Missed
+	if s.opts.mode == "faulty" && !s.opts.faults {
+		return // somebody else makes trouble: whom it is about is not known here
+	}
 	for _, r := range notes.Refusals {
 		if s.timeline.excuse(r.From, r.To, r.Node) == "" {
 			s.violation(fmt.Sprintf("a client of node %d, which no fault was about, was refused at %.3fs (sent at %.3fs): %s", r.Node+1, r.To.Seconds(), r.From.Seconds(), r.Text))
