@@ -159,7 +159,7 @@ func (g *group) leader(not ...*member) *member {
 				return m
 			}
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // a poll with a deadline
 	}
 	g.t.Fatal("no leader")
 	return nil

@@ -349,8 +349,8 @@ func TestPipelineKeepsOrderAndItsOwn(t *testing.T) {
 			}
 			want = append(want, i, 1000+i)
 		}
-		time.Sleep(10 * time.Millisecond)
-		synctest.Wait() // after it, seen is ours
+		time.Sleep(10 * time.Millisecond) // virtual time: what is on the wire arrives
+		synctest.Wait()                   // after it, seen is ours
 		if fmt.Sprint(seen) != fmt.Sprint(want) {
 			t.Errorf("the follower saw %v", seen)
 		}

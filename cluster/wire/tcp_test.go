@@ -64,7 +64,7 @@ func TestOverPeerPorts(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("the follower did not get the entry")
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // a poll with a deadline
 	}
 	if second.fsm.count != 102 || third.fsm.count != 102 {
 		t.Errorf("%d and %d commands applied", second.fsm.count, third.fsm.count)

@@ -86,7 +86,7 @@ func TestCoroutinesEnd(t *testing.T) {
 		if runtime.NumGoroutine() <= before {
 			return
 		}
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // a poll, bounded
 	}
 	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 }

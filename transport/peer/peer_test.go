@@ -406,7 +406,7 @@ func TestStreamQueueIsBounded(t *testing.T) {
 	close(release)
 	for errors.Is(err, ErrQueueFull) {
 		err = s.Send([]byte{1})
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // a poll: the queue drains at its own pace
 	}
 	if n := <-counted; n != sent {
 		t.Errorf("%d frames taken, %d arrived", sent, n)
