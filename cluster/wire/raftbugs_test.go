@@ -119,7 +119,7 @@ func (p *plain) leader(t *testing.T) int {
 				return i
 			}
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // a poll, bounded; virtual time
 	}
 	t.Fatal("no leader")
 	return -1

@@ -277,7 +277,7 @@ func (n *testNode) waitReady() {
 		if time.Now().After(deadline) {
 			n.t.Fatalf("node %d is not ready after %v", n.number, readyWithin)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // a poll: the process tells nobody when it is ready
 	}
 }
 
@@ -425,6 +425,6 @@ func eventually(t testing.TB, within time.Duration, what string, f func() error)
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within %v: %v", what, within, err)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // a poll with a deadline
 	}
 }

@@ -404,8 +404,10 @@ func TestCloseWithWaitingClients(t *testing.T) {
 	exchange(t, stuck, "CLIENT UNPAUSE\r\n", "+OK\r\n", false)
 	cluster.Pause()
 	_, _ = io.WriteString(stuck, "SET a 1\r\nCLIENT GETNAME\r\n")
-	for len(cluster.Waiting()) == 0 {
-		time.Sleep(time.Millisecond) // a poll: the write is on its way
+	for deadline := time.Now().Add(patience); len(cluster.Waiting()) == 0; time.Sleep(time.Millisecond) { // a poll: the write is on its way
+		if time.Now().After(deadline) {
+			t.Fatal("the write does not arrive")
+		}
 	}
 	s.Close()
 	cluster.Resume()
