@@ -251,3 +251,22 @@ func TestHaltLeavesNoGoroutines(t *testing.T) {
 		}
 	}
 }
+
+// A node that was removed while it was down does not know. Started again, it is
+// taken in again, as one that was removed while it ran.
+func TestNodeRemovedWhileDownIsTakenInAgain(t *testing.T) {
+	c := newTrio(t)
+	lead := c.leader()
+	removed := (lead + 1) % 3
+	id := c.nodes[removed].ID()
+	c.stop(removed)
+	if err := c.nodes[lead].Forget(id); err != nil {
+		t.Fatal(err)
+	}
+	newClient().do(t, c.nodes[lead], "SET a 1")
+	c.start(removed)
+	eventually(t, "it votes again", func() bool { return c.nodes[lead].votes(id) })
+	if got := read(t, c.nodes[removed], "GET a"); got != "$1\r\n1\r\n" {
+		t.Errorf("read: %q", got)
+	}
+}

@@ -35,6 +35,8 @@ const (
 	// deadAfter is how long a voter must have been silent before a healthy
 	// replacement takes its place.
 	deadAfter = 30 * time.Second
+	// forgottenAfter is how long a node that was a member waits to hear its leader.
+	forgottenAfter = 3 * time.Second
 	// candidatesMax bounds the addresses that are remembered.
 	candidatesMax = 256
 	// proposeFor bounds the wait for the promises of all founders.
@@ -78,9 +80,11 @@ type membership struct {
 	node     *Node
 	hasState bool
 	raft     atomic.Pointer[raft.Raft] // nil until there is one: raft asks for addresses as soon as it is made
-	since    time.Time                 // of run's goroutine; since when this node has been a member, zero if it is not
+	started  time.Time
+	since    time.Time // of run's goroutine; since when this node has been a member, zero if it is not
 
 	dismissed bool // of run's goroutine; the removal was logged
+	followed  bool // of run's goroutine; this process has known a leader
 
 	mu         sync.Mutex
 	peers      map[raft.ServerID]*known // guarded by mu
@@ -91,7 +95,7 @@ type membership struct {
 
 func newMembership(n *Node) *membership {
 	return &membership{
-		node: n, peers: make(map[raft.ServerID]*known), candidates: make(map[string]time.Time),
+		node: n, started: time.Now(), peers: make(map[raft.ServerID]*known), candidates: make(map[string]time.Time),
 		promises: promises{life: n.firstIncarnation, load: n.store.promise, store: n.store.setPromise},
 	}
 }
@@ -296,6 +300,8 @@ func (m *membership) run(ctx context.Context) {
 		switch {
 		case !m.isMember():
 			m.outside(ctx)
+		case m.seemsForgotten():
+			m.enter(ctx)
 		case m.since.IsZero():
 			m.since = time.Now()
 		case m.node.readyTerm.Load() != 0:
@@ -307,6 +313,19 @@ func (m *membership) run(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// seemsForgotten reports whether this node was removed while it was down, and so
+// does not know: since its start it has heard of no leader, whom others follow.
+// Asking to be taken in changes nothing if it is a member still.
+func (m *membership) seemsForgotten() bool {
+	if _, leader := m.node.raft.LeaderWithID(); leader != "" {
+		m.followed = true
+	}
+	if m.followed || time.Since(m.started) < forgottenAfter {
+		return false
+	}
+	return slices.ContainsFunc(m.online(), func(s Status) bool { return s.Leader != "" && s.ClusterID == m.node.ClusterID() })
 }
 
 func (m *membership) self() raft.Server {

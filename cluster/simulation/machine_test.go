@@ -251,8 +251,9 @@ type mortalStable struct {
 
 func (s mortalStable) Set(key, value []byte) error {
 	err := s.set(key, value, s.life.machine.world.bug.forgetful && raftsOwn(key))
-	if err != nil {
+	if err != nil && !s.life.isDead.Load() {
 		s.life.die(false, "stable store: "+err.Error())
+		s.life.machine.world.restartSoon(s.life.machine, time.Second)
 	}
 	return nil
 }
