@@ -29,8 +29,8 @@ type bug struct {
 var bugs = []bug{
 	{name: "log entries are not fsynced", seed: 1, lazyLog: true},
 	{name: "term and vote are not stored", seed: 21, forgetful: true},
-	{name: "reads are not proved fresh", seed: 1, noBarrier: true},
-	{name: "a write in doubt is sent again", seed: 11, resend: true},
+	{name: "reads are not proved fresh", seed: 2, noBarrier: true},
+	{name: "a write in doubt is sent again", seed: 27, resend: true},
 	{name: "a node executes something that is not in the log", seed: 2, drift: true},
 }
 

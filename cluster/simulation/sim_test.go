@@ -22,10 +22,9 @@ const runLength = time.Minute
 
 // TestClustersKeepTheirPromises runs a few seeds, always the same.
 func TestClustersKeepTheirPromises(t *testing.T) {
-	for seed := range uint64(3) {
-		plan := generate(seed+1, 20*time.Second)
+	for _, seed := range []uint64{2, 3} {
 		began := time.Now()
-		report(t, plan.seed, simulate(t, plan, bug{}), time.Since(began))
+		report(t, seed, simulate(t, generate(seed, 20*time.Second), bug{}), time.Since(began))
 	}
 }
 
