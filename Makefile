@@ -6,7 +6,7 @@ GOFUMPT  := $(TOOLS)/gofumpt
 STATIC   := $(TOOLS)/staticcheck
 IMAGE    ?= quorate:latest
 
-.PHONY: build demo test check race fuzz power oracle redis-suite e2e compose sim bench image tools clean nemesis chaos-compose
+.PHONY: build demo test check race fuzz power oracle redis-suite e2e chaos chaos-mutants chaos-ci compose sim bench image tools clean nemesis chaos-compose FORCE
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate

@@ -235,7 +235,7 @@ func (n *Node) assemble() {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stop = cancel
 	p := n.packer
-	p.apply = func(data []byte) raft.ApplyFuture { return n.raft.Apply(data, 0) }
+	p.apply = n.submit
 	p.applied, p.log = n.opts.Engine.Clock, n.opts.Log
 	p.kick = n.transport.Kick
 	p.semantic = n.fsm.Semantic
@@ -440,6 +440,7 @@ func (n *Node) observeLeader(ctx context.Context) {
 // leadership is being handed over; if that comes to nothing, this node goes on
 // leading in the same term.
 func (n *Node) prepareToLead(ctx context.Context, term uint64) {
+	n.beforeBarrier(term)
 	for n.raft.State() == raft.Leader && n.raft.CurrentTerm() == term && ctx.Err() == nil {
 		if n.beginTerm() == nil {
 			n.serveTerm(term)

@@ -290,7 +290,7 @@ func (s *sequencer) step(now time.Time) {
 		for _, b := range s.inFlight {
 			s.counters.resends++
 			b.sent = now
-			if s.way.send(b.wire) != nil {
+			if s.way.send(resent(b.wire)) != nil {
 				s.resend = true
 				return
 			}

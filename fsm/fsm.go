@@ -188,7 +188,7 @@ func (f *FSM) applyLog(log *raft.Log) {
 		return
 	}
 	f.opts.Engine.Apply(func(step *engine.Step) {
-		step.Entry(log.Index, e.StampMs)
+		step.Entry(log.Index, clockOf(&e))
 		step.ExpireDue(expirePerEntry)
 		err = f.applyParts(step, &e)
 		f.trail.note(log.Index, step)

@@ -84,7 +84,7 @@ func (s *state) admit(h entry.BatchHead) (*origin, verdict) {
 	case h.Incarnation < o.incarnation:
 		return o, refused
 	case h.Seq <= o.last:
-		return o, duplicate
+		return o, again
 	case h.Seq > o.last+1:
 		return o, gap
 	}

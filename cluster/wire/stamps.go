@@ -58,13 +58,6 @@ func quorum(voters []raft.ServerID, self raft.ServerID, now time.Time, acked map
 	return stamp{mark: marks[nth], at: times[nth]}
 }
 
-// leaseHolds is the lease rule: followers of the quorum stay away from elections
-// for a heartbeat timeout after their stamp, and half of it is left to clocks
-// that run apart.
-func leaseHolds(now time.Time, q stamp, heartbeatTimeout time.Duration) bool {
-	return !q.at.IsZero() && now.Before(q.at.Add(heartbeatTimeout/2))
-}
-
 // waiter waits until the quorum's mark passes after.
 type waiter struct {
 	after Mark

@@ -50,7 +50,8 @@ func (c *checker) take(g *workload.Group) {
 	}
 	c.slots <- struct{}{}
 	began := time.Now()
-	result := model.Check(ops, c.session.opts.limit)
+	verdict := model.Check(ops, c.session.opts.limit)
+	result := verdict.Result
 	took := time.Since(began)
 	<-c.slots
 	c.mu.Lock()
@@ -76,7 +77,10 @@ func (c *checker) take(g *workload.Group) {
 	}
 	where := ""
 	if draw {
-		where = ": " + c.keep(g, result)
+		where = ": " + c.keep(g, &verdict)
+	}
+	if verdict.Split {
+		c.session.note("history %d: the two searches disagree", g.ID)
 	}
 	if result == porcupine.Illegal {
 		c.session.violation(fmt.Sprintf("history %d (%s, %d operations) is not linearizable%s", g.ID, g.Kind.Name, len(ops), where))
@@ -89,7 +93,7 @@ func (c *checker) take(g *workload.Group) {
 const picturesMax = 10
 
 // keep writes the history as text and as porcupine's picture.
-func (c *checker) keep(g *workload.Group, result porcupine.CheckResult) string {
+func (c *checker) keep(g *workload.Group, verdict *model.Verdict) string {
 	name := fmt.Sprintf("history-%d-%s", g.ID, g.Kind.Name)
 	base := filepath.Join(c.session.opts.out, name)
 	ops := slices.Clone(g.Ops())
@@ -101,11 +105,11 @@ func (c *checker) keep(g *workload.Group, result porcupine.CheckResult) string {
 	if err := os.WriteFile(base+".txt", []byte(text.String()), 0o644); err != nil {
 		return err.Error()
 	}
-	if result == porcupine.Illegal {
-		_, info := model.Explain(ops, c.session.opts.limit)
-		if err := porcupine.VisualizePath(model.Porcupine(), info, base+".html"); err != nil {
-			return err.Error()
-		}
+	if !verdict.Drawn {
+		return base + ".txt"
+	}
+	if err := porcupine.VisualizePath(model.Porcupine(), verdict.Info, base+".html"); err != nil {
+		return err.Error()
 	}
 	return base + ".html"
 }

@@ -42,6 +42,7 @@ type options struct {
 	seed     uint64
 	duration time.Duration
 	clients  int
+	writers  int
 	slots    int
 	ops      int
 	kinds    []*workload.Kind
@@ -73,6 +74,7 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	f.Uint64Var(&o.seed, "seed", 0, "of all choices; 0: by chance, and told")
 	f.DurationVar(&o.duration, "duration", 30*time.Second, "of the load")
 	f.IntVar(&o.clients, "clients", 12, "clients whose histories are checked")
+	f.IntVar(&o.writers, "writers", 0, "how many of them write, 0: all; few outcomes stay unknown where few write")
 	f.IntVar(&o.slots, "groups", 0, "groups of keys at a time; default by mode")
 	f.IntVar(&o.ops, "ops", 800, "operations a history")
 	kinds := f.String("kinds", "", "kinds of histories, separated by commas; empty: all")

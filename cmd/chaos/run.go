@@ -161,6 +161,7 @@ func (s *session) random(part uint64) *rand.Rand { return rand.New(rand.NewPCG(s
 // style gives the clients their manners, so that all kinds of them are about.
 func (s *session) style(i int) workload.Style {
 	st := workload.Style{Node: i % len(s.nodes), Depth: 1, RESP: 2 + i%2, Timeout: 15 * time.Second}
+	st.Reads = s.opts.writers > 0 && i >= s.opts.writers
 	switch i % 4 {
 	case 1:
 		st.Depth = 8
@@ -201,6 +202,13 @@ func (s *session) violation(text string) {
 	}
 }
 
+// failed reports whether there was a violation.
+func (s *session) failed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.violations) > 0
+}
+
 func (s *session) note(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,7 +222,11 @@ func (s *session) conclude() int {
 	sum := &report.Summary{
 		Seed: s.opts.seed, Mode: s.opts.mode, Nodes: len(s.nodes), Clients: s.opts.clients, Endpoints: s.nodes, Began: s.began.UTC(),
 	}
-	sum.Digests = s.compareDigests(10 * time.Second)
+	patience := 10 * time.Second
+	if s.failed() && !s.opts.goOn {
+		patience = time.Second // the verdict stands
+	}
+	sum.Digests = s.compareDigests(patience)
 	s.judgeSide(sum)
 	sum.Lasted = time.Since(s.began)
 	sum.Open, sum.InDoubt = s.clients.Open.Load(), s.clients.InDoubt.Load()

@@ -2,9 +2,6 @@ package commands
 
 import "github.com/quorate/quorate/engine/call"
 
-// randomRank returns a rank in [0, n) chosen by chance; n must not be 0.
-func randomRank(r *call.Rand, n int) int { return int(r.Uint64n(uint64(n))) }
-
 // randomRanks returns k distinct ranks in [0, n) in an order by chance; k must
 // not exceed n. It shuffles a deck of n cards of which it knows but those that
 // it has moved.

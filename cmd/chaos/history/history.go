@@ -80,9 +80,9 @@ type Op struct {
 	Pos  int
 	Last bool
 
-	// Chain names the end of a pipeline that was not answered: its operations
-	// follow each other in the history. 0: it is none.
-	Chain uint64
+	// Early says that this is the view of a time at which the operation had not
+	// returned: it has taken effect, with the replies that came later, or not.
+	Early bool
 }
 
 // Seen is what a client read of a key after it had begun to watch it.

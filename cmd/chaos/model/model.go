@@ -25,29 +25,64 @@ func Porcupine() porcupine.Model {
 	return m.ToModel()
 }
 
-// Check checks the history of one group, for at most that long.
-func Check(ops []*history.Op, limit time.Duration) porcupine.CheckResult {
-	deadline := time.Now().Add(limit)
-	// Most histories with operations of unknown outcome are explained without
-	// most of these, which is quickly found. Nothing is taken for granted: a
-	// history that can't be explained so is checked whole.
-	if open(ops) {
-		for _, rest := range []bool{false, true} {
-			if porcupine.CheckOperationsTimeout(Porcupine(), likely(ops, rest), limit/4) == porcupine.Ok {
-				return porcupine.Ok
-			}
-		}
-	}
-	return porcupine.CheckOperationsTimeout(Porcupine(), whole(ops), max(time.Until(deadline), limit/3))
+// Verdict is what Check found.
+type Verdict struct {
+	Result porcupine.CheckResult
+	// Part is the history, or the part of it that is not linearizable.
+	Part []porcupine.Operation
+	// Info is what porcupine draws from, of Part, if Drawn.
+	Info  porcupine.LinearizationInfo
+	Drawn bool
+	// Split says that the two searches disagree: the harness is wrong.
+	Split bool
 }
 
-// Explain checks as Check does and returns what porcupine draws from.
-func Explain(ops []*history.Op, limit time.Duration) (porcupine.CheckResult, porcupine.LinearizationInfo) {
-	return porcupine.CheckOperationsVerbose(Porcupine(), whole(ops), limit)
+// Check checks the history of one group, for about that long. Porcupine decides
+// of histories whose outcomes are all known. Of others the search over
+// configurations decides, and porcupine is asked for its opinion of what that
+// rejects.
+func Check(ops []*history.Op, limit time.Duration) Verdict {
+	v := Verdict{Part: whole(ops)}
+	if open(ops) {
+		var at int64
+		if v.Result, at = decide(v.Part, limit); v.Result != porcupine.Illegal {
+			return v
+		}
+		v.Part = until(v.Part, at)
+	} else if v.Result = porcupine.CheckOperationsTimeout(Porcupine(), v.Part, limit); v.Result != porcupine.Illegal {
+		return v
+	}
+	opinion, info := porcupine.CheckOperationsVerbose(Porcupine(), v.Part, limit)
+	v.Info, v.Drawn, v.Split = info, opinion == porcupine.Illegal, opinion == porcupine.Ok
+	return v
+}
+
+// decide decides of a history with outcomes that are not known: by quick
+// searches, which explain nearly all that can be explained, and then by all of
+// them, in either way of going through it.
+func decide(ops []porcupine.Operation, limit time.Duration) (porcupine.CheckResult, int64) {
+	for e := range effort(3) {
+		if result, _ := search(ops, e, time.Now().Add(limit/8)); result == porcupine.Ok {
+			return result, 0
+		}
+	}
+	if result, at := search(ops, thorough, time.Now().Add(limit/4)); result != porcupine.Unknown {
+		return result, at
+	}
+	return porcupine.CheckOperationsTimeout(Porcupine(), ops, limit/2), history.Forever
 }
 
 // step returns the states that may follow s by op; none if its reply can't be.
 func step(s State, op *history.Op) []any {
+	after := taken(s, op)
+	if op.Early {
+		after = append(after, s)
+	}
+	return after
+}
+
+// taken is step for an operation that takes effect.
+func taken(s State, op *history.Op) []any {
 	if op.Pipe != 0 {
 		var turn bool
 		if s, turn = s.enter(op.Pipe, op.Pos, op.Last); !turn {
@@ -148,6 +183,7 @@ type exec struct {
 	want  string
 	known bool
 	out   []State
+	told  string // the first reply given
 }
 
 // key returns the command's i-th argument as a key.
@@ -163,6 +199,9 @@ func (e *exec) at(i int) value { return e.s.keys[e.key(i)] }
 
 // gives takes the command's outcome: that reply, and that state.
 func (e *exec) gives(reply string, s State) {
+	if e.told == "" {
+		e.told = reply
+	}
 	if !e.known || reply == e.want {
 		e.out = append(e.out, s)
 	}

@@ -32,8 +32,7 @@ func eachUnique(text string, f func(value string)) {
 
 // witness is what replies show of a value.
 type witness struct {
-	call int64 // of the operation that told it and returned first
-	ret  int64
+	ret int64 // of the operation that told it and returned first
 }
 
 // witnesses returns for each unique value that a reply shows the operation
@@ -47,7 +46,7 @@ func witnesses(ops []*history.Op) map[string]witness {
 		for _, r := range op.Replies {
 			eachUnique(r, func(v string) {
 				if w, ok := all[v]; !ok || op.Return < w.ret {
-					all[v] = witness{op.Call, op.Return}
+					all[v] = witness{op.Return}
 				}
 			})
 		}
@@ -86,65 +85,22 @@ func whole(ops []*history.Op) []porcupine.Operation {
 	return all
 }
 
-// likely returns the operations as they most likely were: of those of unknown
-// outcome, the ones whose values were read took effect shortly before, with
-// all before them in their pipeline, and the first whose values nobody read did
-// not, with all behind it. rest keeps the others of which nothing is known, or
-// drops them. What is linearizable so is linearizable.
-func likely(ops []*history.Op, rest bool) []porcupine.Operation {
-	seen := witnesses(ops)
-	all := make([]porcupine.Operation, 0, len(ops))
-	for i := 0; i < len(ops); i++ {
-		op := ops[i]
-		if op.Outcome != history.Open {
-			all = append(all, operation(op))
+// until returns the part of a history up to a time: what returned later had
+// not returned by then.
+func until(ops []porcupine.Operation, at int64) []porcupine.Operation {
+	var part []porcupine.Operation
+	for _, o := range ops {
+		if o.Call > at {
 			continue
 		}
-		n := 1
-		for op.Chain != 0 && i+n < len(ops) && ops[i+n].Chain == op.Chain {
-			n++
+		if o.Return > at {
+			op := *o.Input.(*history.Op)
+			op.Early = op.Outcome == history.Done
+			o.Input, o.Return = &op, history.Forever
 		}
-		all = append(all, likelyChain(ops[i:i+n], seen, rest)...)
-		i += n - 1
+		part = append(part, o)
 	}
-	return all
-}
-
-// likelyChain is likely for the unanswered end of one pipeline.
-func likelyChain(chain []*history.Op, seen map[string]witness, rest bool) []porcupine.Operation {
-	links := make([]porcupine.Operation, len(chain))
-	end := 0 // of what took effect, or may have
-	limit := history.Forever
-	for i := len(chain) - 1; i >= 0; i-- {
-		links[i] = operation(chain[i])
-		written(chain[i], func(v string) {
-			if w, ok := seen[v]; ok && w.ret >= chain[i].Call {
-				limit = min(limit, w.ret)
-				links[i].Call = max(links[i].Call, w.call)
-				end = max(end, i+1)
-			}
-		})
-		links[i].Return = min(links[i].Return, limit)
-	}
-	for rest && end < len(chain) {
-		unread := false
-		written(chain[end], func(string) { unread = true })
-		if unread {
-			break
-		}
-		end++
-	}
-	links = links[:end]
-	if len(links) < 2 {
-		return links
-	}
-	for i := range links {
-		placed := *chain[i]
-		placed.Pipe, placed.Pos, placed.Last = 1<<63|placed.Chain, i, i == len(links)-1
-		links[i].Input = &placed
-		links[i].Call = chain[i].Call // its turn comes after the one before it
-	}
-	return links
+	return part
 }
 
 // open reports whether the outcome of any operation is unknown.

@@ -18,6 +18,7 @@ type Style struct {
 	Depth   int  // of its pipelines, at most
 	RESP    int  // 2 or 3
 	Aware   bool // asks for CLUSTER SLOTS, and follows MOVED
+	Reads   bool // sends nothing that writes
 	Roams   bool // goes on to the next node when its own does not answer
 	Timeout time.Duration
 	Think   time.Duration // mean pause between requests
@@ -156,6 +157,9 @@ func (c *Client) work(g *Group, n int) {
 	for i := range ops {
 		op := &history.Op{Client: c.ID, Node: c.node}
 		op.Form, op.Cmds = g.Kind.next(r)
+		if c.Style.Reads && !readOnly(op.Cmds) {
+			op.Form, op.Cmds = history.Plain, g.Kind.final[c.Rand.IntN(len(g.Kind.final)):][:1]
+		}
 		if op.Form == history.Guards {
 			if i == 0 {
 				c.guarded(g, op)
@@ -238,7 +242,7 @@ func (c *Client) exchange(g *Group, ops []*history.Op) {
 	c.Env.Counters.Done.Add(int64(len(filed)))
 	if err != nil {
 		for _, op := range rest {
-			op.Outcome, op.Return, op.Chain = history.Open, history.Forever, uint64(c.ID)<<32|c.pipe
+			op.Outcome, op.Return = history.Open, history.Forever
 			c.Env.Counters.Open.Add(1)
 		}
 		c.file(g, rest...)
