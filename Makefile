@@ -78,6 +78,14 @@ nemesis:
 chaos-compose: image
 	scripts/chaos-compose 90
 
+# The bounded run of CI: 200,000 operations and 20 faults on two quiet cores.
+chaos-ci: build bin/chaos
+	bin/chaos -duration 2m -every 1500ms -lasts 1s -args '--no-leader-wait 10000' $(CHAOS)
+
+# Every seeded bug must be found within a minute. BUGS="lease watch" chooses some.
+chaos-mutants:
+	GO=$(GO) scripts/chaos-mutants.sh $(BUGS)
+
 # Whole clusters on virtual time under faults, HOURS of cluster time over random
 # seeds; docs/reliability.md says what is checked.
 HOURS ?= 1
