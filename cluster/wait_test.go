@@ -29,7 +29,12 @@ func TestWaitCountsTheNodesThatHaveTheWrite(t *testing.T) {
 		if got := newClient().do(t, n, "SET a 2"); got != "+OK" {
 			t.Fatal(got)
 		}
-		if got := wait(n, 2, 300*time.Millisecond); got != 1 {
+		if got := wait(n, 1, 5*time.Second); got != 1 {
+			t.Errorf("node %d: %d others have it while one is away", i, got)
+		}
+		// Who leads can't be asked at every moment on a busy machine: then fewer
+		// are counted, but never the one that is away.
+		if got := wait(n, 2, 300*time.Millisecond); got > 1 {
 			t.Errorf("node %d: %d others have it while one is away", i, got)
 		}
 	}
