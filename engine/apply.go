@@ -23,7 +23,9 @@ func (e *Engine) Apply(f func(*Step)) {
 func (e *Engine) apply(f func(*Step)) (published []Message, resettled bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	f(&Step{engine: e})
+	s := Step{engine: e}
+	f(&s)
+	e.lookups.add(&s.lookups)
 	published, resettled = e.outbox, e.resettled
 	e.outbox, e.resettled = nil, false
 	return published, resettled
@@ -31,11 +33,12 @@ func (e *Engine) apply(f func(*Step)) (published []Message, resettled bool) {
 
 // Step changes the state, one log entry after the other.
 type Step struct {
-	engine *Engine
-	call   call.Call // reused by one command after the other
-	rand   call.Rand
-	index  uint64
-	writes uint64 // commands of this entry so far
+	engine  *Engine
+	call    call.Call // reused by one command after the other
+	rand    call.Rand
+	index   uint64
+	writes  uint64       // commands of this entry so far
+	lookups call.Lookups // of commands that this node answers
 }
 
 // Entry begins log entry index, whose stamp is stampMs. The log clock goes on
@@ -108,6 +111,9 @@ func (s *Step) prepare(db int, args [][]byte, out *reply.Writer) *call.Call {
 	}
 	e := s.engine
 	s.call = call.Call{Env: &e.env, Args: args, DB: e.env.Keyspace.DB(db), Now: e.clock, Out: out}
+	if !out.Discards() {
+		s.call.Lookups = &s.lookups
+	}
 	return &s.call
 }
 

@@ -70,9 +70,10 @@ type Message struct {
 
 // Engine is the state of one node.
 type Engine struct {
-	table  *command.Table[*call.Row]
-	opts   Options
-	panics atomic.Uint64
+	table   *command.Table[*call.Row]
+	opts    Options
+	panics  atomic.Uint64
+	lookups lookups
 
 	mu        sync.RWMutex
 	env       call.Env       // guarded by mu, with all that it points to
@@ -140,6 +141,13 @@ func (e *Engine) expect(w *keyspace.Warmer, db int, key []byte) (more bool) {
 	return w.Add(e.env.Keyspace.DB(db), key)
 }
 
+// CountWith makes c the one that is told what scripts of this node's clients do.
+func (e *Engine) CountWith(c call.Counter) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.env.Counter = c
+}
+
 // Table returns the data commands.
 func (e *Engine) Table() *command.Table[*call.Row] { return e.table }
 
@@ -174,6 +182,7 @@ func (e *Engine) execute(c *call.Call) {
 // run carries out one command. A panic ends the command, not the node: it has
 // been executed in the same way by all nodes, or their digests tell.
 func (e *Engine) run(row *call.Row, c *call.Call) {
+	c.Reads = row.Flags.Has(command.ReadOnly)
 	mark := c.Out.Mark()
 	defer func() {
 		if reason := recover(); reason != nil {

@@ -15,6 +15,7 @@ func (e *Engine) View(wallMs int64, random uint64, f func(*View)) {
 	v := View{engine: e, wall: max(wallMs, e.clock)}
 	v.rand.Seed(random, 0)
 	f(&v)
+	e.lookups.add(&v.lookups)
 	if v.warmer != nil {
 		e.warmers.Put(v.warmer)
 	}
@@ -22,11 +23,12 @@ func (e *Engine) View(wallMs int64, random uint64, f func(*View)) {
 
 // View reads the state.
 type View struct {
-	engine *Engine
-	wall   int64
-	rand   call.Rand
-	call   call.Call // reused by one command after the other
-	warmer *keyspace.Warmer
+	engine  *Engine
+	wall    int64
+	rand    call.Rand
+	call    call.Call // reused by one command after the other
+	lookups call.Lookups
+	warmer  *keyspace.Warmer
 }
 
 // Expect tells of a key that commands soon to come may look up, and reports
@@ -56,6 +58,7 @@ func (v *View) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
 	v.call = call.Call{
 		Env: &e.env, Args: args, DB: e.env.Keyspace.DB(db), Now: e.clock, Wall: v.wall,
 		Rand: &v.rand, Out: out, InTx: inTx,
+		Lookups: &v.lookups,
 	}
 	e.execute(&v.call)
 }

@@ -299,13 +299,14 @@ type runner struct {
 	mark  time.Duration // since began, when the last op was done: one look at the clock an op
 }
 
-// took tells who wants to know how long op took.
-func (r *runner) took(op *Op, args [][]byte) {
+// took tells who wants to know how long op took, and its reply: what out holds
+// since mark.
+func (r *runner) took(op *Op, args [][]byte, out *reply.Writer, mark int) {
 	if op.Took == nil {
 		return
 	}
 	now := time.Since(r.began)
-	op.Took(r.conn, args, now-r.mark)
+	op.Took(r.conn, args, out.Bytes()[mark:], now-r.mark)
 	r.mark = now
 }
 
@@ -349,6 +350,7 @@ func (r *runner) answering(p *Pending) error {
 }
 
 func (r *runner) op(op *Op, out *reply.Writer) error {
+	mark := out.Mark()
 	switch op.Kind {
 	case OpRead:
 		if out.Len() > unreadMax {
@@ -356,7 +358,7 @@ func (r *runner) op(op *Op, out *reply.Writer) error {
 			return nil
 		}
 		r.read(op, false, out)
-		r.took(op, op.Args)
+		r.took(op, op.Args, out, mark)
 		return nil
 	case OpLocal:
 		op.Local(out)
@@ -371,7 +373,7 @@ func (r *runner) op(op *Op, out *reply.Writer) error {
 	}
 	r.execute(op.Tx, out)
 	if op.Kind == OpWrite {
-		r.took(op, r.fsm.item.Commands[0].Args)
+		r.took(op, r.fsm.item.Commands[0].Args, out, mark)
 	}
 	return nil
 }
@@ -442,15 +444,16 @@ func (r *runner) transaction(tx *Tx, out *reply.Writer) {
 	out.Array(len(tx.Ops))
 	logged := it.Commands
 	for i := range tx.Ops {
+		mark := out.Mark()
 		switch op := &tx.Ops[i]; op.Kind {
 		case OpRead:
 			r.read(op, true, out)
-			r.took(op, op.Args)
+			r.took(op, op.Args, out, mark)
 		case OpLocal:
 			op.Local(out)
 		default:
 			r.step.Do(logged[0].DB, logged[0].Args, true, out)
-			r.took(op, logged[0].Args)
+			r.took(op, logged[0].Args, out, mark)
 			logged = logged[1:]
 		}
 	}

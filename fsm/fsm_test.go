@@ -311,16 +311,16 @@ func TestGenesisBringsSettings(t *testing.T) {
 }
 
 // Whoever wants to know is told how long each command took here, with its
-// arguments, also inside a transaction; of what is not executed nothing is told.
+// arguments and its reply, also inside a transaction; of what is not executed nothing is told.
 func TestDurationsAreTold(t *testing.T) {
 	m := newMachine(t)
 	c := newClient()
 	var told []string
-	took := func(conn Conn, args [][]byte, d time.Duration) {
+	took := func(conn Conn, args [][]byte, answer []byte, d time.Duration) {
 		if conn != c || d <= 0 {
 			t.Errorf("%q of %v took %v", args, conn, d)
 		}
-		told = append(told, string(bytes.Join(args, []byte(" "))))
+		told = append(told, string(bytes.Join(args, []byte(" ")))+" "+string(bytes.TrimSpace(answer)))
 	}
 	timed := func(op Op) Op {
 		op.Took = took
@@ -332,7 +332,7 @@ func TestDurationsAreTold(t *testing.T) {
 	items = entry.AppendTxCommand(entry.AppendTxHead(items, 0, 1), 0, words("INCR a"))
 	items = entry.AppendTxWatch(entry.AppendTxHead(items, 1, 0), 0, []byte("a"), 999)
 	m.batch(head(1, 1, 1), items)
-	if want := []string{"SET a 1", "GET a", "GET b", "INCR a"}; !slices.Equal(told, want) {
+	if want := []string{"SET a 1 +OK", "GET a $1\r\n1", "GET b $1\r\n1", "INCR a :2"}; !slices.Equal(told, want) {
 		t.Errorf("told of %q, want %q", told, want)
 	}
 }

@@ -32,10 +32,10 @@ type Op struct {
 	Local func(out *reply.Writer) // of OpLocal
 	Tx    *Tx                     // of OpTx
 	// Took, unless nil, is told how long the execution of an OpWrite or OpRead
-	// took on this node, with the arguments, which are valid during the call
-	// only. It must not block: the state is locked. What is refused before its
-	// execution, or in doubt, is not told of.
-	Took func(conn Conn, args [][]byte, d time.Duration)
+	// took on this node, with the arguments and the reply, which are valid during
+	// the call only. It must not block: the state is locked. What is refused
+	// before its execution, or in doubt, is not told of.
+	Took func(conn Conn, args [][]byte, answer []byte, d time.Duration)
 }
 
 // Watch is a key of which a transaction says that it has not changed.

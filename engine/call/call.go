@@ -22,6 +22,8 @@ type Env struct {
 	Keyspace *keyspace.Keyspace
 	Settings *Settings
 	Effects  Effects
+	// Counter is nil where nobody counts.
+	Counter Counter
 	// Lookup finds the row that args call, as command.Table.Find does.
 	Lookup func(args [][]byte) (row *Row, container string, ok bool)
 }
@@ -59,6 +61,31 @@ type Call struct {
 	InTx     bool
 	// MayWrite is false on the read path, where nothing may be changed.
 	MayWrite bool
+	// Lookups is nil where nobody counts: on nodes that owe nobody the reply.
+	Lookups *Lookups
+	// Reads tells that the row changes nothing: Get counts its lookups.
+	Reads bool
+}
+
+// Lookups counts keys that were looked up to be read.
+type Lookups struct{ Hits, Misses uint64 }
+
+func (c *Call) count(found bool) {
+	switch {
+	case c.Lookups == nil:
+	case found:
+		c.Lookups.Hits++
+	default:
+		c.Lookups.Misses++
+	}
+}
+
+// LookedUp counts the lookup of a key that a command reads although it may
+// change others, or this one after it. Of a row that only reads Get has counted.
+func (c *Call) LookedUp(found bool) {
+	if !c.Reads {
+		c.count(found)
+	}
 }
 
 // Fail replies with an error.
@@ -68,6 +95,15 @@ func (c *Call) Fail(e reply.Error) { c.Out.Error(e) }
 // Where changes are allowed an expired key is deleted on the way, so that
 // what follows meets no remains of it.
 func (c *Call) Get(key []byte) (keyspace.Entry, bool) {
+	e, ok := c.Peek(key)
+	if c.Reads {
+		c.count(ok)
+	}
+	return e, ok
+}
+
+// Peek is Get for a lookup that does not count.
+func (c *Call) Peek(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.DB.Get(key, c.Now)
 	if !ok && c.MayWrite && c.DB.Evict(key, c.Now) {
 		c.Notify(EventExpired, "expired", key)

@@ -287,7 +287,8 @@ func bitop(c *call.Call) {
 	sources := make([][]byte, 0, len(c.Args)-3)
 	longest := 0
 	for _, key := range c.Args[3:] {
-		e, _, failed := c.GetType(key, keyspace.String)
+		e, found, failed := c.GetType(key, keyspace.String)
+		c.LookedUp(found || failed)
 		if failed {
 			return
 		}

@@ -197,7 +197,9 @@ func copyKey(c *call.Call) {
 	}
 	there := selecting(c, target)
 	_, taken := there.Get(to)
-	if _, found := c.Get(from); !found || taken && !replace {
+	_, found := c.Get(from)
+	c.LookedUp(found)
+	if !found || taken && !replace {
 		c.Out.Int(0)
 		return
 	}

@@ -33,7 +33,7 @@ func memoryUsage(c *call.Call) {
 		}
 	}
 	key := c.Args[2]
-	e, found := c.Get(key)
+	e, found := c.Peek(key)
 	if !found {
 		c.Out.Null()
 		return

@@ -57,7 +57,7 @@ func openSets(c *call.Call, keys [][]byte) (sets []setKey, ok bool) {
 	if c.MayWrite {
 		// Looking at an expired key deletes it, which moves what earlier ones hold.
 		for _, key := range keys {
-			c.Get(key)
+			c.Peek(key)
 		}
 	}
 	sets = make([]setKey, len(keys))

@@ -24,9 +24,18 @@ func sinter(c *call.Call) {
 	c.Out.EndSet(mark, n)
 }
 
+// openSources is openSets for a command that stores what it makes of them.
+func openSources(c *call.Call, keys [][]byte) (sets []setKey, ok bool) {
+	sets, ok = openSets(c, keys)
+	for i := range sets {
+		c.LookedUp(sets[i].exists)
+	}
+	return sets, ok
+}
+
 // sinterstore stores the members that all sets share.
 func sinterstore(c *call.Call) {
-	sets, ok := openSets(c, c.Args[2:])
+	sets, ok := openSources(c, c.Args[2:])
 	if !ok {
 		return
 	}
@@ -61,7 +70,7 @@ func replyCombined(c *call.Call, combine func(*call.Call, []setKey) set.Set) {
 }
 
 func storeCombined(c *call.Call, combine func(*call.Call, []setKey) set.Set, event string) {
-	sets, ok := openSets(c, c.Args[2:])
+	sets, ok := openSources(c, c.Args[2:])
 	if !ok {
 		return
 	}

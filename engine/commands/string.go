@@ -202,6 +202,7 @@ func setString(c *call.Call) {
 	}
 	e, found := c.Get(key)
 	if o.get {
+		c.LookedUp(found)
 		if found && e.Type != keyspace.String {
 			c.Fail(reply.ErrWrongType)
 			return
@@ -276,7 +277,9 @@ func replyString(c *call.Call) (e keyspace.Entry, found, failed bool) {
 
 // getset implements GETSET key value.
 func getset(c *call.Call) {
-	if _, _, failed := replyString(c); failed {
+	_, found, failed := replyString(c)
+	c.LookedUp(found || failed)
+	if failed {
 		return
 	}
 	storeString(c, c.Args[1], c.Args[2], keyspace.NoExpiry)
@@ -284,7 +287,9 @@ func getset(c *call.Call) {
 
 // getdel implements GETDEL key.
 func getdel(c *call.Call) {
-	if _, found, failed := replyString(c); failed || !found {
+	_, found, failed := replyString(c)
+	c.LookedUp(found || failed)
+	if failed || !found {
 		return
 	}
 	deleteKey(c, c.Args[1])
@@ -298,6 +303,7 @@ func getex(c *call.Call) {
 	}
 	key := c.Args[1]
 	e, found, failed := c.GetType(key, keyspace.String)
+	c.LookedUp(found || failed)
 	if failed {
 		return
 	}

@@ -258,6 +258,7 @@ func zrangestore(c *call.Call) {
 		return
 	}
 	source, ok := openZset(c, c.Args[2])
+	c.LookedUp(source.exists || !ok)
 	if !ok {
 		return
 	}

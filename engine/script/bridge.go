@@ -2,6 +2,7 @@ package script
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
@@ -48,13 +49,16 @@ func (r *runner) command(vals []lua.Value) (v lua.Value, failed bool) {
 		e = r.permit(row)
 	}
 	if e != "" {
+		r.tally.rejected(nameOf(row, r.args), e)
 		return r.errorTable(string(e)), true
 	}
 	r.out.Reset(r.buffer)
 	r.nested.Args, r.nested.Out = r.args, r.out
+	r.nested.Reads = row.Flags.Has(command.ReadOnly)
 	row.Do(&r.nested)
 	answer := r.out.Bytes()
 	r.buffer = answer
+	r.tally.called(row, answer)
 	r.vm.Charge(len(answer) >> 5)
 	return r.fromReply(answer)
 }
@@ -92,7 +96,8 @@ func (r *runner) arguments(vals []lua.Value) reply.Error {
 	return ""
 }
 
-// find returns the row that r.args call.
+// find returns the row that r.args call, also beside an error if there is such a
+// command.
 func (r *runner) find() (*call.Row, reply.Error) {
 	row, _, ok := r.call.Lookup(r.args)
 	if !ok {
@@ -110,13 +115,28 @@ func (r *runner) find() (*call.Row, reply.Error) {
 	}
 	switch {
 	case !row.TakesArgs(len(r.args)):
-		return nil, errArity
+		return row, errArity
 	case row.Flags.Has(command.NoScript) && !r.call.Settings.ScriptsMayCallAll:
-		return nil, errNotAllowed
+		return row, errNotAllowed
 	case row.Do == nil:
 		return nil, errUnknown
 	}
 	return row, ""
+}
+
+// nameOf returns the name of the command that args call, or "" if there is none.
+func nameOf(row *call.Row, args [][]byte) string {
+	if row != nil {
+		return row.Name
+	}
+	if _, known := forbids(args); !known {
+		return ""
+	}
+	name := strings.ToLower(string(args[0]))
+	if containers[name] && len(args) > 1 {
+		name += "|" + strings.ToLower(string(args[1]))
+	}
+	return name
 }
 
 // permit checks whether the script may run the command.

@@ -25,6 +25,7 @@ type runner struct {
 	out      *reply.Writer
 	buffer   []byte // of out
 	resp3    bool   // redis.setresp(3)
+	tally    tally
 }
 
 // Bounds of what a runner keeps for the next script.
@@ -53,10 +54,12 @@ func (r *runner) run(c *call.Call, s *script, keys int, readOnly bool) {
 	r.resp3 = false
 	defer r.forget()
 	mark := c.Out.Mark()
+	r.tally.begin(c)
 	if err := r.execute(c, s, keys); err != nil {
 		c.Out.Truncate(mark)
 		c.Fail(r.describe(s, err))
 	}
+	r.tally.end(c.Out.Bytes()[mark:])
 }
 
 // forget drops what the runner holds of the call.

@@ -225,10 +225,11 @@ func (s *Session) ride(e *entry, args [][]byte) {
 		}})
 		return
 	}
-	e.stats.Called(0, false)
 	kept := cloneArgs(args)
 	s.op(fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) {
+		mark := out.Mark()
 		e.row.do(s, &request{args: kept, out: out})
+		e.answered(out.Bytes()[mark:])
 	}})
 }
 
@@ -311,7 +312,7 @@ func (s *Session) converse(e *entry, args [][]byte) {
 		e.row.do(s, &request{args: args, out: out})
 		return 1
 	})
-	s.srv.took(s, e, args, s.srv.elapsed()-before)
+	s.srv.took(s, e, args, s.scratch.Bytes(), s.srv.elapsed()-before)
 }
 
 // reply writes the replies that f writes, in one piece; f returns how many.
@@ -319,10 +320,7 @@ func (s *Session) converse(e *entry, args [][]byte) {
 // messages to this very client.
 func (s *Session) reply(f func(*reply.Writer) int) {
 	s.scratch.Reset(s.scratch.Bytes())
-	s.scratch.SetProto(s.proto)
-	if s.silence == silent {
-		s.scratch.SetProto(reply.Discard)
-	}
+	s.scratch.SetProto(s.proto) // also for a silent client: its errors count
 	n := f(s.scratch)
 	s.srv.countErrors(s.scratch.Bytes(), n)
 	w := s.out.Begin()
@@ -391,7 +389,7 @@ func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out
 	before := s.srv.elapsed()
 	warmed := 0 // steps whose keys are near the processor
 	for i := range steps {
-		t := &steps[i]
+		t, mark := &steps[i], out.Mark()
 		if v != nil && i == warmed && len(steps) > 1 {
 			warmed += warm(steps[i:], v)
 		}
@@ -400,12 +398,16 @@ func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out
 			t.answer(out)
 		case refused != "":
 			out.Error(refused)
+			if t.entry != nil {
+				t.entry.stats.Rejected()
+			}
+			continue
 		default:
 			v.Do(t.db, t.args, false, out)
 		}
 		if t.entry != nil {
 			now := s.srv.elapsed()
-			s.srv.took(s, t.entry, t.args, now-before)
+			s.srv.took(s, t.entry, t.args, out.Bytes()[mark:], now-before)
 			before = now
 		}
 		if out.Len() > UnreadMax {

@@ -319,7 +319,7 @@ func joined(first, second []Field) []Field {
 func infoStats(s *Server, _ *Session) []Field {
 	c := s.opts.Counters
 	rates := c.Rates()
-	data := s.opts.Engine.Stats()
+	data, lookups := s.opts.Engine.Stats(), s.opts.Engine.Lookups()
 	registry := s.opts.Registry
 	return []Field{
 		field("total_connections_received", c.Connections.Load()),
@@ -333,9 +333,11 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("sync_full", 0),
 		field("sync_partial_ok", 0),
 		field("sync_partial_err", 0),
-		field("expired_keys", data.Expired),
+		field("expired_keys", data.Expired-min(data.Expired, s.expiredBefore.Load())),
 		field("evicted_keys", 0),
 		field("evicted_clients", 0),
+		field("keyspace_hits", lookups.Hits),
+		field("keyspace_misses", lookups.Misses),
 		field("pubsub_channels", registry.Len(pubsub.Channel)),
 		field("pubsub_patterns", registry.Len(pubsub.Pattern)),
 		field("pubsubshard_channels", registry.Len(pubsub.Shard)),

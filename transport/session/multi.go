@@ -160,9 +160,9 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 				ops[i].Local(out)
 				continue
 			}
-			before := s.srv.elapsed()
+			before, mark := s.srv.elapsed(), out.Mark()
 			v.Do(ops[i].DB, ops[i].Args, true, out)
-			ops[i].Took(s, ops[i].Args, s.srv.elapsed()-before)
+			ops[i].Took(s, ops[i].Args, out.Bytes()[mark:], s.srv.elapsed()-before)
 		}
 	})
 }
@@ -174,18 +174,16 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 	for _, c := range tx.queued {
 		e, args := c.entry, c.args
 		s.executed++
-		op := fsm.Op{DB: db, Args: args, Took: e.took}
+		op := fsm.Op{DB: db, Args: args, Took: e.tookInTx}
 		switch {
 		case e.reads():
 			op.Kind = fsm.OpRead
 		case e.engines() || e.row.data:
 			op.Kind, writes = fsm.OpWrite, true
 		case e.row.looks:
-			e.stats.Called(0, false)
-			op = fsm.Op{Kind: fsm.OpLocal, Local: s.lookAhead(e, args)}
+			op = fsm.Op{Kind: fsm.OpLocal, Local: s.counted(e, s.lookAhead(e, args))}
 		default:
-			e.stats.Called(0, false)
-			op = fsm.Op{Kind: fsm.OpLocal, Local: s.local(e, args)}
+			op = fsm.Op{Kind: fsm.OpLocal, Local: s.counted(e, s.local(e, args))}
 			if e.Name == "select" {
 				if n, err := parseDB(args[1]); err == "" {
 					db = n
@@ -195,6 +193,17 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 		ops = append(ops, op)
 	}
 	return ops, writes
+}
+
+// counted returns what gives a session command's answer inside a transaction,
+// and counts it.
+func (s *Session) counted(e *entry, answer func(*reply.Writer)) func(*reply.Writer) {
+	return func(out *reply.Writer) {
+		mark := out.Mark()
+		answer(out)
+		e.answered(out.Bytes()[mark:])
+		s.srv.countErrors(out.Bytes()[mark:], 1)
+	}
 }
 
 // local returns what executes a session command inside a transaction.

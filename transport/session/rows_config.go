@@ -111,6 +111,8 @@ func configRewrite(s *Session, r *request) {
 
 func configResetStat(s *Session, r *request) {
 	s.srv.opts.Counters.Reset()
+	s.srv.opts.Engine.ResetLookups()
+	s.srv.expiredBefore.Store(s.srv.opts.Engine.Stats().Expired)
 	for _, e := range s.srv.table.all {
 		e.stats.Reset()
 	}

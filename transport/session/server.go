@@ -52,6 +52,8 @@ type Server struct {
 	monitors monitors
 	rdb      snapshots
 
+	expiredBefore atomic.Uint64 // keys that had expired at the last CONFIG RESETSTAT
+
 	memoryPeak atomic.Int64 // the largest used_memory that INFO has seen
 
 	nextID  atomic.Int64
@@ -82,6 +84,7 @@ func New(opts Options) *Server {
 	s.table = newTable(opts.Engine.Table())
 	s.slowlog = observe.NewSlowlog(int(opts.Config.Int("slowlog-max-len")))
 	s.settings.follow(opts.Config, s.slowlog)
+	opts.Engine.CountWith(s)
 	return s
 }
 

@@ -560,7 +560,7 @@ func TestErrorsAreCounted(t *testing.T) {
 	c.expect(lines("GET nothing", "LLEN a", "MULTI", "LLEN a", "EXEC"), "$-1", "-WRONGTYPE Operation against a key holding the wrong kind of value", "+OK", "+QUEUED",
 		"*1 -WRONGTYPE Operation against a key holding the wrong kind of value")
 	text := n.server.Info("errorstats")
-	if !strings.Contains(text, "errorstat_ERR:count=2\r\n") || !strings.Contains(text, "errorstat_WRONGTYPE:count=2\r\n") {
+	if !strings.Contains(text, "errorstat_ERR:count=2\r\n") || !strings.Contains(text, "errorstat_WRONGTYPE:count=3\r\n") {
 		t.Errorf("%q", text)
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/transport/observe"
 )
 
@@ -13,9 +15,12 @@ import (
 // of day, and read once for every command.
 func (s *Server) elapsed() time.Duration { return time.Since(s.began) }
 
-// took notes that a command executed here took d.
-func (s *Server) took(by *Session, e *entry, args [][]byte, d time.Duration) {
+// took notes that a command executed here took d and was answered so.
+func (s *Server) took(by *Session, e *entry, args [][]byte, answer []byte, d time.Duration) {
 	e.stats.Called(d, s.settings.trackLatency.Load())
+	if failed(answer) {
+		e.stats.Failed()
+	}
 	if slow := s.settings.slowerThan.Load(); slow >= 0 && int64(d) >= slow && !e.Flags.Has(command.SkipSlowlog) {
 		s.slowlog.Add(observe.Slow{At: s.now(), Duration: d, Args: args, Addr: by.peer.Addr, Client: by.Name()})
 	}
@@ -28,6 +33,30 @@ func (s *Server) took(by *Session, e *entry, args [][]byte, d time.Duration) {
 	}
 }
 
+// Nested implements call.Counter. What a script's commands take is part of the
+// script's time.
+func (s *Server) Nested(name string, o call.Outcome) {
+	e, ok := s.table.Lookup(name)
+	if !ok {
+		return
+	}
+	switch o {
+	case call.Rejected:
+		e.stats.Rejected()
+		return
+	case call.Failed:
+		e.stats.Failed()
+	}
+	e.stats.Called(0, false)
+	s.opts.Counters.Commands.Add(1)
+}
+
+// NestedError implements call.Counter.
+func (s *Server) NestedError(e reply.Error) { s.opts.Counters.CountError(errorCode([]byte(e))) }
+
+// failed reports whether a command's reply is an error.
+func failed(answer []byte) bool { return len(answer) > 0 && answer[0] == '-' }
+
 // countErrors counts the errors among n top-level replies. Most times there
 // are none, and one look for a '-' tells.
 func (s *Server) countErrors(replies []byte, n int) {
@@ -37,11 +66,19 @@ func (s *Server) countErrors(replies []byte, n int) {
 	for len(replies) > 0 {
 		if replies[0] == '-' {
 			line, _, _ := bytes.Cut(replies[1:], []byte{'\r'})
-			code, _, _ := bytes.Cut(line, []byte{' '})
-			s.opts.Counters.CountError(string(code))
+			s.opts.Counters.CountError(errorCode(line))
 		}
 		replies = afterReply(replies)
 	}
+}
+
+// errorCode returns an error's first word, or ERR where it has but one.
+func errorCode(text []byte) string {
+	code, _, more := bytes.Cut(text, []byte{' '})
+	if !more {
+		return "ERR"
+	}
+	return string(code)
 }
 
 // afterReply returns what follows the first reply in b, which is whole.

@@ -54,8 +54,17 @@ type entry struct {
 	*command.Spec
 	row   *row // nil: the engine's alone
 	stats observe.Command
-	// took is told how long the engine took for it, of fsm.Op.
-	took func(fsm.Conn, [][]byte, time.Duration)
+	// took is told how long the engine took for it, of fsm.Op; tookInTx the same
+	// inside a transaction.
+	took, tookInTx func(conn fsm.Conn, args [][]byte, answer []byte, d time.Duration)
+}
+
+// answered counts an execution that nobody timed.
+func (e *entry) answered(answer []byte) {
+	e.stats.Called(0, false)
+	if failed(answer) {
+		e.stats.Failed()
+	}
 }
 
 // engines reports whether the engine carries the command out.
@@ -90,9 +99,15 @@ func newTable(data *command.Table[*call.Row]) *table {
 	t := &table{Table: command.NewTable(entries, func(e *entry) *command.Spec { return e.Spec })}
 	for _, name := range t.Names() {
 		e, _ := t.Lookup(name)
-		e.took = func(conn fsm.Conn, args [][]byte, d time.Duration) {
+		e.took = func(conn fsm.Conn, args [][]byte, answer []byte, d time.Duration) {
 			if s, ok := conn.(*Session); ok {
-				s.srv.took(s, e, args, d)
+				s.srv.took(s, e, args, answer, d)
+			}
+		}
+		e.tookInTx = func(conn fsm.Conn, args [][]byte, answer []byte, d time.Duration) {
+			if s, ok := conn.(*Session); ok {
+				s.srv.took(s, e, args, answer, d)
+				s.srv.countErrors(answer, 1)
 			}
 		}
 		t.all = append(t.all, e)

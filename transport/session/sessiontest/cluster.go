@@ -143,7 +143,9 @@ func (c *Cluster) apply(req *fsm.Request) {
 
 func (c *Cluster) do(s *engine.Step, conn fsm.Conn, op *fsm.Op, inTx bool, out *reply.Writer) {
 	if op.Took != nil {
-		defer func(began time.Time) { op.Took(conn, op.Args, time.Since(began)) }(time.Now())
+		defer func(began time.Time, mark int) {
+			op.Took(conn, op.Args, out.Bytes()[mark:], time.Since(began))
+		}(time.Now(), out.Mark())
 	}
 	switch op.Kind {
 	case fsm.OpWrite:
