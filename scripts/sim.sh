@@ -8,9 +8,10 @@ cd "$(dirname "$0")/.."
 export GODEBUG=asyncpreemptoff=1 SIM_EXACT=1
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-mkdir "$dir/runtime"
-overlay=$(scripts/simoverlay.sh "$dir/runtime")
-go test -c -trimpath -overlay "$overlay" -o "$dir/simulation" ./cluster/simulation
+runtime=$PWD/bin/simruntime # always the same place: what is compiled is cached
+rm -rf "$runtime" && mkdir -p "$runtime"
+overlay=$(scripts/simoverlay.sh "$runtime")
+go test -c -overlay "$overlay" -o "$dir/simulation" ./cluster/simulation
 cd cluster/simulation
 case ${1:-} in
 seed) SIM_SEED=$2 SIM_TRACE=${3:-} exec "$dir/simulation" -test.run '^TestSeed$' -test.v -test.timeout 0 ;;
