@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 export GODEBUG=asyncpreemptoff=1 SIM_EXACT=1
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-runtime=$PWD/bin/simruntime # always the same place: what is compiled is cached
+runtime=$PWD/bin/.simruntime # always the same place: what is compiled is cached
 rm -rf "$runtime" && mkdir -p "$runtime"
 overlay=$(scripts/simoverlay.sh "$runtime")
 go test -c -overlay "$overlay" -o "$dir/simulation" ./cluster/simulation

@@ -36,6 +36,9 @@ var bugs = []bug{
 
 // The simulation finds bugs: what is planted here is found within a minute.
 func TestPlantedBugsAreFound(t *testing.T) {
+	if slowly {
+		t.Skip("too slow under the race detector")
+	}
 	for _, b := range bugs {
 		t.Run(strings.ReplaceAll(b.name, " ", "-"), func(t *testing.T) {
 			began := time.Now()

@@ -24,6 +24,9 @@ func (r regression) plan() schedule {
 
 // TestRegressions runs again what has failed before.
 func TestRegressions(t *testing.T) {
+	if slowly {
+		t.Skip("too slow under the race detector")
+	}
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no regressions", err)

@@ -21,11 +21,18 @@ func init() { runtime.MemProfileRate = 0 } // samples would come at other places
 // runLength is how long a run's faults go on, unless it is a short one.
 const runLength = time.Minute
 
+// slowly is set under the race detector: less is run then.
+var slowly bool
+
 // TestClustersKeepTheirPromises runs a few seeds, always the same.
 func TestClustersKeepTheirPromises(t *testing.T) {
+	length := 20 * time.Second
+	if slowly {
+		length = 5 * time.Second
+	}
 	for _, seed := range []uint64{2, 3} {
 		began := time.Now()
-		report(t, seed, simulate(t, generate(seed, 20*time.Second), bug{}), time.Since(began))
+		report(t, seed, simulate(t, generate(seed, length), bug{}), time.Since(began))
 	}
 }
 
