@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,13 +17,11 @@ import (
 // AppendLogs is StoreLogs without its fsync, which has begun when AppendLogs
 // returns. A later StoreLogs, cut or compaction fsyncs what came before it too.
 func (s *Store) AppendLogs(logs []*raft.Log) error {
-	if err := s.store(logs, true); err != nil {
-		return err
+	err := s.store(logs, true)
+	if n := len(logs); n > 0 && s.durableIndex.load() < logs[n-1].Index {
+		s.wantSync() // after an error too: a part of logs may have been written
 	}
-	if s.durableIndex.load() < logs[len(logs)-1].Index {
-		s.wantSync()
-	}
-	return nil
+	return err
 }
 
 // DurableIndex returns the index up to which the entries are as durable as the
@@ -31,19 +30,20 @@ func (s *Store) AppendLogs(logs []*raft.Log) error {
 func (s *Store) DurableIndex() uint64 { return s.durableIndex.load() }
 
 // WaitDurable waits until the entries up to index, as far as there are any, are
-// within DurableIndex. It returns why they never will be, if the store has failed
-// or was closed.
+// within DurableIndex. It returns why they never will be: ErrCut, or that the
+// store has failed or was closed.
 func (s *Store) WaitDurable(index uint64) error {
 	if s.durableIndex.load() >= index {
 		return nil
 	}
+	// Under mu: a cut comes before, and is seen in the index, or after, and ends the wait.
 	s.mu.RLock()
-	index = min(index, s.index.last())
+	done := s.durableIndex.wait(min(index, s.index.last()))
 	s.mu.RUnlock()
-	if s.opts.Inline && s.durableIndex.load() < index {
+	if s.opts.Inline && len(done) == 0 {
 		s.syncBeside()
 	}
-	return s.durableIndex.wait(index)
+	return <-done
 }
 
 // wantSync makes the sync loop look.
@@ -79,26 +79,37 @@ func (s *Store) cutLocked(i uint64) {
 	s.durableIndex.lower(i - 1)
 }
 
+// forgetLocked forgets the entries from i on, which were cut. It needs mu too.
+func (s *Store) forgetLocked(i uint64) {
+	s.index.truncate(i)
+	s.tail.truncate(i)
+	s.durableIndex.cut(i)
+}
+
 // durableIndex is an index that others wait for.
 type durableIndex struct {
 	value atomic.Uint64
 
 	mu      sync.Mutex
-	changed sync.Cond // on mu
-	err     error     // guarded by mu; why it will not rise any more
+	waiters []durableWaiter // guarded by mu
+	err     error           // guarded by mu; why it will not rise any more
 }
 
-func (d *durableIndex) init() { d.changed.L = &d.mu }
+// durableWaiter waits for an index beyond the value.
+type durableWaiter struct {
+	index uint64
+	done  chan error // cap 1
+}
 
 func (d *durableIndex) load() uint64 { return d.value.Load() }
 
 func (d *durableIndex) raise(i uint64) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if i > d.value.Load() {
 		d.value.Store(i)
-		d.changed.Broadcast()
+		d.releaseLocked(func(w durableWaiter) bool { return w.index <= i }, nil)
 	}
-	d.mu.Unlock()
 }
 
 func (d *durableIndex) lower(i uint64) {
@@ -107,24 +118,46 @@ func (d *durableIndex) lower(i uint64) {
 	d.mu.Unlock()
 }
 
+// cut fails those who wait for the entries from i on, which are gone.
+func (d *durableIndex) cut(i uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.releaseLocked(func(w durableWaiter) bool { return w.index >= i }, ErrCut)
+}
+
 // end fails all who wait, and who will.
 func (d *durableIndex) end(err error) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.err == nil {
 		d.err = err
 	}
-	d.changed.Broadcast()
-	d.mu.Unlock()
+	d.releaseLocked(func(durableWaiter) bool { return true }, d.err)
 }
 
-func (d *durableIndex) wait(i uint64) error {
+// wait returns a channel with what came of waiting for i.
+func (d *durableIndex) wait(i uint64) <-chan error {
+	done := make(chan error, 1)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.value.Load() < i {
-		if d.err != nil {
-			return d.err
-		}
-		d.changed.Wait()
+	switch {
+	case i <= d.value.Load():
+		done <- nil
+	case d.err != nil:
+		done <- d.err
+	default:
+		d.waiters = append(d.waiters, durableWaiter{i, done})
 	}
-	return nil
+	return done
+}
+
+// releaseLocked tells those whom which chooses what came of their waiting.
+func (d *durableIndex) releaseLocked(which func(durableWaiter) bool, err error) {
+	d.waiters = slices.DeleteFunc(d.waiters, func(w durableWaiter) bool {
+		released := which(w)
+		if released {
+			w.done <- err
+		}
+		return released
+	})
 }

@@ -223,3 +223,81 @@ func TestPowerLossBehindAppendLogs(t *testing.T) {
 		}
 	}
 }
+
+// Another's Sync may cover what AppendLogs has written before the background
+// gets to it, which then finds nothing to do.
+func TestSyncMakesAppendedEntriesDurable(t *testing.T) {
+	s, err := Open("log", Options{FS: faultfs.New(), SegmentBytes: minSegmentBytes, Spares: -1, Inline: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AppendLogs(entries(1, 3, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sync(); err != nil || s.DurableIndex() != 3 {
+		t.Errorf("%v, durable to %d after Sync", err, s.DurableIndex())
+	}
+}
+
+// Who waits for entries that are cut off or replaced meanwhile is told so; it
+// must neither wait for others to come to their places nor take them for its own.
+func TestWaitDurableEndsWithACut(t *testing.T) {
+	f := func(name string, cut func(*Store) error, want error) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			s, disk := openSlow(t, Always)
+			if err := s.AppendLogs(entries(1, 6, 1)); err != nil {
+				t.Fatal(err)
+			}
+			three, six := waiting(s, 3), waiting(s, 6)
+			done := make(chan error, 1)
+			go func() { done <- cut(s) }()
+			synctest.Wait()
+			disk.sync <- nil // the background's, which then waits for the writer
+			disk.sync <- nil // the cut's
+			if err := closed(t, done); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if err := closed(t, three); err != nil {
+				t.Errorf("%s: an entry before the cut: %v", name, err)
+			}
+			if err := closed(t, six); !errors.Is(err, want) {
+				t.Errorf("%s: an entry behind the cut: %v", name, err)
+			}
+			disk.hold = false
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	f("deleted", func(s *Store) error { return s.DeleteRange(4, 6) }, ErrCut)
+	f("replaced by fewer", func(s *Store) error { return s.StoreLogs(entries(4, 4, 2)) }, ErrCut)
+	f("replaced by more", func(s *Store) error { return s.StoreLogs(entries(4, 9, 2)) }, ErrCut)
+	f("compacted", func(s *Store) error { return s.DeleteRange(1, 6) }, nil)
+}
+
+// A change to always makes durable what was written under another policy, also
+// if nothing is written any more.
+func TestChangeToAlwaysFsyncsWhatIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, disk := openSlow(t, No)
+		if err := s.StoreLogs(entries(1, 3, 1)); err != nil {
+			t.Fatal(err)
+		}
+		s.SetPolicy(Always)
+		synctest.Wait()
+		select {
+		case disk.sync <- nil:
+		default:
+			t.Error("nothing fsyncs")
+		}
+		synctest.Wait()
+		if d := s.Stats().UnsyncedFor; d != 0 {
+			t.Errorf("unsynced for %v", d)
+		}
+		disk.hold = false
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

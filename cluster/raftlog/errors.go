@@ -18,6 +18,10 @@ var (
 	// ErrClosed is the answer of a closed store.
 	ErrClosed = errors.New("raftlog: closed")
 
+	// ErrCut says that entries were cut off the end, or replaced, before they
+	// were durable.
+	ErrCut = errors.New("raftlog: cut off before it was durable")
+
 	// ErrTooLarge says that an entry is larger than MaxEntryBytes.
 	ErrTooLarge = errors.New("raftlog: entry too large")
 

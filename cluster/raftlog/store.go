@@ -70,8 +70,11 @@ type Store struct {
 	syncing  since // when the background fsync began
 	unsynced since // when the oldest write that no fsync covers was made
 
+	// syncMu is held over a background fsync: syncing is about one.
+	syncMu sync.Mutex
+
 	// writeMu is held over every change of the log, I/O included. Lock order:
-	// writeMu, mu, segment.use.
+	// syncMu, writeMu, mu, segment.use.
 	writeMu sync.Mutex
 	closed  bool     // guarded by writeMu
 	newest  *segment // guarded by writeMu; the one appended to
@@ -117,7 +120,6 @@ func Open(dir string, opts Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{opts: opts, dir: dir, stop: make(chan struct{}), syncWanted: make(chan struct{}, 1)}
-	s.durableIndex.init()
 	s.policy.Store(int32(opts.Policy))
 	s.tail.limit = opts.TailBytes
 	s.spares.init(s)
@@ -290,9 +292,14 @@ func (s *Store) Stats() Stats {
 // against a low-water mark before StoreLogs meets ErrNoSpace.
 func (s *Store) FreeBytes() (uint64, error) { return s.opts.FS.Free(s.dir) }
 
-// SetPolicy changes when StoreLogs' data is fsynced, from the next call on. A
-// change to Always fsyncs at the next StoreLogs what is not yet.
-func (s *Store) SetPolicy(p Policy) { s.policy.Store(int32(p)) }
+// SetPolicy changes when StoreLogs' data is fsynced, from the next call on. What
+// is not fsynced yet is under a change to Always, in the background.
+func (s *Store) SetPolicy(p Policy) {
+	s.policy.Store(int32(p))
+	if p == Always {
+		s.wantSync()
+	}
+}
 
 // SlowSince returns for how long the write, cut or fsync in progress has lasted,
 // 0 when none is. A process whose disk hangs should end itself: it can neither

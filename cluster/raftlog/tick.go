@@ -61,6 +61,8 @@ func (s *Store) tick() {
 
 // syncBeside fsyncs what has been written so far without holding up writers.
 func (s *Store) syncBeside() {
+	s.syncMu.Lock()
+	defer s.syncMu.Unlock()
 	s.writeMu.Lock()
 	g, end, last, cuts := s.newest, s.end, s.index.last(), s.cuts
 	idle := s.usableLocked() != nil || s.durable == end

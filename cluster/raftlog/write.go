@@ -106,8 +106,7 @@ func (s *Store) appendLocked(logs []*raft.Log, size int64, ahead bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first <= last {
-		s.index.truncate(first)
-		s.tail.truncate(first)
+		s.forgetLocked(first)
 	}
 	for _, l := range logs {
 		n := entrySize(l)
@@ -130,7 +129,11 @@ func (s *Store) Sync() error {
 	}
 	s.writing.begin()
 	defer s.writing.end()
-	return s.syncLocked()
+	if err := s.syncLocked(); err != nil {
+		return err
+	}
+	s.noteDurableLocked()
+	return nil
 }
 
 // DeleteRange deletes the entries from lo to hi, both included: a stretch at the
@@ -173,8 +176,7 @@ func (s *Store) truncateLocked(i uint64) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.index.truncate(i)
-	s.tail.truncate(i)
+	s.forgetLocked(i)
 	s.noteDurableLocked()
 	return nil
 }
