@@ -113,3 +113,21 @@ func TestSuccessWaitsForTheFsync(t *testing.T) {
 		}
 	})
 }
+
+// While an answer waits for a disk, raft has long handled its message: a
+// leadership transfer does not wait for that disk.
+func TestWaitForTheDiskDoesNotHoldUpATransfer(t *testing.T) {
+	stage(t, func(t *testing.T, _ *memnet.Network, a, b *puppet) {
+		own := &ownLog{index: 8, word: make(chan error)}
+		b.wire.opts.Durable = own
+		done := make(chan error, 1)
+		go func() { done <- a.wire.AppendEntries("b", "b:1", a.append(5, 9), new(raft.AppendEntriesResponse)) }()
+		synctest.Wait()
+		b.wire.terms.enterAlone()
+		b.wire.terms.leaveAlone()
+		own.word <- nil
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}

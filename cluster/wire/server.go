@@ -143,9 +143,7 @@ func (s *server) appendEntries() (func(), error) {
 	if len(m.Entries) == 0 {
 		patience = s.t.voteTimeout()
 	}
-	s.t.terms.enter()
-	defer s.t.terms.leave()
-	out, err := s.t.handOver(m, nil, patience)
+	out, err := s.t.passTerms(m, patience)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +152,8 @@ func (s *server) appendEntries() (func(), error) {
 		return nil, errAnswerType
 	}
 	// Its leader counts this node for what it confirms. Entries of the time when
-	// this node led itself may have been written, and not be durable yet.
+	// this node led itself may have been written, and not be durable yet. Raft has
+	// handled the message: nobody else waits for this disk.
 	if d := s.t.opts.Durable; d != nil && resp.Success {
 		if err := d.WaitDurable(lastOf(m).index); err != nil {
 			return nil, err
@@ -162,6 +161,13 @@ func (s *server) appendEntries() (func(), error) {
 	}
 	steady := s.t.follows(m.Term)
 	return func() { s.enc.appendResponse(resp, steady) }, nil
+}
+
+// passTerms hands a message without a body over, as one that may move raft's term.
+func (t *Transport) passTerms(m any, patience time.Duration) (any, error) {
+	t.terms.enter()
+	defer t.terms.leave()
+	return t.handOver(m, nil, patience)
 }
 
 // follows reports whether raft is a follower in term, at a moment within the
@@ -182,9 +188,7 @@ func (s *server) vote() (func(), error) {
 	if s.t.votesDelayed() {
 		return nil, errVotesDelayed
 	}
-	s.t.terms.enter()
-	defer s.t.terms.leave()
-	out, err := s.t.handOver(m, nil, s.t.voteTimeout())
+	out, err := s.t.passTerms(m, s.t.voteTimeout())
 	if err != nil {
 		return nil, err
 	}
@@ -203,9 +207,7 @@ func (s *server) preVote() (func(), error) {
 	if s.t.votesDelayed() {
 		return nil, errVotesDelayed
 	}
-	s.t.terms.enter()
-	defer s.t.terms.leave()
-	out, err := s.t.handOver(m, nil, s.t.voteTimeout())
+	out, err := s.t.passTerms(m, s.t.voteTimeout())
 	if err != nil {
 		return nil, err
 	}
