@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/raft"
@@ -16,8 +17,8 @@ import (
 // that part of it:
 //
 //   - The leader applies, and so answers, only what is durable here (durableFSM).
-//   - Others hear of no commit beyond it (wire.Options.Durable), also not as a
-//     read index.
+//   - Others hear of no commit beyond it (wire.Options.Durable, Node.commitIndex),
+//     also not as a read index. Reads here do not wait for it either.
 //   - A deposed leader confirms what it wrote as leader only when it is durable
 //     (wire, as above).
 //
@@ -75,4 +76,25 @@ func (f *durableFSM) ApplyBatch(logs []*raft.Log) []any {
 		return make([]any, len(logs))
 	}
 	return f.FSM.ApplyBatch(logs)
+}
+
+var errIncomplete = errors.New("cluster: the state lacks an entry that could not be made durable")
+
+// Snapshot implements raft.FSM. Raft counts an entry that was left out as applied:
+// a snapshot would hold its index without what it did.
+func (f *durableFSM) Snapshot() (raft.FSMSnapshot, error) {
+	if f.broken {
+		return nil, errIncomplete
+	}
+	return f.FSM.Snapshot()
+}
+
+// commitIndex returns raft's commit index, while this node leads no more of it
+// than its own log has durably: all that was ever applied or told of anywhere.
+func (n *Node) commitIndex() uint64 {
+	index := n.raft.CommitIndex() // before the log's: neither goes back here
+	if n.readyTerm.Load() == 0 || n.store.own == nil {
+		return index
+	}
+	return min(index, n.store.own.DurableIndex())
 }

@@ -73,6 +73,11 @@ func TestNothingIsAppliedBeforeItIsDurable(t *testing.T) {
 	if n := len(machine.ApplyBatch(noops(1, 2))); n != 2 || applied != 2 || asked[0] != 2 {
 		t.Fatalf("%d answers, applied %d after asking for %d", n, applied, asked)
 	}
+	if snapshot, err := machine.Snapshot(); err != nil {
+		t.Error(err)
+	} else {
+		snapshot.Release()
+	}
 	answer = failed
 	if n := len(machine.ApplyBatch(noops(3, 4, 5))); n != 3 || applied != 2 {
 		t.Errorf("%d answers, applied %d although not durable", n, applied)
@@ -81,6 +86,9 @@ func TestNothingIsAppliedBeforeItIsDurable(t *testing.T) {
 	machine.Apply(noops(6)[0])
 	if applied != 2 {
 		t.Errorf("applied %d over a gap", applied)
+	}
+	if _, err := machine.Snapshot(); err == nil {
+		t.Error("a snapshot of a state that lacks an entry")
 	}
 	if len(fatal) != 1 || !errors.Is(fatal[0], failed) {
 		t.Errorf("fatal: %v", fatal)

@@ -31,7 +31,7 @@ func (n *Node) BarrierStale(ctx context.Context, maxAge time.Duration) error {
 	if n.raft.State() != raft.Leader && time.Since(n.raft.LastContact()) > maxAge {
 		return ErrTooStale
 	}
-	return n.applied.wait(ctx, n.raft.CommitIndex())
+	return n.applied.wait(ctx, n.commitIndex())
 }
 
 // Fact is a line of INFO.
@@ -59,7 +59,7 @@ func (n *Node) Facts() []Fact {
 		fact("raft_leader_id", string(leader)),
 		fact("raft_term", n.raft.CurrentTerm()),
 		fact("raft_last_index", n.raft.LastIndex()),
-		fact("raft_commit_index", n.raft.CommitIndex()),
+		fact("raft_commit_index", n.commitIndex()),
 		fact("raft_applied_index", n.applied.value.Load()),
 		fact("raft_voters", len(n.voters())),
 		fact("semantic_version", n.fsm.Semantic()),

@@ -208,7 +208,7 @@ func (n *Node) Status() Status {
 	_, leader := n.raft.LeaderWithID()
 	s := Status{
 		ID: n.ID(), ClusterID: n.ClusterID(), Addr: n.port.Advertised(), Listeners: n.opts.Listeners,
-		Leader: string(leader), Term: n.raft.CurrentTerm(), Commit: n.raft.CommitIndex(),
+		Leader: string(leader), Term: n.raft.CurrentTerm(), Commit: n.commitIndex(),
 		Applied: n.applied.value.Load(), Last: n.raft.LastIndex(), Version: Version, DiskFull: n.disk.full.Load(),
 		Semantic: n.fsm.Semantic(), SemanticMax: SemanticMax, Distrusted: n.proof.out.Load(),
 	}

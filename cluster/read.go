@@ -134,7 +134,7 @@ func (n *Node) leaseBarrier(ctx context.Context) error {
 	if term == 0 {
 		return errNotReady
 	}
-	index := n.raft.CommitIndex()
+	index := n.commitIndex()
 	if n.applied.value.Load() < index {
 		ctx, cancel := context.WithTimeout(ctx, readWait)
 		defer cancel()
@@ -156,15 +156,14 @@ func (n *Node) confirmIndex(ctx context.Context) (uint64, error) {
 		return 0, errNotReady
 	}
 	mark := n.transport.Mark()
-	index := n.raft.CommitIndex()
+	index := n.commitIndex()
 	if n.raft.CurrentTerm() != term {
 		return 0, errNotReady
 	}
 	if err := n.transport.WaitAck(ctx, term, mark); err != nil {
 		return 0, err
 	}
-	// Followers are told of no commit beyond what is durable here.
-	return index, n.store.waitDurable(index)
+	return index, nil
 }
 
 // askIndex obtains a confirmed index from whoever leads.

@@ -49,7 +49,7 @@ func (n *Node) Report() Report {
 	_, leader := n.raft.LeaderWithID()
 	r := Report{
 		ClusterID: n.ClusterID(), Self: n.ID(), Leader: string(leader), Term: n.raft.CurrentTerm(),
-		Commit: n.raft.CommitIndex(), Applied: n.applied.value.Load(),
+		Commit: n.commitIndex(), Applied: n.applied.value.Load(),
 	}
 	index, value := n.fsm.Chain()
 	r.Semantic, r.ChainAt, r.Chain = n.fsm.Semantic(), index, value.String()
