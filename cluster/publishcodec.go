@@ -3,6 +3,8 @@ package cluster
 import (
 	"encoding/binary"
 	"errors"
+
+	"github.com/quorate/quorate/engine/fields"
 )
 
 // The forms of what nodes tell each other about messages. All numbers are
@@ -40,19 +42,19 @@ func (t *telling) append(b []byte) []byte {
 const interestCountMax = 1 << 31
 
 func decodeTelling(b []byte) (t telling, err error) {
-	d := fields{b: b}
-	t.Incarnation, t.From, t.To = d.uvarint(), d.uvarint(), d.uvarint()
-	t.All = d.byte() != 0
-	for len(d.b) > 0 && !d.failed {
-		in := Interest{Kind: d.byte(), Name: string(d.bytes())}
-		count := d.uvarint()
+	d := fields.Decoder{Rest: b}
+	t.Incarnation, t.From, t.To = d.Uvarint(), d.Uvarint(), d.Uvarint()
+	t.All = d.Byte() != 0
+	for len(d.Rest) > 0 && !d.Failed {
+		in := Interest{Kind: d.Byte(), Name: string(d.Bytes())}
+		count := d.Uvarint()
 		if in.Kind > kindShard || count > interestCountMax {
-			d.failed = true
+			d.Fail()
 		}
 		in.Count = int(count)
 		t.Interest = append(t.Interest, in)
 	}
-	if d.failed {
+	if d.Failed {
 		return telling{}, errMessage
 	}
 	return t, nil
@@ -74,50 +76,13 @@ func appendMessage(number, after uint64, channel, text []byte, sharded bool) []b
 
 // decodeMessage returns what appendMessage appended. Channel and Text alias b.
 func decodeMessage(b []byte) (r Remote, err error) {
-	d := fields{b: b}
-	r.Number, r.After = d.uvarint(), d.uvarint()
-	r.Sharded = d.byte()&flagSharded != 0
-	r.Channel = d.bytes()
-	r.Text = d.b
-	if d.failed {
+	d := fields.Decoder{Rest: b}
+	r.Number, r.After = d.Uvarint(), d.Uvarint()
+	r.Sharded = d.Byte()&flagSharded != 0
+	r.Channel = d.Bytes()
+	r.Text = d.Rest
+	if d.Failed {
 		return Remote{}, errMessage
 	}
 	return r, nil
-}
-
-// fields takes values off the front of b. After a failure it gives zeros.
-type fields struct {
-	b      []byte
-	failed bool
-}
-
-func (d *fields) uvarint() uint64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 {
-		d.b, d.failed = nil, true
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-func (d *fields) byte() byte { return one(d.take(1)) }
-
-func (d *fields) bytes() []byte { return d.take(d.uvarint()) }
-
-func (d *fields) take(n uint64) []byte {
-	if n > uint64(len(d.b)) {
-		d.b, d.failed = nil, true
-		return nil
-	}
-	taken := d.b[:n:n]
-	d.b = d.b[n:]
-	return taken
-}
-
-func one(b []byte) byte {
-	if len(b) == 0 {
-		return 0
-	}
-	return b[0]
 }

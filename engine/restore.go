@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/quorate/quorate/engine/fields"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 )
@@ -62,7 +63,7 @@ type loader struct {
 	hasState bool
 	state    state
 	keyspace *keyspace.Keyspace // nil until the first key
-	facts    fieldDecoder       // of the keys that come next
+	facts    fields.Decoder     // of the keys that come next
 }
 
 var errFacts = errors.New("the snapshot's keys and what it tells of them do not fit together")
@@ -110,10 +111,10 @@ func (l *loader) field(item *rdb.Item) (err error) {
 		}
 		l.state.scripts = append(l.state.scripts, body)
 	case auxFacts:
-		if len(l.facts.b) != 0 {
+		if len(l.facts.Rest) != 0 {
 			return errFacts
 		}
-		l.facts = fieldDecoder{b: slices.Clone(item.Text)}
+		l.facts = fields.Decoder{Rest: slices.Clone(item.Text)}
 	default:
 		l.aux[item.Name] = slices.Clone(item.Text)
 	}
@@ -160,7 +161,7 @@ func (l *loader) key(in *rdb.Reader, item *rdb.Item) error {
 		return err
 	}
 	entry := &item.Entry
-	if err := l.facts.takeFacts(entry); err != nil {
+	if err := takeFacts(&l.facts, entry); err != nil {
 		return err
 	}
 	if entry.Version > l.state.versions.Mutations {
@@ -175,7 +176,7 @@ func (l *loader) end(in *rdb.Reader) error {
 			return err
 		}
 	}
-	if len(l.facts.b) != 0 || in.Empty() != 0 {
+	if len(l.facts.Rest) != 0 || in.Empty() != 0 {
 		return errFacts
 	}
 	return l.keyspace.SetState(l.state.versions)

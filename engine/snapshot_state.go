@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/fields"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/script"
@@ -88,19 +89,19 @@ func decodeState(b []byte) (state, error) {
 	if len(b) == 0 || b[0] != stateFormat {
 		return state{}, fmt.Errorf("the snapshot's format is not %d", stateFormat)
 	}
-	d := fieldDecoder{b: b[1:]}
+	d := fields.Decoder{Rest: b[1:]}
 	s := state{settings: call.DefaultSettings()}
-	s.clock = d.varint()
-	s.seed = seed.Seed{K0: d.uint64(), K1: d.uint64()}
-	s.versions.Mutations, s.versions.Expired = d.uvarint(), d.uvarint()
-	s.versions.Floors, s.versions.Buckets = d.uvarints(), d.uvarints()
-	for n := d.uvarint(); n > 0 && !d.failed; n-- {
-		name, value := d.text(), d.text()
+	s.clock = d.Varint()
+	s.seed = seed.Seed{K0: d.Uint64(), K1: d.Uint64()}
+	s.versions.Mutations, s.versions.Expired = d.Uvarint(), d.Uvarint()
+	s.versions.Floors, s.versions.Buckets = takeUvarints(&d), takeUvarints(&d)
+	for n := d.Uvarint(); n > 0 && !d.Failed; n-- {
+		name, value := string(d.Bytes()), string(d.Bytes())
 		known, ok := settings[name]
-		if !ok && !d.failed {
+		if !ok && !d.Failed {
 			return state{}, fmt.Errorf("the snapshot holds setting %.64q, which this version does not know", name)
 		}
-		if d.failed {
+		if d.Failed {
 			break
 		}
 		if err := known.set(&s.settings, value); err != nil {
@@ -108,7 +109,7 @@ func decodeState(b []byte) (state, error) {
 		}
 	}
 	const mutationsMax = 1 << 54 // what a key's record can hold
-	if d.failed || len(d.b) != 0 || s.versions.Mutations > mutationsMax {
+	if !d.Whole() || s.versions.Mutations > mutationsMax {
 		return state{}, errState
 	}
 	return s, nil
@@ -151,23 +152,23 @@ func appendFacts(dst []byte, e *keyspace.Entry) []byte {
 
 // takeFacts gives a key that was read from the file what appendFacts has told of
 // it, and its version.
-func (d *fieldDecoder) takeFacts(e *keyspace.Entry) error {
-	head := d.uvarint()
+func takeFacts(d *fields.Decoder, e *keyspace.Entry) error {
+	head := d.Uvarint()
 	e.Version = head >> 1
 	switch {
 	case head&1 == 0:
 	case e.Type == keyspace.String:
-		enc := keyspace.Encoding(d.byte())
+		enc := keyspace.Encoding(d.Byte())
 		if enc > keyspace.Embstr {
 			return errState
 		}
 		e.Enc = enc
 	case e.Type == keyspace.List:
-		lengthen(e, list.Limits{ListpackSize: int(d.varint())})
+		lengthen(e, list.Limits{ListpackSize: int(d.Varint())})
 	default:
 		return errState
 	}
-	if d.failed {
+	if d.Failed {
 		return errState
 	}
 	return nil
@@ -193,63 +194,10 @@ func lengthen(e *keyspace.Entry, limits list.Limits) {
 	e.Packed, e.Object = nil, keyspace.Box(long)
 }
 
-// fieldDecoder reads the engine's fields. After a failure all that it reads is
-// zero.
-type fieldDecoder struct {
-	b      []byte
-	failed bool
-}
-
-func (d *fieldDecoder) uvarint() uint64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 {
-		d.b, d.failed = nil, true
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-func (d *fieldDecoder) varint() int64 {
-	n, size := binary.Varint(d.b)
-	if size <= 0 {
-		d.b, d.failed = nil, true
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-func (d *fieldDecoder) uvarints() []uint64 {
+func takeUvarints(d *fields.Decoder) []uint64 {
 	var all []uint64
-	for n := d.uvarint(); n > 0 && !d.failed; n-- {
-		all = append(all, d.uvarint())
+	for n := d.Uvarint(); n > 0 && !d.Failed; n-- {
+		all = append(all, d.Uvarint())
 	}
 	return all
-}
-
-func (d *fieldDecoder) take(n uint64) []byte {
-	if n > uint64(len(d.b)) {
-		d.b, d.failed = nil, true
-		return nil
-	}
-	taken := d.b[:n]
-	d.b = d.b[n:]
-	return taken
-}
-
-func (d *fieldDecoder) text() string { return string(d.take(d.uvarint())) }
-
-func (d *fieldDecoder) byte() byte {
-	if b := d.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (d *fieldDecoder) uint64() uint64 {
-	if b := d.take(8); b != nil {
-		return binary.LittleEndian.Uint64(b)
-	}
-	return 0
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/quorate/quorate/engine/fields"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/rdb/redistest"
@@ -56,7 +57,7 @@ func content(t testing.TB, file []byte) []string {
 		t.Fatal(err)
 	}
 	var all []string
-	var facts fieldDecoder
+	var facts fields.Decoder
 	var dumper rdb.Dumper
 	for {
 		item, err := in.Next()
@@ -72,13 +73,13 @@ func content(t testing.TB, file []byte) []string {
 		case item.Kind == rdb.Key:
 			line := fmt.Appendf(nil, "key %d %q %d ", item.DB, item.Entry.Key, item.Entry.ExpireAt)
 			line = dumper.Append(line, &item.Entry.Value)
-			told := facts.b
-			if err := facts.takeFacts(&item.Entry); err != nil {
+			told := facts.Rest
+			if err := takeFacts(&facts, &item.Entry); err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, string(append(line, told[:len(told)-len(facts.b)]...)))
+			all = append(all, string(append(line, told[:len(told)-len(facts.Rest)]...)))
 		case item.Name == auxFacts:
-			facts.b = slices.Clone(item.Text)
+			facts.Rest = slices.Clone(item.Text)
 		default:
 			all = append(all, fmt.Sprintf("field %q %q", item.Name, item.Text))
 		}

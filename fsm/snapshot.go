@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/fields"
 	"github.com/quorate/quorate/fsm/entry"
 )
 
@@ -205,48 +206,21 @@ func decodeState(b []byte) (state, error) {
 	if s.genesis, err = entry.DecodeGenesis(b[appliedEnd:genesisEnd]); err != nil {
 		return s, err
 	}
-	d := stateDecoder{b: b[genesisEnd:]}
-	for n := d.uvarint(); n > 0 && !d.failed; n-- {
-		s.members = append(s.members, d.node())
+	d := fields.Decoder{Rest: b[genesisEnd:]}
+	for n := d.Uvarint(); n > 0 && !d.Failed; n-- {
+		s.members = append(s.members, takeNode(&d))
 	}
-	for n := d.uvarint(); n > 0 && !d.failed; n-- {
-		id := d.node()
-		s.origins[id] = &origin{incarnation: d.uvarint(), last: d.uvarint(), fragments: d.bytes()}
+	for n := d.Uvarint(); n > 0 && !d.Failed; n-- {
+		id := takeNode(&d)
+		s.origins[id] = &origin{incarnation: d.Uvarint(), last: d.Uvarint(), fragments: slices.Clone(d.Bytes())}
 	}
-	if waiters := d.uvarint(); waiters != 0 || d.failed || len(d.b) != 0 {
+	if waiters := d.Uvarint(); waiters != 0 || !d.Whole() {
 		return s, errState
 	}
 	return s, nil
 }
 
-type stateDecoder struct {
-	b      []byte
-	failed bool
-}
-
-func (d *stateDecoder) uvarint() uint64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 {
-		d.b, d.failed = nil, true
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-func (d *stateDecoder) take(n uint64) []byte {
-	if n > uint64(len(d.b)) {
-		d.b, d.failed = nil, true
-		return nil
-	}
-	taken := d.b[:n]
-	d.b = d.b[n:]
-	return taken
-}
-
-func (d *stateDecoder) bytes() []byte { return slices.Clone(d.take(d.uvarint())) }
-
-func (d *stateDecoder) node() (id entry.NodeID) {
-	copy(id[:], d.take(uint64(len(id))))
+func takeNode(d *fields.Decoder) (id entry.NodeID) {
+	copy(id[:], d.Take(len(id)))
 	return id
 }

@@ -122,13 +122,13 @@ type Batch struct {
 
 // DecodeBatch reads the payload of a PartBatch.
 func DecodeBatch(payload []byte) (Batch, error) {
-	d := decoder{b: payload}
+	d := decoderOf(payload)
 	var b Batch
-	copy(b.Node[:], d.take(len(b.Node)))
-	b.Incarnation = d.uvarint()
-	b.Seq = d.uvarint()
-	b.Inherit = d.byte()&flagInherit != 0
-	if d.failed || b.Incarnation == 0 || b.Seq == 0 {
+	copy(b.Node[:], d.Take(len(b.Node)))
+	b.Incarnation = d.Uvarint()
+	b.Seq = d.Uvarint()
+	b.Inherit = d.Byte()&flagInherit != 0
+	if d.Failed || b.Incarnation == 0 || b.Seq == 0 {
 		return Batch{}, fmt.Errorf("%w: head of a batch", ErrCorrupt)
 	}
 	b.items = d
@@ -161,7 +161,7 @@ type Item struct {
 
 // Next decodes the next item into it; ok is false after the last.
 func (b *Batch) Next(it *Item) (ok bool, err error) {
-	if len(b.items.b) == 0 {
+	if len(b.items.Rest) == 0 {
 		return false, nil
 	}
 	return true, b.items.item(it)
@@ -172,16 +172,16 @@ func (b *Batch) Next(it *Item) (ok bool, err error) {
 // returns false or anything else comes. It returns how many it showed.
 func (b *Batch) Ahead(show func(db int, arg []byte) (more bool)) (n int) {
 	d := b.items
-	for more := true; more && len(d.b) > 0 && ItemKind(d.byte()) == ItemCommand; n++ {
-		db, args := int(d.uvarint()), d.count()
+	for more := true; more && len(d.Rest) > 0 && ItemKind(d.Byte()) == ItemCommand; n++ {
+		db, args := int(d.Uvarint()), d.Count()
 		if args < 2 {
-			d.skip(args)
+			d.Skip(args)
 			continue
 		}
-		d.skip(1)
-		arg := d.bytes()
-		d.skip(args - 2)
-		if d.failed {
+		d.Skip(1)
+		arg := d.Bytes()
+		d.Skip(args - 2)
+		if d.Failed {
 			return n
 		}
 		more = show(db, arg)
@@ -191,44 +191,44 @@ func (b *Batch) Ahead(show func(db int, arg []byte) (more bool)) (n int) {
 
 // DecodeItem reads one item, as put together from fragments.
 func DecodeItem(b []byte, it *Item) error {
-	d := decoder{b: b}
+	d := decoderOf(b)
 	err := d.item(it)
-	if err == nil && len(d.b) != 0 {
-		err = fmt.Errorf("%w: %d bytes after an item", ErrCorrupt, len(d.b))
+	if err == nil && len(d.Rest) != 0 {
+		err = fmt.Errorf("%w: %d bytes after an item", ErrCorrupt, len(d.Rest))
 	}
 	return err
 }
 
 func (d *decoder) item(it *Item) error {
 	it.Commands, it.Watches, it.Piece, it.args = it.Commands[:0], it.Watches[:0], nil, it.args[:0]
-	it.Kind = ItemKind(d.byte())
+	it.Kind = ItemKind(d.Byte())
 	switch it.Kind {
 	case ItemCommand, ItemSettings:
 		d.command(it)
 	case ItemTx:
-		watches, commands := d.uvarint(), d.uvarint()
-		for i := uint64(0); i < watches && !d.failed; i++ {
-			it.Watches = append(it.Watches, Watch{DB: int(d.uvarint()), Key: d.bytes(), Version: d.uvarint()})
+		watches, commands := d.Uvarint(), d.Uvarint()
+		for i := uint64(0); i < watches && !d.Failed; i++ {
+			it.Watches = append(it.Watches, Watch{DB: int(d.Uvarint()), Key: d.Bytes(), Version: d.Uvarint()})
 		}
-		for i := uint64(0); i < commands && !d.failed; i++ {
+		for i := uint64(0); i < commands && !d.Failed; i++ {
 			d.command(it)
 		}
 	case ItemFragment, ItemLastFragment:
-		it.Piece = d.bytes()
+		it.Piece = d.Bytes()
 	default:
-		d.fail()
+		d.Fail()
 	}
-	if d.failed {
+	if d.Failed {
 		return fmt.Errorf("%w: item of kind %d", ErrCorrupt, it.Kind)
 	}
 	return nil
 }
 
 func (d *decoder) command(it *Item) {
-	db := int(d.uvarint())
+	db := int(d.Uvarint())
 	first := len(it.args)
-	for n := d.count(); n > 0 && !d.failed; n-- {
-		it.args = append(it.args, d.bytes())
+	for n := d.Count(); n > 0 && !d.Failed; n-- {
+		it.args = append(it.args, d.Bytes())
 	}
 	// Args of earlier commands stay valid when it.args moves: what they
 	// point to is in the old memory, unchanged.

@@ -24,6 +24,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"github.com/quorate/quorate/engine/fields"
 )
 
 // The formats of entries.
@@ -135,79 +137,17 @@ func (e *Entry) Next() (kind PartKind, payload []byte, ok bool, err error) {
 	if len(e.rest) == 0 {
 		return 0, nil, false, nil
 	}
-	d := decoder{b: e.rest[1:]}
+	d := fields.Decoder{Rest: e.rest[1:]}
 	kind = PartKind(e.rest[0])
-	payload = d.bytes()
-	if d.failed {
+	payload = d.Bytes()
+	if d.Failed {
 		return 0, nil, false, fmt.Errorf("%w: part of kind %d is cut short", ErrCorrupt, kind)
 	}
-	e.rest = d.b
+	e.rest = d.Rest
 	return kind, payload, true, nil
 }
 
-// decoder takes values off the front of b. After a failure it gives zeros.
-type decoder struct {
-	b      []byte
-	failed bool
-}
+// decoder takes commands and items off the front of a payload.
+type decoder struct{ fields.Decoder }
 
-func (d *decoder) uvarint() uint64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 {
-		d.fail()
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-// count reads a number of things of at least one byte each.
-func (d *decoder) count() int {
-	n := d.uvarint()
-	if n > uint64(len(d.b)) {
-		d.fail()
-		return 0
-	}
-	return int(n)
-}
-
-func (d *decoder) byte() byte {
-	if len(d.b) == 0 {
-		d.fail()
-		return 0
-	}
-	c := d.b[0]
-	d.b = d.b[1:]
-	return c
-}
-
-func (d *decoder) take(n int) []byte {
-	if n > len(d.b) {
-		d.fail()
-		return nil
-	}
-	taken := d.b[:n:n]
-	d.b = d.b[n:]
-	return taken
-}
-
-func (d *decoder) bytes() []byte {
-	n := d.uvarint()
-	if n > uint64(len(d.b)) {
-		d.fail()
-		return nil
-	}
-	return d.take(int(n))
-}
-
-// skip passes over n byte strings.
-func (d *decoder) skip(n int) {
-	for ; n > 0 && !d.failed; n-- {
-		d.bytes()
-	}
-}
-
-func (d *decoder) fail() {
-	d.b = nil
-	d.failed = true
-}
+func decoderOf(b []byte) decoder { return decoder{fields.Decoder{Rest: b}} }

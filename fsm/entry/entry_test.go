@@ -271,7 +271,7 @@ func FuzzParts(f *testing.F) {
 		if _, err := render(e); err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Fatal(err)
 		}
-		b := Batch{items: decoder{b: rest}}
+		b := Batch{items: decoderOf(rest)}
 		b.Ahead(func(int, []byte) bool { return true })
 		var it Item
 		if err := DecodeItem(rest, &it); err != nil && !errors.Is(err, ErrCorrupt) {

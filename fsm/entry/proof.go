@@ -24,12 +24,12 @@ func AppendChain(dst []byte, c Chain) []byte {
 
 // DecodeChain reads the payload of a PartChain.
 func DecodeChain(payload []byte) (Chain, error) {
-	d := decoder{b: payload}
+	d := decoderOf(payload)
 	var c Chain
-	copy(c.Leader[:], d.take(len(c.Leader)))
-	c.Index = d.uvarint()
-	copy(c.Value[:], d.take(len(c.Value)))
-	if d.failed || len(d.b) != 0 {
+	copy(c.Leader[:], d.Take(len(c.Leader)))
+	c.Index = d.Uvarint()
+	copy(c.Value[:], d.Take(len(c.Value)))
+	if !d.Whole() {
 		return Chain{}, fmt.Errorf("%w: chain of %d bytes", ErrCorrupt, len(payload))
 	}
 	return c, nil
