@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"errors"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -92,5 +95,45 @@ func TestNothingIsAppliedBeforeItIsDurable(t *testing.T) {
 	}
 	if len(fatal) != 1 || !errors.Is(fatal[0], failed) {
 		t.Errorf("fatal: %v", fatal)
+	}
+}
+
+// While a leader's disk takes its time over a write, its reads and those of the
+// others go on: what is not durable has been acknowledged to nobody.
+func TestReadsDoNotWaitForTheLeadersDisk(t *testing.T) {
+	disks := make(map[string]*hungDisk)
+	c := newTrioWith(t, func(o *Options) {
+		disks[o.Dir] = new(hungDisk)
+		o.Host.FS, o.Sync = disks[o.Dir], raftlog.Always
+	})
+	lead := c.leader()
+	n, other := c.nodes[lead], c.nodes[(lead+1)%3]
+	cl := newClient()
+	if got := cl.do(t, other, "INCR a"); got != ":1" {
+		t.Fatal(got)
+	}
+	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
+	disks[c.options[lead].Dir].held.Store(&release)
+	answer := make(chan string, 1)
+	go func() { answer <- cl.do(t, other, "INCR a") }()
+	eventually(t, "the followers have the write", func() bool { return n.raft.CommitIndex() > n.store.own.DurableIndex() })
+	began := time.Now()
+	for _, node := range []*Node{n, other} {
+		if got := read(t, node, "GET a"); !strings.HasSuffix(got, "1\r\n") {
+			t.Errorf("a read while the disk hangs: %q", got)
+		}
+	}
+	if took := time.Since(began); took >= readWait {
+		t.Errorf("the reads took %v", took)
+	}
+	if len(answer) > 0 {
+		t.Errorf("answered %s before it is durable", <-answer)
+	}
+	disks[c.options[lead].Dir].held.Store(nil)
+	free()
+	if got := <-answer; got != ":2" {
+		t.Errorf("the write: %s", got)
 	}
 }
