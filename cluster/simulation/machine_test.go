@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/quorate/quorate/cluster"
 	"github.com/quorate/quorate/cluster/raftlog"
 	"github.com/quorate/quorate/cluster/raftlog/faultfs"
@@ -185,6 +187,7 @@ func (l *life) options() cluster.Options {
 		Exit: l.exit, Log: slog.New(&logTap{life: l}),
 		Host: cluster.Host{
 			Network: network{l.net}, FS: l.files(), SegmentBytes: segmentBytes, Sleep: time.Sleep,
+			WrapLog: func(log raft.LogStore) raft.LogStore { return mortalLog{log, l} },
 			OpenStable: func(path string) (cluster.StableStore, error) {
 				s, err := openStable(l.files(), path)
 				if err != nil {
@@ -241,6 +244,22 @@ func (l *life) die(byPower bool, why string) {
 		w.trace.add("death of %s life %d, power %v: %s", l.machine.name, l.number, byPower, why)
 		close(l.dead)
 	})
+}
+
+// mortalLog lets raft, which panics over a log that it can't read, go on after
+// the process has died: nobody sees what it does.
+type mortalLog struct {
+	raft.LogStore
+	life *life
+}
+
+func (s mortalLog) GetLog(index uint64, log *raft.Log) error {
+	err := s.LogStore.GetLog(index, log)
+	if err != nil && s.life.isDead.Load() {
+		*log = raft.Log{Index: index, Type: raft.LogNoop}
+		return nil
+	}
+	return err
 }
 
 // mortalStable ends the process where raft would panic.
