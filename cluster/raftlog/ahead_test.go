@@ -3,9 +3,13 @@ package raftlog
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/cluster/raftlog/faultfs"
 )
@@ -300,4 +304,95 @@ func TestChangeToAlwaysFsyncsWhatIsThere(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A leader's life, ahead of its fsyncs and not, with cuts, compactions and new
+// segments, ends by a loss of power: the log is one of those that it was on the
+// way since the last thing that was durable, with all that DurableIndex named.
+func TestPowerLossWalkAhead(t *testing.T) {
+	for seed := range uint64(300) {
+		disk, r := faultfs.New(), rand.New(rand.NewPCG(seed, 2))
+		o := Options{FS: disk, SegmentBytes: minSegmentBytes, Spares: -1, Inline: true}
+		s, err := Open("log", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, last, term := uint64(1), uint64(0), uint64(1)
+		terms := map[uint64]uint64{} // of the entries, by index
+		ways := []map[uint64]uint64{{}}
+		step := func() { ways = append(ways, maps.Clone(terms)) }
+		for range 5 + r.IntN(40) {
+			synced := true
+			switch op := r.IntN(10); {
+			case op < 6:
+				n := 1 + uint64(r.IntN(12))
+				logs := entries(last+1, last+n, term)
+				for i := last + 1; i <= last+n; i++ {
+					terms[i] = term
+					step()
+				}
+				last += n
+				if synced = op == 0; synced {
+					err = s.StoreLogs(logs)
+				} else {
+					err = s.AppendLogs(logs)
+				}
+			case op == 6 && last > first: // another leader's entry in the place of some
+				term++
+				at := first + 1 + uint64(r.Int64N(int64(last-first)))
+				for i := at; i <= last; i++ {
+					delete(terms, i)
+				}
+				step()
+				terms[at] = term
+				step()
+				last = at
+				err = s.StoreLogs(entries(at, at, term))
+			case op == 7 && last > first:
+				to := first + uint64(r.Int64N(int64(last-first)))
+				for i := first; i <= to; i++ {
+					delete(terms, i)
+				}
+				step()
+				err = s.DeleteRange(first, to)
+				first = to + 1
+			case op == 8:
+				err = s.Sync()
+			default:
+				err = s.WaitDurable(last)
+			}
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			if synced {
+				ways = ways[len(ways)-1:]
+				if s.DurableIndex() != last {
+					t.Fatalf("seed %d: durable to %d of %d", seed, s.DurableIndex(), last)
+				}
+			}
+		}
+		durable := s.DurableIndex()
+		o.FS = disk.Crash(r)
+		if s, err = Open("log", o); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		found := map[uint64]uint64{}
+		from, _ := s.FirstIndex()
+		end, _ := s.LastIndex()
+		for i := from; i <= end && from > 0; i++ {
+			var l raft.Log
+			if err := s.GetLog(i, &l); err != nil {
+				t.Fatalf("seed %d: entry %d: %v", seed, i, err)
+			}
+			found[i] = l.Term
+		}
+		if !slices.ContainsFunc(ways, func(way map[uint64]uint64) bool { return maps.Equal(way, found) }) {
+			t.Fatalf("seed %d: the log has been none of this: %d to %d", seed, from, end)
+		}
+		for i := first; i <= durable; i++ {
+			if found[i] != terms[i] {
+				t.Fatalf("seed %d: entry %d was durable: term %d, want %d", seed, i, found[i], terms[i])
+			}
+		}
+	}
 }
