@@ -48,6 +48,10 @@ func (w *world) act(e event) {
 	switch e.kind {
 	case "power", "kill":
 		w.crash(m, e.kind == "power", e.n, e.last)
+	case "behead":
+		if l := w.leader(); l != nil {
+			w.crash(l.machine, e.n%2 == 0, 1+e.n, e.last)
+		}
 	case "blackout":
 		for i, m := range w.all() {
 			w.crash(m, true, e.n+i, e.last)

@@ -12,6 +12,7 @@ type schedule struct {
 	length  time.Duration // of the time under faults
 	events  []event       // in the order of their times
 	clients []clientPlan
+	jitter  time.Duration // what a message may take beside the network's own time
 }
 
 // event is a fault or an operator's act. A part of it that makes no sense when

@@ -124,6 +124,9 @@ func (w *world) jitter(from, to string) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := time.Duration(50+w.dice.IntN(400)) * time.Microsecond
+	if w.plan.jitter > 0 {
+		d += time.Duration(w.dice.Int64N(int64(w.plan.jitter)))
+	}
 	if w.dice.IntN(200) == 0 {
 		d += time.Duration(w.dice.IntN(20)) * time.Millisecond
 	}
