@@ -2,6 +2,8 @@ package client
 
 import (
 	"strings"
+
+	"github.com/quorate/quorate/engine/reply"
 )
 
 // Class is what an error reply says about its command.
@@ -24,6 +26,8 @@ var definite = map[string]bool{
 func Classify(text string) (class Class, addr string) {
 	code, rest, _ := strings.Cut(text, " ")
 	switch {
+	case text == string(reply.ErrNotTrusted):
+		return Unexpected, "" // definite, but the states of nodes have parted
 	case code == "INDOUBT":
 		return InDoubt, ""
 	case code == "MOVED" || code == "REDIRECT":
