@@ -6,7 +6,7 @@ GOFUMPT  := $(TOOLS)/gofumpt
 STATIC   := $(TOOLS)/staticcheck
 IMAGE    ?= quorate:latest
 
-.PHONY: build demo test check race fuzz power oracle redis-suite e2e chaos chaos-mutants chaos-ci compose sim bench image tools clean nemesis chaos-compose FORCE
+.PHONY: build demo test check race fuzz power oracle redis-suite e2e chaos chaos-mutants chaos-gaps chaos-ci compose sim bench image tools clean nemesis chaos-compose FORCE
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate
@@ -81,6 +81,12 @@ chaos-compose: image
 # The bounded run of CI: 200,000 operations and 20 faults on two quiet cores.
 chaos-ci: build bin/chaos
 	bin/chaos -duration 2m -every 1500ms -lasts 1s -args '--no-leader-wait 10000' $(CHAOS)
+
+# How long clients of surviving nodes wait for a write, over 30 of each fault, beside
+# what is aimed at. For a quiet machine; seven minutes.
+chaos-gaps: build bin/chaos
+	bin/chaos -gaps -rounds 30 -duration 20m -every 500ms -lasts 1s -clients 3 -kinds counter -out bin/chaos-gaps -args '--no-leader-wait 10000' \
+		-faults process/kill-leader,process/pause-leader,process/stop-leader,process/transfer,process/kill-follower,process/pause-follower $(CHAOS)
 
 # Every seeded bug must be found within a minute. BUGS="lease watch" chooses some.
 chaos-mutants:

@@ -52,6 +52,7 @@ type options struct {
 	goOn     bool // after a violation
 	side     bool
 	timeouts time.Duration // of the impatient clients
+	gaps     bool          // print the table of write gaps
 }
 
 // parse reads the command line.
@@ -70,6 +71,8 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	families := f.String("faults", "", "names of faults or of their groups, separated by commas; all: every one; default by mode")
 	every := f.Duration("every", 2*time.Second, "pause between faults")
 	lasts := f.Duration("lasts", 1500*time.Millisecond, "how long a fault lasts")
+	rounds := f.Int("rounds", 0, "end the load when each fault has come so often; 0: at the end of its duration")
+	f.BoolVar(&o.gaps, "gaps", false, "print the table of write gaps and what is aimed at")
 	f.StringVar(&o.mode, "mode", "faulty", "gentle: many keys, pauses, no faults; hot: few keys, full rate, no faults; faulty: hot, with faults, which somebody else makes if endpoints are given")
 	f.Uint64Var(&o.seed, "seed", 0, "of all choices; 0: by chance, and told")
 	f.DurationVar(&o.duration, "duration", 30*time.Second, "of the load")
@@ -92,7 +95,7 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	}
 	o.endpoints = words(*endpoints)
 	o.cluster.Args = strings.Fields(*nodeArgs)
-	o.schedule = nemesis.Schedule{Families: words(*families), Every: *every, Lasts: *lasts}
+	o.schedule = nemesis.Schedule{Families: words(*families), Every: *every, Lasts: *lasts, Rounds: *rounds}
 	return o, o.complete(*kinds)
 }
 

@@ -43,6 +43,10 @@ type session struct {
 	notes      []string // guarded by mu
 }
 
+// ledgerPatience bounds the final reads of all ledgers together. They have a time
+// of their own: checks of histories that took long must not cost it.
+const ledgerPatience = time.Minute
+
 // violationsMax bounds what is kept of violations.
 const violationsMax = 200
 
@@ -139,6 +143,9 @@ func (s *session) run(ctx context.Context) int {
 		if err := nemesis.Run(loadCtx, s.cluster, o.schedule, s.timeline.event(s)); err != nil {
 			s.violation("the cluster under faults: " + err.Error())
 		}
+		if o.schedule.Rounds > 0 {
+			stopLoad()
+		}
 	}
 	load.Wait()
 	s.board.Close()
@@ -148,8 +155,10 @@ func (s *session) run(ctx context.Context) int {
 		s.checker.giveUp(err)
 	}
 	if o.side {
+		final, cancel := context.WithTimeout(ctx, ledgerPatience)
+		defer cancel()
 		for _, l := range s.ledgers {
-			l.Compare(end)
+			l.Compare(final)
 		}
 	}
 	return s.conclude()
@@ -254,7 +263,12 @@ func (s *session) conclude() int {
 		fmt.Fprintln(s.out, "chaos:", err)
 	}
 	for _, g := range sum.FaultGaps {
-		fmt.Fprintf(s.out, "chaos: %-26s %4d times, write gap p50 %4d ms, max %5d ms\n", g.Name, g.Count, g.P50.Milliseconds(), g.Max.Milliseconds())
+		fmt.Fprintf(s.out, "chaos: %s\n", g)
+	}
+	if s.opts.gaps {
+		for _, line := range sum.GapTable() {
+			fmt.Fprintln(s.out, line)
+		}
 	}
 	fmt.Fprintln(s.out, sum.Line())
 	return code

@@ -56,7 +56,7 @@ func (t *timeline) event(s *session) func(nemesis.Event) {
 		switch {
 		case e.Begin && !open:
 			t.open[e.Name] = len(t.faults)
-			t.faults = append(t.faults, report.Fault{Name: e.Name, Text: e.Text, Node: e.Node, From: at, To: s.opts.duration})
+			t.faults = append(t.faults, report.Fault{Name: e.Name, Text: e.Text, Node: e.Node, Role: e.Role, From: at, To: s.opts.duration})
 		case e.Begin:
 			t.faults[i].Served = e.Served
 		case open:

@@ -49,7 +49,8 @@ func (k kind) Begin(ctx context.Context, c *Cluster, r *rand.Rand) (Injected, er
 
 // injected is the Injected of all kinds.
 type injected struct {
-	node   int // that is concerned, everybody if it is not one
+	node   int    // that is concerned, everybody if it is not one
+	role   string // of that node: leader or follower, if that is known
 	text   string
 	serve  []*node // who must serve while the trouble lasts
 	doomed []*node // whose process may end of it

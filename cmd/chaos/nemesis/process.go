@@ -7,19 +7,35 @@ import (
 	"math/rand/v2"
 	"syscall"
 	"time"
+
+	"github.com/quorate/quorate/engine/reply"
 )
 
 // processFaults are troubles of processes alone: they can be had everywhere.
 var processFaults = []kind{
-	{"process/kill-one", func(_ context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
-		return kill(c, pick(r, c.nodes), "")
+	{"process/kill-one", func(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
+		leader, err := c.leader(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if n := pick(r, c.nodes); n != leader {
+			return kill(c, n, isFollower)
+		}
+		return kill(c, leader, isLeader)
 	}},
 	{"process/kill-leader", func(ctx context.Context, c *Cluster, _ *rand.Rand) (*injected, error) {
 		leader, err := c.leader(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return kill(c, leader, ", the leader")
+		return kill(c, leader, isLeader)
+	}},
+	{"process/kill-follower", func(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
+		leader, err := c.leader(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return kill(c, pick(r, c.others(leader)), isFollower)
 	}},
 	{"process/kill-all", killAll},
 	{"process/pause-leader", func(ctx context.Context, c *Cluster, _ *rand.Rand) (*injected, error) {
@@ -27,14 +43,14 @@ var processFaults = []kind{
 		if err != nil {
 			return nil, err
 		}
-		return suspend(c, leader, ", the leader")
+		return suspend(c, leader, isLeader)
 	}},
 	{"process/pause-follower", func(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
 		leader, err := c.leader(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return suspend(c, pick(r, c.others(leader)), ", a follower")
+		return suspend(c, pick(r, c.others(leader)), isFollower)
 	}},
 	{"process/stop-leader", func(ctx context.Context, c *Cluster, _ *rand.Rand) (*injected, error) {
 		leader, err := c.leader(ctx)
@@ -46,6 +62,12 @@ var processFaults = []kind{
 	{"process/rolling-restart", rolling},
 	{"process/transfer", transfer},
 }
+
+// The roles of nodes.
+const (
+	isLeader   = "leader"
+	isFollower = "follower"
+)
 
 // starts returns a heal that starts nodes.
 func starts(nodes ...*node) func(context.Context) error {
@@ -60,7 +82,7 @@ func starts(nodes ...*node) func(context.Context) error {
 
 func kill(c *Cluster, n *node, role string) (*injected, error) {
 	n.kill()
-	return &injected{node: n.number, text: fmt.Sprintf("SIGKILL of node %d%s", n.number, role), serve: c.others(n), heal: starts(n)}, nil
+	return &injected{node: n.number, role: role, text: fmt.Sprintf("SIGKILL of node %d, a %s", n.number, role), serve: c.others(n), heal: starts(n)}, nil
 }
 
 func killAll(_ context.Context, c *Cluster, _ *rand.Rand) (*injected, error) {
@@ -79,7 +101,7 @@ func suspend(c *Cluster, n *node, role string) (*injected, error) {
 		return nil, err
 	}
 	return &injected{
-		node: n.number, text: fmt.Sprintf("SIGSTOP of node %d%s", n.number, role), serve: c.others(n),
+		node: n.number, role: role, text: fmt.Sprintf("SIGSTOP of node %d, a %s", n.number, role), serve: c.others(n),
 		heal: func(context.Context) error { return n.signal(syscall.SIGCONT) },
 	}, nil
 }
@@ -88,7 +110,7 @@ func stop(c *Cluster, n *node) (*injected, error) {
 	if err := n.terminate(); err != nil {
 		return nil, err
 	}
-	return &injected{node: n.number, text: fmt.Sprintf("SIGTERM of node %d, the leader", n.number), serve: c.others(n), heal: starts(n)}, nil
+	return &injected{node: n.number, role: isLeader, text: fmt.Sprintf("SIGTERM of node %d, the leader", n.number), serve: c.others(n), heal: starts(n)}, nil
 }
 
 // restart ends a node in good order, starts it and waits until it serves.
@@ -128,7 +150,12 @@ func transfer(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) 
 		return nil, err
 	}
 	to := pick(r, c.others(leader))
-	if _, err := ask(leader.addr(), 6*time.Second, "QUORATE", "TRANSFER", nodeID(to.dir)); err != nil {
+	_, err = ask(leader.addr(), 6*time.Second, "QUORATE", "TRANSFER", nodeID(to.dir))
+	var refused reply.Error
+	switch {
+	case errors.As(err, &refused): // it may be: leadership stays or goes, and all must serve
+		return &injected{node: to.number, text: fmt.Sprintf("leadership was not handed from node %d to node %d: %s", leader.number, to.number, refused), serve: c.nodes}, nil
+	case err != nil:
 		return nil, fmt.Errorf("hand-over from node %d to node %d: %w", leader.number, to.number, err)
 	}
 	return &injected{node: to.number, text: fmt.Sprintf("leadership handed from node %d to node %d", leader.number, to.number), serve: c.nodes}, nil

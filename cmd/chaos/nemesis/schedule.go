@@ -27,6 +27,7 @@ type Schedule struct {
 type Event struct {
 	Time  time.Time
 	Node  int    // that is concerned, from 0; -1: all, or none in particular
+	Role  string // of that node when the fault began: leader or follower, if that is known
 	Name  string // of the fault
 	Text  string // for people
 	Begin bool
@@ -170,7 +171,7 @@ func (r *running) one(ctx context.Context, f Fault, random *rand.Rand) error {
 	if in == nil {
 		in = &injected{node: everybody, text: i.Describe(), heal: i.Heal}
 	}
-	begin := Event{Time: begun, Node: in.node, Name: f.Name(), Text: in.text, Begin: true}
+	begin := Event{Time: begun, Node: in.node, Role: in.role, Name: f.Name(), Text: in.text, Begin: true}
 	r.tell(begin)
 	r.last(ctx, in, begin, begun)
 

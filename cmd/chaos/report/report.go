@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,12 +17,11 @@ import (
 type Fault struct {
 	Name     string
 	Text     string
-	Node     int // concerned, from 0; -1: all or none in particular
+	Node     int    // concerned, from 0; -1: all or none in particular
+	Role     string // of that node when the fault began: leader or follower
 	From, To time.Duration
 	Served   time.Duration // how long the nodes that must serve took to, as the nemesis saw it
-	// Gap is the longest wait for an acknowledgement at a node that the fault
-	// is not about, in the time of the fault.
-	Gap time.Duration
+	Gap      time.Duration // see Join
 }
 
 // Summary is everything that is known of a run.
@@ -66,35 +64,6 @@ type Summary struct {
 type Histories struct {
 	Histories, Operations, Failed, Undecided int
 	Longest                                  time.Duration // check
-}
-
-// FaultGaps are the write gaps of the faults of one name.
-type FaultGaps struct {
-	Name     string
-	Count    int
-	P50, Max time.Duration
-}
-
-// Join reckons the gap of each fault, and their figures by name. A gap counts
-// for a fault if it begins while the fault lasts, or within a second after, at
-// a node that the fault is not about.
-func (s *Summary) Join() {
-	by := make(map[string][]time.Duration)
-	for i := range s.Faults {
-		f := &s.Faults[i]
-		for _, g := range s.Gaps {
-			if g.Node != f.Node && g.To > f.From && g.From < f.To+time.Second {
-				f.Gap = max(f.Gap, g.To-max(g.From, f.From-10*time.Millisecond))
-			}
-		}
-		by[f.Name] = append(by[f.Name], f.Gap)
-	}
-	s.FaultGaps = nil
-	for name, gaps := range by {
-		slices.Sort(gaps)
-		s.FaultGaps = append(s.FaultGaps, FaultGaps{Name: name, Count: len(gaps), P50: gaps[len(gaps)/2], Max: gaps[len(gaps)-1]})
-	}
-	slices.SortFunc(s.FaultGaps, func(a, b FaultGaps) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // Line is the verdict.

@@ -34,10 +34,10 @@ type Env struct {
 	causal   int64     // guarded by mu; causal reads
 }
 
-// gapMin is the shortest wait for an acknowledgement that is noted as a gap,
+// GapMin is the shortest wait for an acknowledgement that is noted as a gap,
 // and notesMax bounds each list of notes.
 const (
-	gapMin   = 20 * time.Millisecond
+	GapMin   = 20 * time.Millisecond
 	notesMax = 50000
 )
 
@@ -105,6 +105,7 @@ const ledgerTimeout = 15 * time.Second
 // Run writes until ctx ends.
 func (l *Ledger) Run(ctx context.Context) {
 	defer l.hangUp()
+	defer func() { l.gap(l.Env.now()) }() // that nobody has ended
 	for i := 0; ctx.Err() == nil; i++ {
 		began := l.Env.now()
 		if l.last == 0 {
@@ -191,9 +192,7 @@ func (l *Ledger) complain(format string, args ...any) {
 func (l *Ledger) outcome(err error, began time.Duration) Outcome {
 	now := l.Env.now()
 	if err == nil {
-		if now-l.last >= gapMin {
-			note(l.Env, &l.Env.gaps, Gap{Node: l.Node, From: l.last, To: now})
-		}
+		l.gap(now)
 		l.last = now
 		l.Env.mu.Lock()
 		l.Env.acks++
@@ -213,6 +212,13 @@ func (l *Ledger) outcome(err error, began time.Duration) Outcome {
 		l.complain("answered %q", string(refused))
 	}
 	return Refused
+}
+
+// gap notes the time since the last acknowledgement, if it was long.
+func (l *Ledger) gap(now time.Duration) {
+	if l.last > 0 && now-l.last >= GapMin {
+		note(l.Env, &l.Env.gaps, Gap{Node: l.Node, From: l.last, To: now})
+	}
 }
 
 // turn compares the chunk as a random node holds it, and begins a fresh one.
