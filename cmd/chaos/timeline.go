@@ -59,6 +59,9 @@ func (t *timeline) event(s *session) func(nemesis.Event) {
 			t.faults = append(t.faults, report.Fault{Name: e.Name, Text: e.Text, Node: e.Node, Role: e.Role, From: at, To: s.opts.duration})
 		case e.Begin:
 			t.faults[i].Served = e.Served
+		case open && e.Whole == 0 && !e.Failed:
+			// A node ended by itself over the fault: it is started again, and
+			// the fault is over when the cluster is whole.
 		case open:
 			// Whoever was cut off has a while to come back.
 			t.faults[i].To = at + max(e.Served, e.Whole)
