@@ -182,13 +182,7 @@ func (t *Transport) follows(term uint64) bool {
 
 func (s *server) vote() (func(), error) {
 	m := s.dec.vote()
-	if err := s.ready(m.RPCHeader); err != nil {
-		return nil, err
-	}
-	if s.t.votesDelayed() {
-		return nil, errVotesDelayed
-	}
-	out, err := s.t.passTerms(m, s.t.voteTimeout())
+	out, err := s.ballot(m.RPCHeader, m)
 	if err != nil {
 		return nil, err
 	}
@@ -201,13 +195,7 @@ func (s *server) vote() (func(), error) {
 
 func (s *server) preVote() (func(), error) {
 	m := s.dec.preVote()
-	if err := s.ready(m.RPCHeader); err != nil {
-		return nil, err
-	}
-	if s.t.votesDelayed() {
-		return nil, errVotesDelayed
-	}
-	out, err := s.t.passTerms(m, s.t.voteTimeout())
+	out, err := s.ballot(m.RPCHeader, m)
 	if err != nil {
 		return nil, err
 	}
@@ -216,6 +204,18 @@ func (s *server) preVote() (func(), error) {
 		return nil, errAnswerType
 	}
 	return func() { s.enc.voteResponse(resp.Term, resp.Granted) }, nil
+}
+
+// ballot hands a request for a vote or a pre-vote over, unless this node must not
+// vote yet.
+func (s *server) ballot(h raft.RPCHeader, m any) (any, error) {
+	if err := s.ready(h); err != nil {
+		return nil, err
+	}
+	if s.t.votesDelayed() {
+		return nil, errVotesDelayed
+	}
+	return s.t.passTerms(m, s.t.voteTimeout())
 }
 
 // votesDelayed reports whether the node started so recently that it may have

@@ -257,12 +257,8 @@ func xack(c *call.Call) {
 
 // xinfoGroups replies with what a stream knows of its groups.
 func xinfoGroups(c *call.Call) {
-	s, ok := openStream(c, c.Args[2])
-	if !ok {
-		return
-	}
+	s := streamToTell(c)
 	if s == nil {
-		c.Fail(reply.ErrNoSuchKey)
 		return
 	}
 	out := c.Out
@@ -283,12 +279,8 @@ func xinfoGroups(c *call.Call) {
 
 // xinfoConsumers replies with what a group knows of its consumers.
 func xinfoConsumers(c *call.Call) {
-	s, ok := openStream(c, c.Args[2])
-	if !ok {
-		return
-	}
+	s := streamToTell(c)
 	if s == nil {
-		c.Fail(reply.ErrNoSuchKey)
 		return
 	}
 	g := s.Group(c.Args[3])

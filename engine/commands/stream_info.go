@@ -6,15 +6,21 @@ import (
 	"github.com/quorate/quorate/engine/types/stream"
 )
 
+// streamToTell returns the stream that an XINFO asks about, or nil, having replied
+// with an error.
+func streamToTell(c *call.Call) *stream.Stream {
+	s, ok := openStream(c, c.Args[2])
+	if ok && s == nil {
+		c.Fail(reply.ErrNoSuchKey)
+	}
+	return s
+}
+
 // xinfoStream replies with what a stream knows of itself; with FULL also with
 // entries, groups and what is pending.
 func xinfoStream(c *call.Call) {
-	s, ok := openStream(c, c.Args[2])
-	if !ok {
-		return
-	}
+	s := streamToTell(c)
 	if s == nil {
-		c.Fail(reply.ErrNoSuchKey)
 		return
 	}
 	options := len(c.Args) - 3
@@ -25,6 +31,7 @@ func xinfoStream(c *call.Call) {
 		return
 	}
 	if options == 3 {
+		var ok bool
 		if count, ok = c.Int(5); !ok {
 			return
 		}
