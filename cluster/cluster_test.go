@@ -178,6 +178,18 @@ func (c *trio) stop(i int) {
 	}
 }
 
+// restart stops all nodes, starts them, and waits for a leader.
+func (c *trio) restart() {
+	c.t.Helper()
+	for i := range c.nodes {
+		c.stop(i)
+	}
+	for i := range c.nodes {
+		c.start(i)
+	}
+	c.leader()
+}
+
 // leader waits until all living nodes agree on a leader that is ready.
 func (c *trio) leader() int {
 	c.t.Helper()
@@ -262,13 +274,7 @@ func TestRestartedClusterHasEverything(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	for i := range c.nodes {
-		c.stop(i)
-	}
-	for i := range c.nodes {
-		c.start(i)
-	}
-	c.leader()
+	c.restart()
 	for i, n := range c.nodes {
 		if got := read(t, n, "GET k49"); got != "$2\r\n49\r\n" {
 			t.Errorf("node %d: %q", i, got)

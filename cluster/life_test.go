@@ -198,13 +198,7 @@ func TestBoltLogSurvivesARestart(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	for i := range c.nodes {
-		c.stop(i)
-	}
-	for i := range c.nodes {
-		c.start(i)
-	}
-	c.leader()
+	c.restart()
 	for i, n := range c.nodes {
 		if got := read(t, n, "GET k19"); got != "$2\r\n19\r\n" {
 			t.Errorf("node %d: %q", i, got)
