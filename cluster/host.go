@@ -90,20 +90,27 @@ func (h *Host) makeDir(dir string) error {
 	if err := h.FS.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if h.exists(filepath.Join(dir, fileNodeID)) {
+	switch there, err := h.exists(filepath.Join(dir, fileNodeID)); {
+	case err != nil:
+		return err
+	case there:
 		return nil // done before the id was written
 	}
 	return h.syncAbove(dir)
 }
 
-// exists reports whether there is a file of that name.
-func (h *Host) exists(path string) bool {
+// exists reports whether there is a file of that name. An error, which names it,
+// means that this can't be known.
+func (h *Host) exists(path string) (bool, error) {
 	f, err := h.FS.OpenFile(path, os.O_RDONLY, 0)
-	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
 	}
 	_ = f.Close() // nothing was written
-	return true
+	return true, nil
 }
 
 // syncAbove makes the name of dir, and those of the directories above it, durable:
@@ -128,6 +135,12 @@ func unsyncable(err error) bool {
 func (h *Host) isEmpty(path string) bool {
 	content, err := h.readFile(path)
 	return err == nil && len(content) == 0
+}
+
+// hasLog reports whether a log, of either kind, is in the data directory.
+func (h *Host) hasLog(dir string) (bool, error) {
+	bolt, err := h.exists(filepath.Join(dir, fileBoltLog))
+	return bolt || h.hasSegments(filepath.Join(dir, dirLog)), err
 }
 
 // hasSegments reports whether a log of our own is in dir.

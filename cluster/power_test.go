@@ -45,7 +45,10 @@ type fileStore struct {
 
 func openFileStore(h *Host, path string) (StableStore, error) {
 	s := &fileStore{h, path, make(map[string][]byte)}
-	if !h.exists(path) {
+	switch there, err := h.exists(path); {
+	case err != nil:
+		return nil, err
+	case !there:
 		return s, s.save()
 	}
 	text, err := h.readFile(path)

@@ -75,7 +75,10 @@ func openSurvivor(o *Options) (*storage, error) {
 	if o.Memory {
 		return nil, errors.New("with appendonly no there is nothing on disk to recover")
 	}
-	if !o.Host.exists(filepath.Join(o.Dir, fileStable)) {
+	switch there, err := o.Host.exists(filepath.Join(o.Dir, fileStable)); {
+	case err != nil:
+		return nil, fmt.Errorf("stable store: %w", err)
+	case !there:
 		return nil, fmt.Errorf("%s is no node's data directory", o.Dir)
 	}
 	store, err := openStorage(o, func(err error) { panic(err) })

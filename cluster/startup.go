@@ -32,16 +32,24 @@ const wayOut = "restore what is missing, or, while the other nodes have a majori
 // checkDir refuses a data directory of which a part is missing, or that belongs
 // to a node with other settings.
 func checkDir(o *Options) error {
-	has := func(name string) bool { return o.Host.exists(filepath.Join(o.Dir, name)) }
+	var unknown error
+	has := func(name string) bool {
+		there, err := o.Host.exists(filepath.Join(o.Dir, name))
+		unknown = errors.Join(unknown, err)
+		return there
+	}
 	boltLog, ownLog := has(fileBoltLog), o.Host.hasSegments(filepath.Join(o.Dir, dirLog))
-	switch stable := has(fileStable); {
+	stable, id, snaps := has(fileStable), has(fileNodeID), has(dirSnaps)
+	switch {
+	case unknown != nil:
+		return fmt.Errorf("data directory: %w", unknown)
 	case o.Memory && stable:
 		return fmt.Errorf("%s holds the data of a node with appendonly yes, which appendonly no would leave out: set appendonly yes, or another dir", o.Dir)
 	case o.Memory:
 		return nil
-	case stable && !has(fileNodeID):
+	case stable && !id:
 		return fmt.Errorf("%s is missing although the directory holds a node's votes: %s", filepath.Join(o.Dir, fileNodeID), wayOut)
-	case !stable && (boltLog || ownLog || has(dirSnaps) || has(fileNodeID)):
+	case !stable && (boltLog || ownLog || snaps || id):
 		return fmt.Errorf("%s, with this node's votes, is missing although the directory is a node's: %s", filepath.Join(o.Dir, fileStable), wayOut)
 	case stable && o.Host.isEmpty(filepath.Join(o.Dir, fileStable)):
 		return fmt.Errorf("%s, with this node's votes, is empty: %s", filepath.Join(o.Dir, fileStable), wayOut)
@@ -82,11 +90,21 @@ func foundDir(o *Options) error {
 // finishFounding finishes or undoes what foundDir had begun.
 func finishFounding(o *Options) error {
 	founded, stable := filepath.Join(o.Dir, fileFounded), filepath.Join(o.Dir, fileStable)
-	var err error
-	switch {
-	case !o.Host.exists(founded):
+	begun, err := o.Host.exists(founded)
+	if err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if !begun {
 		return nil
-	case o.Host.exists(stable) || !o.Host.exists(filepath.Join(o.Dir, fileNodeID)):
+	}
+	done, err := o.Host.exists(stable)
+	if err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	identified, err := o.Host.exists(filepath.Join(o.Dir, fileNodeID))
+	switch {
+	case err != nil:
+	case done || !identified:
 		err = o.Host.FS.Remove(founded)
 	default:
 		err = o.Host.FS.Rename(founded, stable)
@@ -107,7 +125,10 @@ func (s *storage) checkIdentity(o *Options) error {
 	id, err := s.stable.Get(keyNodeID)
 	switch {
 	case isNotFound(err):
-		if o.Host.exists(filepath.Join(o.Dir, fileBoltLog)) || o.Host.hasSegments(filepath.Join(o.Dir, dirLog)) {
+		switch began, err := o.Host.hasLog(o.Dir); {
+		case err != nil:
+			return fmt.Errorf("log: %w", err)
+		case began:
 			return fmt.Errorf("%s has lost what it held: %s", path, wayOut)
 		}
 		return s.stable.Set(keyNodeID, []byte(s.id.String()))

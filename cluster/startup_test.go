@@ -1,10 +1,12 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/quorate/quorate/cluster/raftlog"
@@ -77,6 +79,37 @@ func truncate(t *testing.T, o Options, name string, size int64) {
 	t.Helper()
 	if err := os.Truncate(filepath.Join(o.Dir, name), size); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// unreadable is a file system on which one name is there, and can't be read.
+type unreadable struct {
+	FS
+	name string
+}
+
+func (u unreadable) OpenFile(name string, flag int, perm os.FileMode) (raftlog.File, error) {
+	if filepath.Base(name) == u.name {
+		return nil, &os.PathError{Op: "open", Path: name, Err: syscall.EIO}
+	}
+	return u.FS.OpenFile(name, flag, perm)
+}
+
+// A part that can't be read is not taken for one that is there, or missing: the
+// refusal names the file, and what is wrong with it.
+func TestDataDirectoryThatCannotBeRead(t *testing.T) {
+	for _, name := range []string{fileNodeID, fileStable, fileFounded, fileBoltLog, dirSnaps} {
+		o := lived(t)
+		o.Host.FS = unreadable{raftlog.Disk{}, name}
+		n, err := Open(o)
+		if err == nil {
+			n.Halt()
+			t.Errorf("%s: it was taken", name)
+			continue
+		}
+		if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), filepath.Join(o.Dir, name)+": ") {
+			t.Errorf("%s: error %q", name, err)
+		}
 	}
 }
 

@@ -99,10 +99,12 @@ func openStorage(o *Options, fatal func(error)) (s *storage, err error) {
 	if o.Memory {
 		return s, s.openMemory()
 	}
-	if !o.Host.exists(filepath.Join(o.Dir, fileNodeID)) {
-		if err := foundDir(o); err != nil {
-			return s, err
-		}
+	there, err := o.Host.exists(filepath.Join(o.Dir, fileNodeID))
+	if err == nil && !there {
+		err = foundDir(o)
+	}
+	if err != nil {
+		return s, err
 	}
 	return s, s.openDisk(o, fatal)
 }
@@ -130,7 +132,10 @@ func (s *storage) openDisk(o *Options, fatal func(error)) (err error) {
 	if err := s.checkIdentity(o); err != nil {
 		return err
 	}
-	logWasThere := o.Host.exists(filepath.Join(o.Dir, fileBoltLog)) || o.Host.hasSegments(filepath.Join(o.Dir, dirLog))
+	logWasThere, err := o.Host.hasLog(o.Dir)
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
 	if err := s.checkLogFiles(o, logWasThere); err != nil {
 		return err
 	}
