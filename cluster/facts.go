@@ -67,6 +67,7 @@ func (n *Node) Facts() []Fact {
 		fact("chain_index", chainIndex),
 		fact("chain_value", chainValue),
 		fact("chain_agreed_index", n.proof.agreed.Load()),
+		fact("recount_agreed_index", n.recounts.agreedAt()),
 		fact("chain_divergences", n.proof.divergences.Load()),
 		fact("chain_rebuilds", n.proof.rebuilt.Load()),
 		fact("in_service", serves),

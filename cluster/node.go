@@ -31,6 +31,7 @@ const (
 	callDurable   uint16 = 6
 	callChain     uint16 = 7
 	callState     uint16 = 8
+	callRecount   uint16 = 9
 
 	topicBatches uint16 = 1
 	topicPublish uint16 = 2
@@ -63,6 +64,7 @@ type Node struct {
 	snapshots *snapshotter
 	disk      diskGuard
 	proof     *proof
+	recounts  *recounts
 
 	firstIncarnation uint64 // the sequencer's at the start of this process
 
@@ -138,14 +140,14 @@ func Open(o Options) (n *Node, err error) {
 	n.sequencer.persist = n.store.setIncarnation
 	n.sequencer.fatal = fatal
 	n.held.Store(o.HoldVersion)
-	n.proof = newProof(n)
+	n.proof, n.recounts = newProof(n), newRecounts(n)
 	if n.proof.history, err = n.store.log.LastIndex(); err != nil {
 		return nil, fmt.Errorf("read the end of the log: %w", err)
 	}
 	n.fsm = fsm.New(fsm.Options{
 		Engine: o.Engine, Node: n.store.id, Origin: n.sequencer,
 		Applying: n.shown.Store, Applied: n.advance, Restored: n.restored, Checked: n.proof.checked,
-		Genesis: n.learnCluster, Fatal: fatal, Wall: o.Host.Wall,
+		Recount: n.recounts.take, Genesis: n.learnCluster, Fatal: fatal, Wall: o.Host.Wall,
 	})
 	n.members = newMembership(n)
 	if err := n.members.promises.recall(); err != nil {
@@ -273,6 +275,7 @@ func (n *Node) assemble() {
 	n.wg.Go(func() { n.pubsub.run(ctx) })
 	n.wg.Go(func() { n.snapshots.run(ctx) })
 	n.wg.Go(func() { n.proof.run(ctx) })
+	n.wg.Go(func() { n.recounts.run(ctx) })
 }
 
 // Close hands leadership over if this node has it, and stops. Clients of other

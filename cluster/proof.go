@@ -48,6 +48,8 @@ const (
 type proof struct {
 	node   *Node
 	checks chan fsm.Check
+	// condemned takes what a majority has found wrong already.
+	condemned chan condemnation
 
 	out         atomic.Bool   // this node takes no commands
 	agreed      atomic.Uint64 // the newest index at which the chain was the leader's
@@ -67,7 +69,22 @@ type proof struct {
 
 func newProof(n *Node) *proof {
 	const checksMax = 64 // each is of a second or more
-	return &proof{node: n, checks: make(chan fsm.Check, checksMax)}
+	return &proof{node: n, checks: make(chan fsm.Check, checksMax), condemned: make(chan condemnation, 1)}
+}
+
+// condemnation is a difference of which is known who is right.
+type condemnation struct {
+	fsm.Check
+	agree []raft.ServerID
+}
+
+// condemn puts the node out of service and has it rebuilt.
+func (p *proof) condemn(c fsm.Check, agree []raft.ServerID) {
+	p.out.Store(true)
+	select {
+	case p.condemned <- condemnation{c, agree}:
+	default: // it is being rebuilt
+	}
 }
 
 // checked takes what the FSM has compared. The FSM waits for it.
@@ -95,6 +112,7 @@ func (p *proof) suspect(c fsm.Check) {
 func (p *proof) serve() {
 	p.node.port.HandleCall(callChain, p.serveChain)
 	p.node.port.HandleCall(callState, p.exports.serve)
+	p.node.port.HandleCall(callRecount, p.node.recounts.serve)
 }
 
 func (p *proof) run(ctx context.Context) {
@@ -109,6 +127,9 @@ func (p *proof) run(ctx context.Context) {
 			return
 		case c := <-p.checks:
 			p.settle(ctx, c)
+		case c := <-p.condemned:
+			p.divergences.Add(1)
+			p.rebuild(ctx, c.Check, c.agree)
 		case now := <-tick.C:
 			p.node.raiseVersion(&raise, now)
 			p.log(now)
@@ -210,6 +231,8 @@ func (p *proof) serveAgain() {
 		select {
 		case <-p.checks:
 			continue
+		case <-p.condemned:
+			continue
 		default:
 		}
 		p.out.Store(false)
@@ -219,6 +242,13 @@ func (p *proof) serveAgain() {
 
 // ask asks all voters for their values at index, and tells them this node's.
 func (p *proof) ask(ctx context.Context, index uint64, own chain.Value) (verdict, []raft.ServerID) {
+	return p.poll(ctx, own, func(ctx context.Context, id raft.ServerID) (chain.Value, error) {
+		return p.node.askChain(ctx, id, index, &own)
+	})
+}
+
+// poll asks all voters and counts their answers.
+func (p *proof) poll(ctx context.Context, own chain.Value, askOne func(context.Context, raft.ServerID) (chain.Value, error)) (verdict, []raft.ServerID) {
 	ctx, cancel := context.WithTimeout(ctx, judgeWait)
 	defer cancel()
 	n := p.node
@@ -234,9 +264,9 @@ func (p *proof) ask(ctx context.Context, index uint64, own chain.Value) (verdict
 			continue
 		}
 		wg.Go(func() {
-			value, err := n.askChain(ctx, s.ID, index, &own)
+			value, err := askOne(ctx, s.ID)
 			if err != nil {
-				n.opts.Log.Info("a node does not tell its chain", "id", string(s.ID), "index", index, "error", err)
+				n.opts.Log.Debug("a node does not tell its value", "id", string(s.ID), "error", err)
 				return
 			}
 			mu.Lock()

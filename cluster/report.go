@@ -18,12 +18,13 @@ type Report struct {
 	Term      uint64   `json:"term"`
 	Commit    uint64   `json:"commit_index"`
 	Applied   uint64   `json:"applied_index"`
-	Ready     bool     `json:"ready"`              // this node leads and may serve reads, or follows a leader
-	Semantic  uint16   `json:"semantic_version"`   // in force
-	Chain     string   `json:"chain_value"`        // of changes, at chain_index
-	ChainAt   uint64   `json:"chain_index"`        // 0 if there is none
-	AgreedAt  uint64   `json:"chain_agreed_index"` // where it was last compared with the leader's
-	Diverged  uint64   `json:"chain_divergences"`  // found on this node since its start
+	Ready     bool     `json:"ready"`                // this node leads and may serve reads, or follows a leader
+	Semantic  uint16   `json:"semantic_version"`     // in force
+	Chain     string   `json:"chain_value"`          // of changes, at chain_index
+	ChainAt   uint64   `json:"chain_index"`          // 0 if there is none
+	AgreedAt  uint64   `json:"chain_agreed_index"`   // where it was last compared with the leader's
+	Recounted uint64   `json:"recount_agreed_index"` // where all keys were last counted and found equal
+	Diverged  uint64   `json:"chain_divergences"`    // found on this node since its start
 	Members   []Member `json:"members"`
 }
 
@@ -53,6 +54,7 @@ func (n *Node) Report() Report {
 	}
 	index, value := n.fsm.Chain()
 	r.Semantic, r.ChainAt, r.Chain = n.fsm.Semantic(), index, value.String()
+	r.Recounted = n.recounts.agreedAt()
 	r.AgreedAt, r.Diverged = n.proof.agreed.Load(), n.proof.divergences.Load()
 	r.Ready = n.inService() == nil && (n.readyTerm.Load() != 0 || leader != "" && leader != n.id())
 	for _, s := range n.members.servers() {

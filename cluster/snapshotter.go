@@ -138,6 +138,7 @@ func (s *snapshotter) take() error {
 	defer s.mu.Unlock()
 	s.failed, s.tried = err, time.Now()
 	if err == nil {
+		n.logRecount()
 		s.mutations, s.took, s.last = mutations, time.Since(began), s.tried
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/engine/fields"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
+	"github.com/quorate/quorate/engine/types/chain"
 )
 
 // Restore replaces the state by that of a snapshot. The fields beside the
@@ -64,6 +65,10 @@ type loader struct {
 	state    state
 	keyspace *keyspace.Keyspace // nil until the first key
 	facts    fields.Decoder     // of the keys that come next
+
+	read      recount     // of the keys so far
+	wrote     chain.Value // the recount in the file
+	recounted bool        // there is one
 }
 
 var errFacts = errors.New("the snapshot's keys and what it tells of them do not fit together")
@@ -104,6 +109,11 @@ func (l *loader) field(item *rdb.Item) (err error) {
 		l.state.scripts, l.state.versions.Chain, l.hasState = scripts, chained, true
 	case auxChain:
 		l.state.versions.Chain, err = decodeChain(item.Text)
+	case auxRecount:
+		if len(item.Text) != chain.Size || l.recounted {
+			return errState
+		}
+		l.wrote, l.recounted = chain.Value(item.Text), true
 	case auxScript:
 		body, err := decodeScript(item.Text)
 		if err != nil {
@@ -167,6 +177,7 @@ func (l *loader) key(in *rdb.Reader, item *rdb.Item) error {
 	if entry.Version > l.state.versions.Mutations {
 		return errFacts
 	}
+	l.read.add(item.DB, entry)
 	return l.keyspace.DB(item.DB).Load(entry.Key, entry.Value, entry.ExpireAt, entry.Version)
 }
 
@@ -178,6 +189,9 @@ func (l *loader) end(in *rdb.Reader) error {
 	}
 	if len(l.facts.Rest) != 0 || in.Empty() != 0 {
 		return errFacts
+	}
+	if err := l.checkRecount(); err != nil {
+		return err
 	}
 	return l.keyspace.SetState(l.state.versions)
 }

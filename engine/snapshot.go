@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/script"
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
@@ -41,6 +42,10 @@ type state struct {
 func (e *Engine) Freeze(aux []Aux) (*Snapshot, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.freezeLocked(aux)
+}
+
+func (e *Engine) freezeLocked(aux []Aux) (*Snapshot, error) {
 	frozen, err := e.env.Keyspace.Freeze()
 	if err != nil {
 		return nil, fmt.Errorf("begin a snapshot: %w", err)
@@ -64,8 +69,12 @@ func (s *Snapshot) WriteRDB(w io.Writer) error {
 			return fmt.Errorf("write field %s: %w", field.Name, err)
 		}
 	}
-	if err := s.writeKeys(out); err != nil {
+	counted, err := s.writeKeys(out)
+	if err != nil {
 		return fmt.Errorf("write keys: %w", err)
+	}
+	if err := out.Aux(auxRecount, counted[:]); err != nil {
+		return fmt.Errorf("write field %s: %w", auxRecount, err)
 	}
 	if err := out.Close(); err != nil {
 		return fmt.Errorf("end the file: %w", err)
@@ -73,7 +82,8 @@ func (s *Snapshot) WriteRDB(w io.Writer) error {
 	return nil
 }
 
-func (s *Snapshot) writeKeys(out *rdb.Writer) error {
+func (s *Snapshot) writeKeys(out *rdb.Writer) (chain.Value, error) {
+	var counted recount
 	var batch keyspace.Batch
 	var facts []byte
 	db := -1
@@ -85,7 +95,7 @@ func (s *Snapshot) writeKeys(out *rdb.Writer) error {
 			db = batch.DB
 			keys, expires := s.frozen.Keys(db)
 			if err := out.Database(db, keys, expires); err != nil {
-				return err
+				return chain.Value{}, err
 			}
 		}
 		facts = facts[:0]
@@ -93,15 +103,16 @@ func (s *Snapshot) writeKeys(out *rdb.Writer) error {
 			facts = appendFacts(facts, &batch.Entries[i])
 		}
 		if err := out.Aux(auxFacts, facts); err != nil {
-			return err
+			return chain.Value{}, err
 		}
 		for i := range batch.Entries {
 			if err := out.Key(&batch.Entries[i]); err != nil {
-				return err
+				return chain.Value{}, err
 			}
+			counted.add(db, &batch.Entries[i])
 		}
 	}
-	return nil
+	return counted.value(), nil
 }
 
 // next takes the next keys out of the state.

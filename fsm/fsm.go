@@ -73,6 +73,10 @@ type Options struct {
 	// Checked is told what a leader's chain of changes was and what this node's
 	// was at the same index. It must not block.
 	Checked func(Check)
+	// Recount is told that all nodes are to count the keys of the state as of
+	// index, which freeze gives. It must not block, and the snapshot is its to
+	// close. There is none while another is open.
+	Recount func(index uint64, freeze func() (*engine.Snapshot, error))
 	// Genesis is told the cluster's identity when it becomes known.
 	Genesis func(entry.Genesis)
 	// Fatal ends the process: the state can't be trusted any more. It does
@@ -190,7 +194,7 @@ func (f *FSM) applyLog(log *raft.Log) {
 	f.opts.Engine.Apply(func(step *engine.Step) {
 		step.Entry(log.Index, clockOf(&e))
 		step.ExpireDue(expirePerEntry)
-		err = f.applyParts(step, &e)
+		err = f.applyParts(step, log.Index, &e)
 		f.trail.note(log.Index, step)
 	})
 	if err != nil {
@@ -198,7 +202,7 @@ func (f *FSM) applyLog(log *raft.Log) {
 	}
 }
 
-func (f *FSM) applyParts(step *engine.Step, e *entry.Entry) error {
+func (f *FSM) applyParts(step *engine.Step, index uint64, e *entry.Entry) error {
 	for {
 		kind, payload, ok, err := e.Next()
 		if err != nil || !ok {
@@ -216,6 +220,10 @@ func (f *FSM) applyParts(step *engine.Step, e *entry.Entry) error {
 			err = f.raise(step, payload)
 		case entry.PartChain:
 			err = f.check(payload)
+		case entry.PartRecount:
+			if f.opts.Recount != nil {
+				f.opts.Recount(index, step.Freeze)
+			}
 		default:
 			err = fmt.Errorf("part of kind %d is unknown to this release: upgrade this node", kind)
 		}

@@ -50,6 +50,8 @@ const (
 	PartRaise
 	// PartChain tells the value of the leader's chain of changes at an index.
 	PartChain
+	// PartRecount makes every node count its keys as they are at this entry.
+	PartRecount
 )
 
 const (

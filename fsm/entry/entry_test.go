@@ -48,6 +48,7 @@ func sampleNeeds() []byte {
 	b.Add(PartRaise, AppendRaise(nil, 2))
 	b.Add(PartChain, AppendChain(nil, Chain{Leader: id, Index: 1 << 33, Value: ChainValue{1, 2, 15: 16}}))
 	b.Add(PartTick, nil)
+	b.Add(PartRecount, nil)
 	return b.Seal(1_700_000_000_124, 0x0102)
 }
 
@@ -146,6 +147,7 @@ part 5
 part 6
   000102030405060708090a0b0c0d0e0f10111213 8589934592 01020000000000000000000000000010
 part 2
+part 7
 `)
 }
 

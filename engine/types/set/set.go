@@ -60,8 +60,14 @@ func (l *Large) Join(c *chain.Chain) { l.joined = c }
 
 // Mix mixes all members into c.
 func (l *Large) Mix(c *chain.Chain) {
-	c.Words('t', uint64(l.members.Len()))
-	for m := range l.members.All() {
+	s := FromObject(l)
+	Mix(c, &s)
+}
+
+// Mix mixes all members of a set, whatever its form, into c.
+func Mix(c *chain.Chain, s *Set) {
+	c.Words('t', uint64(s.Len()))
+	for m := range s.All() {
 		c.Bytes(m)
 	}
 }
