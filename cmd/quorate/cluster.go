@@ -62,11 +62,15 @@ func printReport(out io.Writer, r *cluster.Report) error {
 		if !m.Online {
 			online, lag = "no", "?"
 		}
+		role := m.Role
+		if r.Semantic > 0 && !m.InService { // releases before do not say
+			role += ", out of service"
+		}
 		self := ""
 		if m.ID == r.Self {
 			self = " *"
 		}
-		fmt.Fprintf(w, "%.8s%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", m.ID, self, orNone(m.Client), m.Addr, m.Role, online, m.Applied, lag, orNone(m.Version))
+		fmt.Fprintf(w, "%.8s%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", m.ID, self, orNone(m.Client), m.Addr, role, online, m.Applied, lag, orNone(m.Version))
 	}
 	return w.Flush()
 }

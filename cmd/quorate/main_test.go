@@ -105,6 +105,11 @@ node        clients        peers           role     online  applied  lag  versio
 	if err != nil || out.String() != want {
 		t.Errorf("%v, got\n%s", err, out.String())
 	}
+	out.Reset()
+	err = printReport(&out, &cluster.Report{Semantic: 2, Members: []cluster.Member{{ID: "1", Role: "leader", InService: true}, {ID: "2", Role: "follower"}}})
+	if err != nil || !strings.Contains(out.String(), "follower, out of service") || strings.Contains(out.String(), "leader, out") {
+		t.Errorf("%v, got\n%s", err, out.String())
+	}
 }
 
 // answering accepts one connection and sends replies, one write each, whatever

@@ -59,6 +59,9 @@ func TestDefaultOptionsLoseNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if o.HoldVersion || o.RaiseAfter != time.Minute {
+		t.Errorf("the semantic version is held back: %v, or raised after %v", o.HoldVersion, o.RaiseAfter)
+	}
 	if o.Memory || o.Sync != raftlog.Always || !o.ReadLease || len(o.Settings) > 0 || o.Join != nil || o.Secret != nil {
 		t.Errorf("%+v", o)
 	}
