@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/fsm/entry"
@@ -38,7 +39,10 @@ type recounts struct {
 
 	last uint64 // guarded by mu; the index of the newest count that a majority has
 
-	busy   atomic.Bool // something is frozen or compared
+	open chan struct{} // guarded by mu; closed when the frozen state is let go; nil if there is none
+
+	busy   atomic.Bool  // something is frozen or compared
+	held   atomic.Int32 // snapshots that want the place
 	frozen chan frozenAt
 }
 
@@ -62,11 +66,18 @@ func (r *recounts) take(index uint64, freeze func() (*engine.Snapshot, error)) {
 	if !r.busy.CompareAndSwap(false, true) {
 		return
 	}
-	snapshot, err := freeze()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var snapshot *engine.Snapshot
+	err := keyspace.ErrFrozen
+	if r.held.Load() == 0 {
+		snapshot, err = freeze()
+	}
 	if err != nil {
 		r.busy.Store(false)
 		return
 	}
+	r.open = make(chan struct{})
 	r.frozen <- frozenAt{index, snapshot} // there is room: one at a time
 }
 
@@ -75,15 +86,48 @@ func (r *recounts) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			select {
+			case f := <-r.frozen:
+				r.letGo(f.snapshot)
+			default:
+			}
 			return
 		case f := <-r.frozen:
-			value := f.snapshot.Recount()
-			f.snapshot.Close()
-			r.note(recountAt{f.index, value})
-			r.compare(ctx, recountAt{f.index, value})
+			value, counted := f.snapshot.Recount(func() bool { return r.held.Load() > 0 || ctx.Err() != nil })
+			r.letGo(f.snapshot)
+			if counted {
+				r.note(recountAt{f.index, value})
+				r.compare(ctx, recountAt{f.index, value})
+			}
 			r.busy.Store(false)
 		}
 	}
+}
+
+// letGo ends the frozen state.
+func (r *recounts) letGo(snapshot *engine.Snapshot) {
+	snapshot.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.open)
+	r.open = nil
+}
+
+// hold makes room for a snapshot, of which there is one at a time: a recount under
+// way is given up, and none begins until release.
+func (r *recounts) hold() (release func()) {
+	const patience = 10 * time.Second // a batch of keys takes a millisecond
+	r.held.Add(1)
+	r.mu.Lock()
+	open := r.open
+	r.mu.Unlock()
+	if open != nil {
+		select {
+		case <-open:
+		case <-time.After(patience): // the node is stopping
+		}
+	}
+	return func() { r.held.Add(-1) }
 }
 
 func (r *recounts) note(c recountAt) {

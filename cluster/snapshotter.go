@@ -129,8 +129,10 @@ func (s *snapshotter) take() error {
 	if err := n.raft.ReloadConfig(reload); err != nil {
 		return err
 	}
+	release := n.recounts.hold()
 	future := n.raft.Snapshot()
 	err := future.Error()
+	release()
 	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		err = nil
 	}

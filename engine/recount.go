@@ -72,16 +72,19 @@ func (l *loader) checkRecount() error {
 }
 
 // Recount counts the keys of a snapshot that is not written. It holds the lock for
-// reading a bounded time now and then.
-func (s *Snapshot) Recount() chain.Value {
+// reading a bounded time now and then, and gives up once stop says so.
+func (s *Snapshot) Recount(stop func() bool) (count chain.Value, ok bool) {
 	var batch keyspace.Batch
 	var r recount
 	for s.next(&batch) {
+		if stop() {
+			return chain.Value{}, false
+		}
 		for i := range batch.Entries {
 			r.add(batch.DB, &batch.Entries[i])
 		}
 	}
-	return r.value()
+	return r.value(), true
 }
 
 // Freeze begins a snapshot at this place of the log; see Engine.Freeze.
