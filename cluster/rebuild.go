@@ -122,7 +122,7 @@ func (p *proof) confirm(ctx context.Context) (v verdict, agree []raft.ServerID) 
 func (p *proof) renewSnapshots(ctx context.Context) {
 	n := p.node
 	old, err := n.store.snaps.List()
-	if err != nil || len(old) == 0 || n.store.rdb == nil {
+	if err != nil || len(old) == 0 {
 		return
 	}
 	for err = n.snapshots.take(); err != nil; err = n.snapshots.take() {
@@ -130,6 +130,9 @@ func (p *proof) renewSnapshots(ctx context.Context) {
 		if pause(ctx, time.Second); ctx.Err() != nil {
 			return
 		}
+	}
+	if n.store.rdb == nil {
+		return // in memory, where the newest takes the place of the one before
 	}
 	for _, meta := range old {
 		if err := n.store.rdb.SetAside(meta.ID); err != nil {
