@@ -27,7 +27,7 @@ const (
 	recountsMax = 4 // that are remembered
 	// recountWait is how long others are asked that have not counted yet.
 	recountWait  = 10 * time.Minute
-	recountPause = time.Second
+	recountPause = 200 * time.Millisecond
 )
 
 // recounts are the counts of this node.
@@ -41,7 +41,7 @@ type recounts struct {
 
 	open chan struct{} // guarded by mu; closed when the frozen state is let go; nil if there is none
 
-	busy   atomic.Bool  // something is frozen or compared
+	busy   atomic.Bool  // something is frozen
 	held   atomic.Int32 // snapshots that want the place
 	frozen chan frozenAt
 }
@@ -95,11 +95,11 @@ func (r *recounts) run(ctx context.Context) {
 		case f := <-r.frozen:
 			value, counted := f.snapshot.Recount(func() bool { return r.held.Load() > 0 || ctx.Err() != nil })
 			r.letGo(f.snapshot)
+			r.busy.Store(false)
 			if counted {
 				r.note(recountAt{f.index, value})
 				r.compare(ctx, recountAt{f.index, value})
 			}
-			r.busy.Store(false)
 		}
 	}
 }
@@ -151,10 +151,10 @@ func (r *recounts) at(index uint64) (chain.Value, bool) {
 }
 
 // compare asks the others until a majority has the same count, or is seen to have
-// another. What it can't find out the next recount will.
+// another, or the next recount is due: what can't be found out now that one will.
 func (r *recounts) compare(ctx context.Context, own recountAt) {
 	n := r.node
-	for deadline := time.Now().Add(recountWait); time.Now().Before(deadline) && ctx.Err() == nil; pause(ctx, recountPause) {
+	for deadline := time.Now().Add(recountWait); time.Now().Before(deadline) && ctx.Err() == nil && len(r.frozen) == 0; pause(ctx, recountPause) {
 		v, agree := n.proof.poll(ctx, own.value, func(ctx context.Context, id raft.ServerID) (chain.Value, error) {
 			return n.askRecount(ctx, id, own.index)
 		})
