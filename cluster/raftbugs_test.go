@@ -31,6 +31,9 @@ func dying(t *testing.T, with func(*Options)) (*trio, func(i int) chan error) {
 	var mu sync.Mutex
 	watched := make(map[string]chan error) // by directory
 	c := newTrioWith(t, func(o *Options) {
+		// The faults take their course under one leader: on a busy machine the
+		// tests' usual time-out changes it too often.
+		o.HeartbeatTimeout, o.NoLeaderWait = 600*time.Millisecond, 10*time.Second
 		with(o)
 		dir, usual := o.Dir, o.Exit
 		o.Exit = func(err error) {
