@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -248,11 +249,21 @@ func TestHaltLeavesNoGoroutines(t *testing.T) {
 
 // A node that was removed while it was down does not know. Started again, it is
 // taken in again, as one that was removed while it ran.
+//
+// Its promise to found that very cluster does not keep it waiting for a founder
+// whose disk is gone since: what was promised has come true.
 func TestNodeRemovedWhileDownIsTakenInAgain(t *testing.T) {
 	c := newTrio(t)
 	lead := c.leader()
 	removed := (lead + 1) % 3
 	id := c.nodes[removed].ID()
+	kept, err := json.Marshal(pledge{Founder: raft.ServerID(strings.Repeat("ab", 20)), Addr: "127.0.0.1:1", Attempt: attempt{1, 1}, List: "gone"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.nodes[removed].members.promises.store(kept); err != nil {
+		t.Fatal(err)
+	}
 	c.stop(removed)
 	if err := c.nodes[lead].Forget(id); err != nil {
 		t.Fatal(err)

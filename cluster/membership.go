@@ -497,6 +497,9 @@ func (m *membership) attempt() attempt {
 // awaitsFounder reports whether this node has promised to found a cluster of
 // which nothing is known yet: it enters no other.
 func (m *membership) awaitsFounder() bool {
+	if m.node.ClusterID() != "" {
+		return false // it has been founded
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := &m.promises
