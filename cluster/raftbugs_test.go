@@ -66,7 +66,7 @@ func mustDie(t *testing.T, n *Node, died chan error) error {
 		go n.transport.Close()
 		go n.port.Close()
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(40 * time.Second):
 		t.Fatal("the node goes on")
 		return nil
 	}
