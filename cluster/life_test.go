@@ -257,6 +257,7 @@ func TestNodeRemovedWhileDownIsTakenInAgain(t *testing.T) {
 	lead := c.leader()
 	removed := (lead + 1) % 3
 	id := c.nodes[removed].ID()
+	eventually(t, "it knows its cluster", func() bool { return c.nodes[removed].ClusterID() != "" })
 	kept, err := json.Marshal(pledge{Founder: raft.ServerID(strings.Repeat("ab", 20)), Addr: "127.0.0.1:1", Attempt: attempt{1, 1}, List: "gone"})
 	if err != nil {
 		t.Fatal(err)
