@@ -65,6 +65,11 @@ func decide(ops []porcupine.Operation, limit time.Duration) (porcupine.CheckResu
 		if result, _ := search(ops, e, time.Now().Add(limit/8)); result == porcupine.Ok {
 			return result, 0
 		}
+		if e == 0 {
+			if result, _ := search(noticed(ops), thorough, time.Now().Add(limit/8)); result == porcupine.Ok {
+				return result, 0
+			}
+		}
 	}
 	if result, at := search(ops, thorough, time.Now().Add(limit/4)); result != porcupine.Unknown {
 		return result, at
@@ -156,8 +161,8 @@ const expireSlack = int64(2 * time.Millisecond)
 // a tick within some milliseconds; a busy machine may take longer.
 const lateMax = int64(5 * time.Second)
 
-// expire returns s and, if a key of the command may be gone by its time, s
-// without it.
+// expire returns s and, if keys of the command may be gone by its time, s without
+// any of them.
 func expire(s State, c history.Cmd, op *history.Op) []State {
 	states := []State{s}
 	for _, arg := range c[1:] {
@@ -165,12 +170,14 @@ func expire(s State, c history.Cmd, op *history.Op) []State {
 		if !ok || s.keys[k].lo == 0 || op.Return+expireSlack < s.keys[k].lo {
 			continue
 		}
-		gone := s.with(k, value{})
-		if op.Call > s.keys[k].hi && op.Call-s.keys[k].hi > lateMax {
-			states = []State{gone}
-			continue
+		must := op.Call > s.keys[k].hi && op.Call-s.keys[k].hi > lateMax
+		for i, t := range states {
+			if gone := t.with(k, value{}); must {
+				states[i] = gone
+			} else {
+				states = append(states, gone)
+			}
 		}
-		states = append(states, gone)
 	}
 	return states
 }

@@ -63,6 +63,23 @@ func written(op *history.Op, f func(value string)) {
 	}
 }
 
+// noticed returns the operations without those of unknown outcome whose values no
+// reply shows. They may never have taken effect: where the rest is linearizable,
+// all of it is.
+func noticed(ops []porcupine.Operation) []porcupine.Operation {
+	kept := make([]porcupine.Operation, 0, len(ops))
+	for _, o := range ops {
+		writes := false
+		op := o.Input.(*history.Op)
+		written(op, func(string) { writes = true })
+		if op.Outcome == history.Open && o.Return == history.Forever && writes {
+			continue // whole gives an end to what was seen
+		}
+		kept = append(kept, o)
+	}
+	return kept
+}
+
 func operation(op *history.Op) porcupine.Operation {
 	return porcupine.Operation{ClientId: op.Client, Input: op, Call: op.Call, Return: op.Return, Metadata: op.Line()}
 }
