@@ -124,6 +124,13 @@ func (c *checker) giveUp(err error) {
 	c.kinds["unchecked"] = k
 }
 
+// checked returns how many operations are in the histories that were checked.
+func (c *checker) checked() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.operations
+}
+
 // sum puts the counts into the report.
 func (c *checker) sum(s *report.Summary) {
 	c.mu.Lock()

@@ -52,7 +52,8 @@ type options struct {
 	goOn     bool // after a violation
 	side     bool
 	timeouts time.Duration // of the impatient clients
-	gaps     bool          // print the table of write gaps
+	enough   enough
+	gaps     bool // print the table of write gaps
 }
 
 // parse reads the command line.
@@ -72,6 +73,8 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	every := f.Duration("every", 2*time.Second, "pause between faults")
 	lasts := f.Duration("lasts", 1500*time.Millisecond, "how long a fault lasts")
 	rounds := f.Int("rounds", 0, "end the load when each fault has come so often; 0: at the end of its duration")
+	f.Int64Var(&o.enough.operations, "enough-operations", 0, "end the load before its duration when so many operations are checked, and enough faults have come; 0: don't")
+	f.IntVar(&o.enough.faults, "enough-faults", 0, "see -enough-operations")
 	f.BoolVar(&o.gaps, "gaps", false, "print the table of write gaps and what is aimed at")
 	f.StringVar(&o.mode, "mode", "faulty", "gentle: many keys, pauses, no faults; hot: few keys, full rate, no faults; faulty: hot, with faults, which somebody else makes if endpoints are given")
 	f.Uint64Var(&o.seed, "seed", 0, "of all choices; 0: by chance, and told")

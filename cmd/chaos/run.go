@@ -138,6 +138,9 @@ func (s *session) run(ctx context.Context) int {
 		s.beside(loadCtx, &load)
 	}
 	load.Go(func() { s.timeline.watch(loadCtx, s) })
+	if o.enough.operations > 0 {
+		load.Go(func() { s.endWhenEnough(loadCtx, stopLoad) })
+	}
 	if o.faults {
 		o.schedule.Seed = int64(o.seed)
 		if err := nemesis.Run(loadCtx, s.cluster, o.schedule, s.timeline.event(s)); err != nil {
@@ -242,6 +245,11 @@ func (s *session) conclude() int {
 	sum.Refused, sum.Redirected, sum.Broken = s.clients.Refused.Load(), s.clients.Redirected.Load(), s.clients.Broken.Load()
 	s.checker.sum(sum)
 	sum.Join()
+	if e := s.opts.enough; !s.failed() && (sum.Operations < e.operations || len(sum.Faults) < e.faults) {
+		text := fmt.Sprintf("%d operations and %d faults were asked for: this machine was too slow for them", e.operations, e.faults)
+		s.note("%s", text)
+		fmt.Fprintln(s.out, "chaos:", text)
+	}
 	s.mu.Lock()
 	sum.Violations, sum.Notes = s.violations, s.notes
 	s.mu.Unlock()

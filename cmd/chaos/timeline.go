@@ -78,6 +78,13 @@ func (t *timeline) event(s *session) func(nemesis.Event) {
 	}
 }
 
+// faultsEnded returns how many faults have come and gone.
+func (t *timeline) faultsEnded() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.faults) - len(t.open)
+}
+
 // watch tells how the run goes.
 func (t *timeline) watch(ctx context.Context, s *session) {
 	tick := time.NewTicker(5 * time.Second)
