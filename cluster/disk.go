@@ -20,11 +20,18 @@ import (
 // and be elected again: so before that, at the low-water mark, writes are refused
 // at this node's door and leadership goes to a node that has room. Reads go on,
 // and so does what other nodes write, until there is no room at all.
+//
+// A leader whose disk is slow makes all writes slow: of the followers the quickest
+// count, of the leader there is one. So it hands over too, to one whose disk is not.
 
 const (
 	diskEvery = 200 * time.Millisecond
 	// handOverEvery is the pause between attempts to hand leadership over.
 	handOverEvery = 5 * time.Second
+	// slowFsync is how long an fsync of the log takes on a slow disk, and
+	// slowLooks how many looks in a row must have found such a one.
+	slowFsync = 100 * time.Millisecond
+	slowLooks = 4
 )
 
 // diskGuard knows whether the log's disk has room.
@@ -33,7 +40,32 @@ type diskGuard struct {
 	low  uint64 // bytes; 0: whatever there is will do
 
 	full     atomic.Bool
+	slow     atomic.Bool
+	pace     pace      // of watchDisk's goroutine
 	handedAt time.Time // of watchDisk's goroutine
+}
+
+// pace judges by its fsyncs whether a disk is slow.
+type pace struct {
+	fsyncs uint64 // up to the last look
+	looks  int    // in a row that found a slow one
+}
+
+// look takes in how many fsyncs there were, how long the last one took, and for
+// how long one has been in progress. It reports whether the disk is slow: no news
+// changes nothing.
+func (p *pace) look(fsyncs uint64, last, inProgress time.Duration) bool {
+	switch {
+	case inProgress >= slowFsync:
+		p.looks++
+	case fsyncs == p.fsyncs:
+	case last >= slowFsync:
+		p.looks++
+	default:
+		p.looks = 0
+	}
+	p.fsyncs = fsyncs
+	return p.looks >= slowLooks
 }
 
 // look measures, and reports whether the verdict changed. Once there was too
@@ -72,14 +104,30 @@ func (n *Node) watchDisk(ctx context.Context) {
 		if slow := n.store.own.SlowSince(); slow > cmp.Or(n.opts.storeHang, storeHangMax) {
 			n.exit(fmt.Errorf("the disk of the log has not answered for %v", slow))
 		}
-		n.checkRoom(ctx)
+		n.checkPace()
+		n.checkRoom()
+		if n.disk.full.Load() || n.disk.slow.Load() {
+			n.handOver(ctx)
+		}
 	}
 }
 
-func (n *Node) checkRoom(ctx context.Context) {
+func (n *Node) checkPace() {
+	stats := n.store.own.Stats()
+	slow := n.disk.pace.look(stats.Fsyncs, stats.LastFsync, n.store.own.SlowSince())
+	if n.disk.slow.Swap(slow) == slow {
+		return
+	}
+	if slow {
+		n.opts.Log.Warn("the disk of the log is slow: this node does not lead if another's is not", "fsync", stats.LastFsync)
+	} else {
+		n.opts.Log.Info("the disk of the log is quick again", "fsync", stats.LastFsync)
+	}
+}
+
+func (n *Node) checkRoom() {
 	changed, free, err := n.disk.look()
-	full := n.disk.full.Load()
-	switch {
+	switch full := n.disk.full.Load(); {
 	case err != nil:
 		n.opts.Log.Warn("free space is unknown", "error", err)
 	case changed && full:
@@ -87,23 +135,27 @@ func (n *Node) checkRoom(ctx context.Context) {
 	case changed:
 		n.opts.Log.Info("the disk has room again: writes are taken", "free", free)
 	}
-	if !full || n.readyTerm.Load() == 0 || time.Since(n.disk.handedAt) < handOverEvery {
+}
+
+// handOver hands leadership, if it is here, to a node whose disk is well.
+func (n *Node) handOver(ctx context.Context) {
+	if n.readyTerm.Load() == 0 || time.Since(n.disk.handedAt) < handOverEvery {
 		return
 	}
 	heir := n.members.heir()
 	if heir == "" {
-		return // nobody has more room: the leader stays, and refuses
+		return // no other disk is better: the leader stays, and refuses or is slow
 	}
 	n.disk.handedAt = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	if err := n.Transfer(ctx, string(heir)); err != nil {
-		n.opts.Log.Warn("leadership was not handed over to a node with room", "to", string(heir), "error", err)
+		n.opts.Log.Warn("leadership was not handed over to a node with a better disk", "to", string(heir), "error", err)
 	}
 }
 
-// heir returns the voter that is online, has room on its disk, and is furthest;
-// "" if there is none.
+// heir returns the voter that is online, whose disk has room and is not slow, and
+// that is furthest; "" if there is none.
 func (m *membership) heir() raft.ServerID {
 	servers := m.servers()
 	m.mu.Lock()
@@ -111,7 +163,7 @@ func (m *membership) heir() raft.ServerID {
 	var best *known
 	for _, s := range servers {
 		k := m.peers[s.ID]
-		if s.Suffrage != raft.Voter || k == nil || k.DiskFull || k.Distrusted || time.Since(k.seen) >= offlineAfter {
+		if s.Suffrage != raft.Voter || k == nil || k.DiskFull || k.DiskSlow || k.Distrusted || time.Since(k.seen) >= offlineAfter {
 			continue
 		}
 		if best == nil || k.Last > best.Last {

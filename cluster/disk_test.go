@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,6 +35,96 @@ func TestDiskGuardHasTwoMarks(t *testing.T) {
 	if changed, _, err := d.look(); changed || err == nil {
 		t.Errorf("unknown: changed %v, %v", changed, err)
 	}
+}
+
+// A disk is slow after some slow fsyncs in a row, or while one hangs, until there
+// is a quick one.
+func TestPace(t *testing.T) {
+	const slow, quick = slowFsync, slowFsync / 10
+	var p pace
+	fsyncs := uint64(0)
+	look := func(what string, more uint64, last, inProgress time.Duration, want bool) {
+		t.Helper()
+		fsyncs += more
+		if got := p.look(fsyncs, last, inProgress); got != want {
+			t.Errorf("%s: slow is %v", what, got)
+		}
+	}
+	for range slowLooks - 1 {
+		look("a few slow ones", 1, slow, 0, false)
+	}
+	look("a quick one between", 1, quick, 0, false)
+	for range slowLooks - 1 {
+		look("a few slow ones again", 2, slow, 0, false)
+	}
+	for range 10 {
+		look("no news", 0, slow, 0, false)
+	}
+	look("one more", 1, slow, 0, true)
+	look("no news is no better", 0, slow, 0, true)
+	look("one hangs", 0, quick, slow, true)
+	look("quick again", 1, quick, 0, false)
+	for range slowLooks - 1 {
+		look("one hangs for a while", 0, quick, slow, false)
+	}
+	look("and longer", 0, quick, slow, true)
+}
+
+// slowDisk is a disk whose fsyncs of the log take their time while it is slow.
+type slowDisk struct {
+	raftlog.Disk
+	slow atomic.Bool
+}
+
+type slowLogFile struct {
+	raftlog.File
+	disk *slowDisk
+}
+
+func (d *slowDisk) OpenFile(name string, flag int, perm fs.FileMode) (raftlog.File, error) {
+	f, err := d.Disk.OpenFile(name, flag, perm)
+	if err != nil || filepath.Base(filepath.Dir(name)) != dirLog {
+		return f, err
+	}
+	return slowLogFile{f, d}, nil
+}
+
+func (f slowLogFile) Sync() error {
+	if f.disk.slow.Load() {
+		time.Sleep(3 * slowFsync) // what the disk does
+	}
+	return f.File.Sync()
+}
+
+// A leader whose disk is slow hands over to one whose disk is not, and does not
+// lead as long as it is slow.
+func TestLeaderWithASlowDiskHandsOver(t *testing.T) {
+	disks := make(map[string]*slowDisk) // by directory
+	c := newTrioWith(t, func(o *Options) {
+		disks[o.Dir] = new(slowDisk)
+		o.Host.FS, o.Sync, o.HeartbeatTimeout = disks[o.Dir], raftlog.Always, 600*time.Millisecond
+	})
+	lead := c.leader()
+	n := c.nodes[lead]
+	disk := disks[c.options[lead].Dir]
+	disk.slow.Store(true)
+	cl := newClient()
+	eventually(t, "another one leads", func() bool {
+		if got := cl.do(t, n, "INCR a"); !strings.HasPrefix(got, ":") {
+			t.Fatal(got)
+		}
+		return n.readyTerm.Load() == 0 && c.leader() != lead
+	})
+	if !n.disk.slow.Load() {
+		t.Error("it was not for the disk")
+	}
+	disk.slow.Store(false)
+	eventually(t, "the disk is known to be quick", func() bool {
+		if got := cl.do(t, n, "INCR a"); !strings.HasPrefix(got, ":") {
+			t.Fatal(got)
+		}
+		return !n.disk.slow.Load()
+	})
 }
 
 // A leader without room refuses writes, serves reads, and hands over; with room

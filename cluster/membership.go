@@ -60,6 +60,7 @@ type Status struct {
 	Last      uint64
 	Version   string
 	DiskFull  bool // it has no room to lead
+	DiskSlow  bool `json:",omitempty"` // its fsyncs are too slow to lead
 	// Attempt is its latest to found a cluster, while it has nothing to do
 	// with any.
 	Attempt attempt
@@ -209,7 +210,7 @@ func (n *Node) Status() Status {
 	s := Status{
 		ID: n.ID(), ClusterID: n.ClusterID(), Addr: n.port.Advertised(), Listeners: n.opts.Listeners,
 		Leader: string(leader), Term: n.raft.CurrentTerm(), Commit: n.commitIndex(),
-		Applied: n.applied.value.Load(), Last: n.raft.LastIndex(), Version: Version, DiskFull: n.disk.full.Load(),
+		Applied: n.applied.value.Load(), Last: n.raft.LastIndex(), Version: Version, DiskFull: n.disk.full.Load(), DiskSlow: n.disk.slow.Load(),
 		Semantic: n.fsm.Semantic(), SemanticMax: SemanticMax, Distrusted: n.proof.out.Load(),
 	}
 	if !n.members.isMember() {
