@@ -14,6 +14,9 @@ import (
 // endPatience bounds how long a node may take to stop when it is told to.
 const endPatience = 20 * time.Second
 
+// quitPatience bounds how long it may take to write its goroutines to its log.
+const quitPatience = 3 * time.Second
+
 // node is one process of a cluster.
 type node struct {
 	cluster *Cluster
@@ -99,6 +102,8 @@ func (n *node) terminate() error {
 	if n.awaitEnd(endPatience) {
 		return nil
 	}
+	_ = n.cmd.Process.Signal(syscall.SIGQUIT) // the log shall tell what it waits for
+	n.awaitEnd(quitPatience)
 	n.kill()
 	return fmt.Errorf("node %d did not end within %v of SIGTERM", n.number, endPatience)
 }
