@@ -55,14 +55,41 @@ type weighted struct {
 }
 
 var eventKinds = []weighted{
-	{"power", 5}, {"kill", 5}, {"blackout", 1}, {"pause", 3}, {"isolate", 3}, {"oneway", 3}, {"cut", 3},
-	{"split", 2}, {"reset", 2}, {"slow", 2}, {"transfer", 4}, {"snapshot", 4}, {"stop", 2},
-	{"replace", 1}, {"grow", 1}, {"shrink", 1}, {"flip", 1}, {"syncfail", 1},
+	{"power", 5},
+	{"kill", 5},
+	{"blackout", 1},
+	{"pause", 3},
+	{"isolate", 3},
+	{"oneway", 3},
+	{"cut", 3},
+	{"split", 2},
+	{"reset", 2},
+	{"slow", 2},
+	{"transfer", 4},
+	{"snapshot", 4},
+	{"stop", 2},
+	{"replace", 1},
+	{"grow", 1},
+	{"shrink", 1},
+	{"flip", 1},
+	{"syncfail", 1},
 }
 
 var opKinds = []weighted{
-	{"append", 12}, {"push", 4}, {"incr", 10}, {"pair", 5}, {"cas", 6}, {"pipeline", 3}, {"ride", 4},
-	{"get", 14}, {"getpair", 5}, {"add", 4}, {"pop", 4}, {"put", 3}, {"peek", 4}, {"publish", 2},
+	{"append", 12},
+	{"push", 4},
+	{"incr", 10},
+	{"pair", 5},
+	{"cas", 6},
+	{"pipeline", 3},
+	{"ride", 4},
+	{"get", 14},
+	{"getpair", 5},
+	{"add", 4},
+	{"pop", 4},
+	{"put", 3},
+	{"peek", 4},
+	{"publish", 2},
 }
 
 // generate returns the schedule of a seed.
