@@ -107,10 +107,36 @@ func (s *Summary) GapTable() []string {
 		if most > t.max || t.p50 > 0 && p50 > t.p50 {
 			verdict = "missed"
 		}
-		lines = append(lines, fmt.Sprintf("%-28s %5d %9s %9s %9s  %s: %s", t.what, len(gaps),
-			gapText(p50), gapText(gaps[(len(gaps)*9+9)/10-1]), gapText(most), goal, verdict))
+		lines = append(lines, gapLine(t.what, gaps)+"  "+goal+": "+verdict)
+	}
+	if quiet := s.quietGaps(); len(quiet) > 0 {
+		slices.Sort(quiet)
+		lines = append(lines, gapLine("none, between faults", quiet)+"  what this machine adds")
 	}
 	return lines
+}
+
+func gapLine(what string, sorted []time.Duration) string {
+	n := len(sorted)
+	return fmt.Sprintf("%-28s %5d %9s %9s %9s", what, n, gapText(median(sorted)), gapText(sorted[(n*9+9)/10-1]), gapText(sorted[n-1]))
+}
+
+// quietGaps returns the longest gap of any client in each time between two faults:
+// they tell how busy the machine is.
+func (s *Summary) quietGaps() []time.Duration {
+	var quiet []time.Duration
+	for i := 1; i < len(s.Faults); i++ {
+		from, to := s.Faults[i-1].To, s.Faults[i].From
+		if to <= from {
+			continue
+		}
+		longest := gapFloor
+		for _, g := range s.Gaps {
+			longest = max(longest, min(g.To, to)-max(g.From, from))
+		}
+		quiet = append(quiet, longest)
+	}
+	return quiet
 }
 
 // gapText is a gap in milliseconds.

@@ -38,6 +38,9 @@ func TestGapsBelongToTheirFault(t *testing.T) {
 	if len(s.FaultGaps) != 4 || s.FaultGaps[1].Role != "follower" || s.FaultGaps[2].Max != ms(490) {
 		t.Errorf("%v", s.FaultGaps)
 	}
+	if quiet := s.quietGaps(); len(quiet) != 3 || quiet[0] != ms(850) || quiet[1] != gapFloor {
+		t.Errorf("between faults: %v", quiet)
+	}
 	table := strings.Join(s.GapTable(), "\n")
 	for _, line := range []string{"leader killed", "follower killed", "leadership handed over"} {
 		if !strings.Contains(table, line) {
