@@ -416,10 +416,7 @@ func (t *terms) leads(l *life, term uint64) {
 }
 
 // logTap reads a node's log.
-type logTap struct {
-	life  *life
-	attrs []slog.Attr
-}
+type logTap struct{ life *life }
 
 func (*logTap) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
 

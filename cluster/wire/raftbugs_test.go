@@ -182,7 +182,7 @@ func TestRaft695HeartbeatsGoTheWayOfAllMessages(t *testing.T) {
 		var resp raft.AppendEntriesResponse
 		addr := trans.EncodePeer("n0", trans.LocalAddr())
 		return trans.AppendEntries("n1", to, &raft.AppendEntriesRequest{
-			RPCHeader: raft.RPCHeader{ProtocolVersion: 3, ID: []byte("n0"), Addr: addr}, Term: 1, Leader: addr,
+			RPCHeader: raft.RPCHeader{ProtocolVersion: 3, ID: []byte("n0"), Addr: addr}, Term: 1,
 		}, &resp)
 	}
 	// where sends one heartbeat and tells which way it goes at the receiver.
