@@ -3,7 +3,6 @@ package model
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/quorate/quorate/cmd/chaos/history"
@@ -81,6 +80,19 @@ func (s *Store) Expire() (expired bool) {
 	return expired
 }
 
+// Revive puts back, without a time to live, a key of a past state that has expired
+// since.
+func (s *Store) Revive(past State) bool {
+	for k := range past.keys {
+		if v := past.keys[k]; v.kind != none && s.State.keys[k].kind == none {
+			v.lo, v.hi = 0, 0
+			s.State = s.State.with(k, v)
+			return true
+		}
+	}
+	return false
+}
+
 // Turn reverses a list of two or more.
 func (s *Store) Turn() (turned bool) {
 	for k := range s.State.keys {
@@ -100,6 +112,3 @@ func (s *Store) Turn() (turned bool) {
 
 // Same reports whether two states hold the same.
 func Same(s, t State) bool { return sameData(&s, &t) }
-
-// Holds tells what the state holds, for people.
-func (s *Store) Holds() string { return strings.TrimSpace(s.State.String()) }

@@ -38,8 +38,16 @@ type simulation struct {
 const (
 	simClients = 5
 	simOps     = 250
-	latency    = 3 * time.Millisecond
 )
+
+// latency is how long a command of a kind takes to its effect, and from there, at
+// most: so long that keys with a time to live come to its end.
+func latency(kind *Kind) time.Duration {
+	if kind.Name == "ttl" {
+		return 60 * time.Millisecond
+	}
+	return 3 * time.Millisecond
+}
 
 // actor is one simulated client.
 type actor struct {
@@ -55,7 +63,7 @@ func (s *simulation) run(kind *Kind) []*history.Op {
 	var ops []*history.Op
 	r := &chance{s.rand}
 	actors := make([]actor, simClients)
-	span := func() int64 { return 1 + s.rand.Int64N(int64(latency)) }
+	span := func() int64 { return 1 + s.rand.Int64N(int64(latency(kind))) }
 	call := func(i int, at int64) {
 		a := &actors[i]
 		op := a.guard
@@ -222,6 +230,10 @@ var slips = []slip{
 		s.store.Do(op, at)
 		s.store.Expire()
 		return true
+	}},
+	{"a key comes back", "ttl", func(s *simulation, _ *history.Op, _ int64) bool {
+		s.erred = len(s.past) >= 60 && s.store.Revive(s.past[len(s.past)-30])
+		return false // op is executed as usual
 	}},
 	{"a list is turned round", "list", func(s *simulation, op *history.Op, at int64) bool {
 		s.store.Do(op, at)
