@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -120,12 +121,11 @@ func (o *options) complete(kinds string) error {
 	if o.clients < 1 || o.slots < 1 || o.ops < 1 || o.checks < 1 {
 		return fmt.Errorf("clients, groups, ops and checkers must be 1 or more")
 	}
-	for len(o.schedule.Families) == 1 && o.schedule.Families[0] == "all" {
-		o.schedule.Families = nil
-		return o.chooseKinds(kinds)
-	}
-	if len(o.schedule.Families) == 0 {
+	switch all := o.schedule.Families; {
+	case len(all) == 0:
 		o.schedule.Families = []string{"process"}
+	case slices.Equal(all, []string{"all"}):
+		o.schedule.Families = nil // as package nemesis says it
 	}
 	return o.chooseKinds(kinds)
 }

@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 
 // open starts or finds the cluster.
 func open(o *options, out io.Writer) (*session, error) {
-	for o.seed == 0 {
+	if o.seed == 0 {
 		o.seed = rand.Uint64() >> 1
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
@@ -266,6 +266,8 @@ func (s *session) conclude() int {
 		code, sum.Verdict, sum.Why = exitUndecided, "undecided", []string{fmt.Sprintf("%d histories could not be checked in time", undecided)}
 	case sum.Operations == 0:
 		code, sum.Verdict, sum.Why = exitUndecided, "undecided", []string{"no operation was executed"}
+	case s.opts.faults && len(sum.Faults) == 0:
+		code, sum.Verdict, sum.Why = exitUndecided, "undecided", []string{"no fault came"}
 	}
 	if err := sum.Write(s.opts.out); err != nil {
 		fmt.Fprintln(s.out, "chaos:", err)

@@ -2,6 +2,7 @@ package side
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -199,7 +200,8 @@ func (l *Ledger) outcome(err error, began time.Duration) Outcome {
 		l.Env.mu.Unlock()
 		return Acked
 	}
-	refused, isReply := err.(reply.Error) //nolint:errorlint // Do returns it as it is
+	var refused reply.Error
+	isReply := errors.As(err, &refused)
 	note(l.Env, &l.Env.refusals, Refusal{Node: l.Node, From: began, To: now, Text: err.Error(), Broken: !isReply})
 	if !isReply {
 		l.hangUp()

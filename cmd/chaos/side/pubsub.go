@@ -2,6 +2,7 @@ package side
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -145,8 +146,8 @@ func (s *Subscriber) complain(publisher int, err error) {
 func (s *Subscriber) read(conn *client.Conn, publisher int, m Message) bool {
 	v, err := conn.Do(ledgerTimeout, "GET", s.Env.causalKey(publisher))
 	if err != nil {
-		_, isReply := err.(reply.Error) //nolint:errorlint // Do returns it as it is
-		return isReply
+		var refused reply.Error
+		return errors.As(err, &refused)
 	}
 	got, _ := strconv.ParseInt(string(v.Text), 10, 64)
 	if err := CheckCausal(m, got); err != nil {

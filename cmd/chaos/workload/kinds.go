@@ -13,15 +13,13 @@ import (
 // Kind is one kind of history: which commands are sent at the keys of a group.
 type Kind struct {
 	Name string
-	// next returns an operation: its form and its commands.
+	// next returns an operation: its form and its commands. If the form is Guards,
+	// they are what is done if the first key is as it was when it was watched.
 	next func(g *chance) (history.Form, []history.Cmd)
 	// final reads all that the group holds.
 	final []history.Cmd
 	// life is how long a group is worked at; 0: the default.
 	life time.Duration
-	// watch: operations of the form Guards watch this key; next gives what is
-	// done if it is as it was.
-	watch bool
 }
 
 // Kinds are all kinds, in the order of their documentation.
@@ -35,7 +33,7 @@ var Kinds = []*Kind{
 	{Name: "zset", next: zsets, final: []history.Cmd{{"ZRANGE", a, "0", "-1", "WITHSCORES"}}},
 	{Name: "stream", next: streams, final: []history.Cmd{{"XRANGE", a, "-", "+"}}},
 	{Name: "multi", next: transactions, final: []history.Cmd{{"MGET", a, b, c}}},
-	{Name: "watch", next: guarded, watch: true, final: []history.Cmd{{"MGET", a, b, c}}},
+	{Name: "watch", next: guarded, final: []history.Cmd{{"MGET", a, b, c}}},
 	{Name: "lua", next: scripts, final: []history.Cmd{{"GET", a}, {"GET", b}}},
 	{Name: "ttl", next: mortals, life: 6 * time.Second, final: []history.Cmd{{"GET", a}, {"GET", b}, {"GET", c}}},
 }
