@@ -128,7 +128,8 @@ func traced(n *node, inject string) (detach func(), err error) {
 			<-ended
 		}
 	}
-	if err := awaitTraced(n.cmd.Process.Pid, ended); err != nil {
+	// Over a failed fsync the node may end before it is seen to be traced.
+	if err := awaitTraced(n.cmd.Process.Pid, ended); err != nil && n.running() {
 		detach()
 		return nil, err
 	}
