@@ -128,7 +128,7 @@ func (p *packer) run() {
 			p.builder.Add(part.kind, part.payload)
 		}
 		future := p.apply(p.builder.Seal(stamp, needs(p.semantic(), parts)))
-		if err := future.Error(); err != nil {
+		if err := p.confirmed(future); err != nil {
 			p.log.Info("log entry was not confirmed", "error", err)
 			p.failed(err)
 			p.pause()
@@ -137,6 +137,20 @@ func (p *packer) run() {
 		p.entries.Add(1)
 		p.batches.Add(uint64(len(parts)))
 		p.notify(parts, future.Index())
+	}
+}
+
+// confirmed waits until raft knows what became of an entry. What raft is given at
+// the moment at which it shuts down stays in its channel, and is never answered:
+// close, which follows, ends the wait.
+func (p *packer) confirmed(future raft.ApplyFuture) error {
+	done := make(chan error, 1)
+	go func() { done <- future.Error() }()
+	select {
+	case err := <-done:
+		return err
+	case <-p.stop:
+		return raft.ErrRaftShutdown
 	}
 }
 

@@ -49,6 +49,7 @@ func (p *proposal) parts(t *testing.T) (all []string) {
 // press is a packer with what it gave away.
 type press struct {
 	*packer
+	shut func() // close, once
 
 	watching  sync.Mutex
 	proposals []*proposal // guarded by watching, as are the others
@@ -79,7 +80,8 @@ func newPress(t *testing.T) *press {
 	p.log = slog.New(slog.DiscardHandler)
 	p.semantic = func() uint16 { return 1 }
 	go p.run()
-	t.Cleanup(p.close)
+	p.shut = sync.OnceFunc(p.close)
+	t.Cleanup(p.shut)
 	return p
 }
 
@@ -199,5 +201,20 @@ func TestPacker(t *testing.T) {
 			t.Error(err)
 		}
 		p.answer(t, 0, nil)
+	})
+	bubble(t, "close waits for no answer that raft never gives", func(t *testing.T) {
+		p := newPress(t)
+		p.lead(true)
+		p.give(t, "a", "1")
+		closed := make(chan struct{})
+		go func() { p.shut(); close(closed) }()
+		synctest.Wait()
+		select {
+		case <-closed:
+		default:
+			t.Error("it waits for raft, which has shut down")
+		}
+		p.answer(t, 0, nil)
+		<-closed
 	})
 }
