@@ -8,9 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -19,21 +17,6 @@ import (
 	"github.com/quorate/quorate/cluster/raftlog/faultfs"
 	"github.com/quorate/quorate/fsm/entry"
 )
-
-// powerRounds returns how often a test of lost power is done with other random
-// losses: QUORATE_POWER of them (make power), else as many as few.
-func powerRounds(t *testing.T, few uint64) uint64 {
-	t.Helper()
-	text := os.Getenv("QUORATE_POWER")
-	if text == "" {
-		return few
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
 
 // fileStore is a stable store in one file of the fault file system, written anew
 // at each change: bbolt, which wants a real file, has a test of its own.
@@ -258,7 +241,7 @@ var diskWork = []func(*diskNode) error{
 // together and is nothing less than it had promised: id, incarnation, term and
 // vote, a snapshot, and a log that reaches back to it.
 func TestPowerLossOfTheWholeNode(t *testing.T) {
-	rounds := powerRounds(t, 3)
+	rounds := faultfs.Rounds(t, 3)
 	for _, policy := range []raftlog.Policy{raftlog.Always, raftlog.No} {
 		t.Run(policy.String(), func(t *testing.T) {
 			for at := 1; ; at++ {

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/cluster/raftlog"
+	"github.com/quorate/quorate/cluster/raftlog/faultfs"
 )
 
 // stableValues opens the bbolt file and returns what it holds, as raft would see it.
@@ -88,7 +89,7 @@ func torn(before, after []byte, dataDone bool, r *rand.Rand) []byte {
 // file, by the order in which bbolt writes and syncs. The file is never refused,
 // and holds what it held before the change, or after.
 func TestPowerLossOfTheStableStore(t *testing.T) {
-	rounds := powerRounds(t, 2)
+	rounds := faultfs.Rounds(t, 2)
 	path := filepath.Join(t.TempDir(), fileStable)
 	inner, err := raftlog.OpenBolt(path)
 	if err != nil {
@@ -181,7 +182,7 @@ func TestFlippedBitsOfTheStableStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(1, 1))
-	flips := int(powerRounds(t, 1)) * 300
+	flips := int(faultfs.Rounds(t, 1)) * 300
 	noticed := 0
 	for range flips {
 		// Half of the places are taken from the bytes that are used.

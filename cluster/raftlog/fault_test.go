@@ -29,7 +29,7 @@ var faults = map[string]func(faultfs.Op) error{
 // same is done again, or the store is at its end: it says so, takes nothing more,
 // and a restart finds what was acknowledged, with or without a loss of power.
 func TestFaultEverywhere(t *testing.T) {
-	rounds := powerRounds(t, 1)
+	rounds := faultfs.Rounds(t, 1)
 	for name, fault := range faults {
 		for _, opts := range []Options{{Policy: Always, Spares: 2}, {Policy: EverySec, Spares: -1}} {
 			t.Run(fmt.Sprintf("%s, %s", name, opts.Policy), func(t *testing.T) {

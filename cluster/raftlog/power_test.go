@@ -4,28 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/cluster/raftlog/faultfs"
 )
-
-// powerRounds returns how often a test of lost power is done with other random
-// losses: QUORATE_POWER of them (make power), else as many as few.
-func powerRounds(t *testing.T, few uint64) uint64 {
-	t.Helper()
-	text := os.Getenv("QUORATE_POWER")
-	if text == "" {
-		return few
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	must(t, err)
-	return n
-}
 
 // model is what a log must hold.
 type model struct {
@@ -210,7 +195,7 @@ func do(fsys *faultfs.FS, opts Options, at int) (*life, error) {
 // recovery. What was acknowledged is there, or what may be there instead;
 // nothing else is; and what is there stays, and can be gone on from.
 func TestPowerLossEverywhere(t *testing.T) {
-	rounds := powerRounds(t, 1)
+	rounds := faultfs.Rounds(t, 1)
 	for _, opts := range []Options{
 		{Policy: Always, Spares: -1},
 		{Policy: Always, Spares: 2},
@@ -344,7 +329,7 @@ func goesOn(fsys *faultfs.FS, s *Store, m *model) error {
 // TestPowerLossWalk does random work on one log through several lives, each
 // ended at a random place, by the loss of the power or of the process alone.
 func TestPowerLossWalk(t *testing.T) {
-	seeds := 80 * powerRounds(t, 1)
+	seeds := 80 * faultfs.Rounds(t, 1)
 	for _, policy := range []Policy{Always, EverySec, No} {
 		t.Run(policy.String(), func(t *testing.T) {
 			for seed := range seeds {

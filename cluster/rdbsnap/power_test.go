@@ -5,27 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/quorate/quorate/cluster/raftlog/faultfs"
 )
-
-// powerRounds returns how often a test of lost power is done with other random
-// losses: QUORATE_POWER of them (make power), else as many as few.
-func powerRounds(t *testing.T, few uint64) uint64 {
-	t.Helper()
-	text := os.Getenv("QUORATE_POWER")
-	if text == "" {
-		return few
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	must(t, err)
-	return n
-}
 
 // content is that of the snapshot of index.
 func content(index uint64) []byte { return rdb(index, 700+int(index)*211) }
@@ -72,7 +57,7 @@ func work(fsys *faultfs.FS) (acked uint64, err error) {
 // What is there then is whole, and is the newest one whose Close returned nil or
 // the one that was under way; nothing of others is left.
 func TestPowerLossEverywhere(t *testing.T) {
-	rounds := powerRounds(t, 4)
+	rounds := faultfs.Rounds(t, 4)
 	for at := 1; ; at++ {
 		fsys := faultfs.New()
 		fsys.StopAt(at)
