@@ -6,7 +6,7 @@ GOFUMPT  := $(TOOLS)/gofumpt
 STATIC   := $(TOOLS)/staticcheck
 IMAGE    ?= quorate:latest
 
-.PHONY: build demo test check race fuzz power oracle redis-suite e2e chaos chaos-mutants chaos-gaps chaos-ci compose sim bench image tools clean nemesis chaos-compose FORCE
+.PHONY: build demo test check race fuzz power oracle redis-suite e2e chaos chaos-mutants chaos-gaps chaos-upgrade chaos-ci compose sim bench image tools clean nemesis chaos-compose FORCE
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate
@@ -24,6 +24,7 @@ check: tools
 	$(GO) vet ./...
 	$(GO) vet -tags e2e,compose ./...
 	$(STATIC) -tags e2e,compose ./...
+	$(GO) vet -tags "chaos,invariants,$$(grep -rhoE '^//go:build mutant_[a-z_]+$$' --include='*.go' . | cut -d' ' -f2 | sort -u | paste -sd,)" ./cmd/quorate ./cluster/... ./engine/... ./fsm/...
 	$(MAKE) race fuzz
 
 race:
@@ -89,6 +90,11 @@ chaos-compose: image
 # most.
 chaos-ci: build bin/chaos
 	scripts/chaos-ci.sh $(CHAOS)
+
+# The previous commit's binary and this one's in one cluster, there and back, under
+# the checker; FROM names another revision. Half a minute.
+chaos-upgrade: build bin/chaos
+	GO=$(GO) FROM=$(FROM) scripts/chaos-upgrade.sh $(CHAOS)
 
 # How long clients of surviving nodes wait for a write, over 30 of each fault, beside
 # what is aimed at. For a quiet machine; seven minutes.
