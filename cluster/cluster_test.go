@@ -76,14 +76,23 @@ func (c *client) do(t *testing.T, n *Node, command string) string {
 // read reads linearizably from a node's memory.
 func read(t *testing.T, n *Node, command string) string {
 	t.Helper()
+	got, err := tryRead(t, n, command)
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	return got
+}
+
+// tryRead is read where it may be that no majority can be had.
+func tryRead(t *testing.T, n *Node, command string) (string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := n.Barrier(ctx); err != nil {
-		t.Fatalf("%s: %v", command, err)
+		return "", err
 	}
 	out := reply.NewWriter(reply.RESP2, nil)
 	n.opts.Engine.View(time.Now().UnixMilli(), 1, func(v *engine.View) { v.Do(0, words(command), false, out) })
-	return string(out.Bytes())
+	return string(out.Bytes()), nil
 }
 
 // nextPort is where freeAddr looks next. It stays below the ports from which the
