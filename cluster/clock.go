@@ -14,11 +14,13 @@ const stampSlack = 500 * time.Millisecond
 // newest stamp, because it jumped back or because the stamp came from a node
 // whose clock is ahead, is waited for at half the pace: stamps that stood still
 // would keep every key of a short life for as long. How old the newest stamp is
-// says nothing about the clock: the cluster may have been idle, or down.
+// says nothing about the clock: the cluster may have been idle, or down. But up to it
+// a wall clock is believed at once: one that jumped back and is right again would
+// have the cluster at half the pace of time for as long as it had jumped.
 type stamper struct {
 	last  int64     // Unix nanoseconds; the newest stamp given or applied
 	wall  int64     // Unix milliseconds; what was believed at the last look
-	limit int64     // Unix nanoseconds; what can be believed: it grows at twice the pace of time, and is never further than the slack from wall
+	limit int64     // Unix nanoseconds; what can be believed: it grows at twice the pace of time, and is never further than the slack from wall, nor behind last
 	at    time.Time // of the last look
 }
 
@@ -33,7 +35,7 @@ func newStamper(now time.Time, wall int64) stamper {
 func (s *stamper) look(now time.Time, wall int64) {
 	passed := int64(now.Sub(s.at))
 	s.at = now
-	s.limit += 2 * passed
+	s.limit = max(s.limit, s.last) + 2*passed // what has been stamped is no jump
 	s.wall = min(wall, s.limit/1e6)
 	s.limit = min(s.limit, s.wall*1e6+int64(stampSlack))
 	if s.wall*1e6 < s.last {

@@ -52,6 +52,35 @@ func TestStamps(t *testing.T) {
 	}
 }
 
+// A clock that jumped back and is right again is believed at once, but for what
+// the stamps went slower meanwhile: its node may have led or not.
+func TestStampsAfterAClockCameBack(t *testing.T) {
+	const pace, away, after = 7 * time.Millisecond, 2 * time.Second, 4 * time.Second
+	start := time.Now()
+	for _, leads := range []bool{true, false} {
+		s := newStamper(start, start.UnixMilli())
+		s.stamp(start, start.UnixMilli())
+		stamp := func(d time.Duration) int64 {
+			wall := start.Add(d)
+			if d < away {
+				wall = wall.Add(-time.Hour)
+			}
+			if !leads && d < away { // another one's stamps are applied
+				s.look(start.Add(d), wall.UnixMilli())
+				s.saw(start.Add(d).UnixMilli())
+				return s.next()
+			}
+			return s.stamp(start.Add(d), wall.UnixMilli())
+		}
+		for d := pace; d < after; d += pace {
+			stamp(d)
+		}
+		if behind := start.Add(after).UnixMilli() - stamp(after); behind > 20 {
+			t.Errorf("leads %v: %v after the clock is right again stamps are %d ms behind", leads, after-away, behind)
+		}
+	}
+}
+
 // TestStampsOfManyLooks looks at the clocks as often as a node does.
 func TestStampsOfManyLooks(t *testing.T) {
 	const pace = 7 * time.Millisecond
