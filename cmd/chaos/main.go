@@ -19,13 +19,6 @@ import (
 	"github.com/quorate/quorate/cmd/chaos/workload"
 )
 
-// Exit codes.
-const (
-	exitPass      = 0
-	exitFail      = 1
-	exitUndecided = 2
-)
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

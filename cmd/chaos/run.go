@@ -253,22 +253,7 @@ func (s *session) conclude() int {
 	s.mu.Lock()
 	sum.Violations, sum.Notes = s.violations, s.notes
 	s.mu.Unlock()
-	code := exitPass
-	sum.Verdict = "pass"
-	undecided := 0
-	for _, h := range sum.Histories {
-		undecided += h.Undecided
-	}
-	switch {
-	case len(sum.Violations) > 0:
-		code, sum.Verdict, sum.Why = exitFail, "fail", sum.Violations
-	case undecided > 0:
-		code, sum.Verdict, sum.Why = exitUndecided, "undecided", []string{fmt.Sprintf("%d histories could not be checked in time", undecided)}
-	case sum.Operations == 0:
-		code, sum.Verdict, sum.Why = exitUndecided, "undecided", []string{"no operation was executed"}
-	case s.opts.faults && len(sum.Faults) == 0:
-		code, sum.Verdict, sum.Why = exitUndecided, "undecided", []string{"no fault came"}
-	}
+	code := decide(sum, s.opts.faults)
 	if err := sum.Write(s.opts.out); err != nil {
 		fmt.Fprintln(s.out, "chaos:", err)
 	}

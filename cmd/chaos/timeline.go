@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/cmd/chaos/history"
@@ -15,8 +14,6 @@ import (
 
 // timeline is what happened when.
 type timeline struct {
-	clockWrong atomic.Bool
-
 	mu     sync.Mutex
 	faults []report.Fault // guarded by mu
 	open   map[string]int // guarded by mu; begun and not ended, by name: its place in faults
@@ -47,9 +44,6 @@ func (t *timeline) count(op *history.Op) {
 func (t *timeline) event(s *session) func(nemesis.Event) {
 	t.open = make(map[string]int)
 	return func(e nemesis.Event) {
-		if strings.HasPrefix(e.Name, "clock/") {
-			t.clockWrong.Store(true)
-		}
 		at := e.Time.Sub(s.began)
 		t.mu.Lock()
 		i, open := t.open[e.Name]
@@ -122,6 +116,28 @@ func (t *timeline) excuse(from, to time.Duration, nodes ...int) string {
 		}
 	}
 	return ""
+}
+
+// clockTold bounds how long after a clock was put wrong that is known here.
+const clockTold = 3 * time.Second
+
+// clockWrong reports whether the cluster's clock may have been wrong at any time
+// between two: keys live by it. It goes at twice the pace of time, or half of it,
+// after a clock that was put wrong, and is right again after twice as long, at most.
+func (t *timeline) clockWrong(from, to time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var right time.Duration // when the clock is right again, after the faults so far
+	for _, f := range t.faults {
+		if !strings.HasPrefix(f.Name, "clock/") {
+			continue
+		}
+		right = max(right, f.To) + 3*(f.To-f.From)
+		if from <= right && to >= f.From {
+			return true
+		}
+	}
+	return false
 }
 
 // judgeSide judges what the side checks noted, now that the faults are known:
