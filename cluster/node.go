@@ -269,6 +269,7 @@ func (n *Node) assemble() {
 	n.wg.Go(func() { n.watchLeadership(ctx) })
 	n.wg.Go(func() { n.tickClock(ctx) })
 	n.wg.Go(func() { n.watchDisk(ctx) })
+	n.wg.Go(func() { n.watchOffice(ctx) })
 	n.wg.Go(func() { n.members.run(ctx) })
 	n.wg.Go(func() { n.members.followGossip(ctx) })
 	n.wg.Go(func() { n.catchUp.run(ctx) })

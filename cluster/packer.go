@@ -51,6 +51,7 @@ type packer struct {
 	stop    chan struct{} // closed by close
 	done    chan struct{}
 
+	flying  atomic.Int64 // bytes of the entry in flight, 0 if there is none
 	entries atomic.Uint64
 	batches atomic.Uint64
 }
@@ -127,8 +128,12 @@ func (p *packer) run() {
 		for _, part := range parts {
 			p.builder.Add(part.kind, part.payload)
 		}
-		future := p.apply(p.builder.Seal(stamp, needs(p.semantic(), parts)))
-		if err := p.confirmed(future); err != nil {
+		data := p.builder.Seal(stamp, needs(p.semantic(), parts))
+		p.flying.Store(int64(len(data)))
+		future := p.apply(data)
+		err := p.confirmed(future)
+		p.flying.Store(0)
+		if err != nil {
 			p.log.Info("log entry was not confirmed", "error", err)
 			p.failed(err)
 			p.pause()

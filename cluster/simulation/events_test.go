@@ -1,10 +1,13 @@
 package simulation
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/quorate/quorate/fsm"
 )
 
 // play carries out the events of the schedule.
@@ -88,6 +91,8 @@ func (w *world) act(e event) {
 	case "slow":
 		w.slow(m, time.Duration(1+e.n*3)*time.Millisecond)
 		w.later(e.last, func() { w.slow(m, 0) })
+	case "drip":
+		w.drip(e.last)
 	case "transfer":
 		if l := w.leader(); l != nil {
 			w.wg.Go(func() {
@@ -275,6 +280,41 @@ func (w *world) slow(m *machine, d time.Duration) {
 		if other != m {
 			w.net.Delay(m.name, other.name, d)
 			w.net.Delay(other.name, m.name, d)
+		}
+	}
+}
+
+// dripRate is how many bytes a second a link carries that lets heartbeats pass,
+// but no entries worth the name.
+const dripRate = 2000
+
+// drip makes the leader's links slow for a while, with an entry on its way that
+// would take half a minute there. Before it would, the others must be served.
+func (w *world) drip(last time.Duration) {
+	l := w.leader()
+	if l == nil {
+		w.fail("nobody leads")
+		return
+	}
+	w.rate(l.machine, dripRate)
+	large := [][]byte{[]byte("SET"), []byte("large"), bytes.Repeat([]byte{'x'}, 64<<10)}
+	l.node.Submit(&fsm.Request{Conn: newConn(l), Ops: []fsm.Op{{Kind: fsm.OpWrite, Args: large}}})
+	w.later(4*time.Second, func() {
+		for _, m := range w.all() {
+			began := w.now()
+			if m != l.machine && (!w.serves(m) || w.now()-began > time.Second) {
+				w.fail("%s serves no writes 4s after the links of the leader, %s, became slow", m.name, l.machine.name)
+			}
+		}
+	})
+	w.later(last, func() { w.rate(l.machine, 0) })
+}
+
+func (w *world) rate(m *machine, bytesPerSecond int) {
+	for _, other := range w.all() {
+		if other != m {
+			w.net.Rate(m.name, other.name, bytesPerSecond)
+			w.net.Rate(other.name, m.name, bytesPerSecond)
 		}
 	}
 }

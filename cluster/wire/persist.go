@@ -24,13 +24,13 @@ const (
 )
 
 // persist calls send until it succeeds, this node does not lead the term any
-// more, the follower is no member any more, or the time is over. It returns
+// more or has resigned, the follower is no member any more, or the time is over. It returns
 // send's last error.
 func (t *Transport) persist(id raft.ServerID, term uint64, within time.Duration, send func() error) error {
 	began := time.Now()
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, persistEvery) {
 		err := send()
-		if err == nil || !t.leads(term) || !t.isMember(id) || time.Since(began) > within {
+		if err == nil || !t.leads(term) || t.resigned.silent(term) || !t.isMember(id) || time.Since(began) > within {
 			return err
 		}
 		timer := time.NewTimer(pause)

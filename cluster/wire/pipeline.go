@@ -117,6 +117,9 @@ func (p *pipeline) sendLocked(f *flight) error {
 		return raft.ErrPipelineShutdown
 	default:
 	}
+	if p.t.resigned.silent(f.req.Term) {
+		return errResigned
+	}
 	f.stamp = p.t.stamp() // before the first byte can leave
 	p.l.sending(raft.ServerAddress(p.conn.addr), f.req.Term, f.stamp.mark)
 	p.conn.SetWriteDeadline(p.t.deadline(p.t.opts.IOTimeout))

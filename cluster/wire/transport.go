@@ -110,6 +110,8 @@ type Transport struct {
 	// transferTerm is the last term whose leader told this node to take over.
 	transferTerm atomic.Uint64
 
+	resigned resignation
+
 	mu     sync.Mutex
 	links  map[raft.ServerID]*link      // guarded by mu
 	idle   map[raft.ServerID][]*rpcConn // guarded by mu; at most maxIdle each
@@ -280,6 +282,9 @@ func (t *Transport) SetHeartbeatHandler(func(raft.RPC)) {}
 
 // appendOnce sends a heartbeat or entries and waits for the answer.
 func (t *Transport) appendOnce(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	if t.resigned.silent(args.Term) {
+		return errResigned
+	}
 	l := t.link(id)
 	args = t.tellDurable(args)
 	timeout := t.opts.IOTimeout
@@ -323,6 +328,9 @@ func (t *Transport) RequestVote(id raft.ServerID, target raft.ServerAddress, arg
 		args = &plain
 		t.stats.transfersStripped.Add(1)
 	}
+	if !args.LeadershipTransfer && t.resigned.abstains(t.opts.Now()) {
+		return errResigned
+	}
 	return t.exchange(id, target, t.voteTimeout(),
 		func(e *encoder) { e.vote(args) },
 		func(d *decoder) {
@@ -335,6 +343,9 @@ func (t *Transport) RequestVote(id raft.ServerID, target raft.ServerAddress, arg
 
 // RequestPreVote asks whether a vote would be given.
 func (t *Transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	if t.resigned.abstains(t.opts.Now()) {
+		return errResigned
+	}
 	return t.exchange(id, target, t.voteTimeout(),
 		func(e *encoder) { e.preVote(args) },
 		func(d *decoder) {
@@ -371,6 +382,9 @@ func (t *Transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args
 // sendSnapshot sends a snapshot on a connection that is used for nothing else.
 func (t *Transport) sendSnapshot(c *rpcConn, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
 	defer t.drop(c)
+	if t.resigned.silent(args.Term) {
+		return errResigned
+	}
 	c.SetWriteDeadline(t.deadline(t.opts.IOTimeout))
 	c.enc.snapshot(args)
 	if err := c.enc.w.Flush(); err != nil {
@@ -378,7 +392,7 @@ func (t *Transport) sendSnapshot(c *rpcConn, args *raft.InstallSnapshotRequest, 
 	}
 	// Not the connection itself: it would hide the reader's chunks, and with
 	// them the progress that moves the deadline.
-	n, err := io.Copy(progressWriter{c: c, t: t}, io.LimitReader(data, args.Size))
+	n, err := io.Copy(progressWriter{c: c, t: t, term: args.Term}, io.LimitReader(data, args.Size))
 	if err != nil {
 		return fmt.Errorf("wire: send snapshot: %w", err)
 	}
@@ -398,11 +412,15 @@ func (t *Transport) sendSnapshot(c *rpcConn, args *raft.InstallSnapshotRequest, 
 const snapshotStep = 4 << 20
 
 type progressWriter struct {
-	c *rpcConn
-	t *Transport
+	c    *rpcConn
+	t    *Transport
+	term uint64
 }
 
 func (w progressWriter) Write(p []byte) (int, error) {
+	if w.t.resigned.silent(w.term) {
+		return 0, errResigned
+	}
 	w.c.SetWriteDeadline(w.t.deadline(w.t.opts.IOTimeout))
 	return w.c.Conn.Write(p)
 }

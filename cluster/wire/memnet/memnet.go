@@ -32,6 +32,7 @@ type Network struct {
 // link is the state of one direction between two nodes.
 type link struct {
 	delay time.Duration
+	rate  int  // bytes a second of each connection; 0 = no limit
 	held  bool // bytes wait, as under TCP while packets are lost
 	cut   bool // connections break, and no new ones are made
 }
@@ -71,6 +72,22 @@ func (n *Network) Node(id, addr string) *Node {
 // Delay makes everything that from sends to to arrive d later.
 func (n *Network) Delay(from, to string, d time.Duration) {
 	n.change(from, to, func(l *link) { l.delay = d })
+}
+
+// Rate lets each connection carry only so many bytes a second from from to to; 0
+// lifts the limit, and lets what waits arrive.
+func (n *Network) Rate(from, to string, bytesPerSecond int) {
+	n.change(from, to, func(l *link) { l.rate = bytesPerSecond })
+	if bytesPerSecond > 0 {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, p := range n.pipes {
+		if p.from == from && p.to == to {
+			p.hurry()
+		}
+	}
 }
 
 // Hold keeps what from sends to to, from now on, until Release. New connections
@@ -229,6 +246,7 @@ type pipe struct {
 	mu     sync.Mutex
 	chunks []chunk       // guarded by mu; written, not read
 	err    error         // guarded by mu; why it is closed; io.EOF by the writer
+	busy   time.Time     // guarded by mu; until then what was written under a rate takes
 	change chan struct{} // guarded by mu; closed and renewed when a reader should look again
 }
 
@@ -277,15 +295,38 @@ func (p *pipe) close(err error) {
 }
 
 func (p *pipe) write(b []byte) (int, error) {
-	delay := p.network.state(p.from, p.to).delay + p.network.jitter(p.from, p.to)
+	l := p.network.state(p.from, p.to)
+	delay := l.delay + p.network.jitter(p.from, p.to)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return 0, errReset
 	}
-	p.chunks = append(p.chunks, chunk{time.Now().Add(delay), append([]byte(nil), b...)})
+	sent := time.Now()
+	if l.rate > 0 {
+		if p.busy.After(sent) {
+			sent = p.busy
+		}
+		sent = sent.Add(time.Duration(len(b)) * time.Second / time.Duration(l.rate))
+		p.busy = sent
+	}
+	p.chunks = append(p.chunks, chunk{sent.Add(delay), append([]byte(nil), b...)})
 	p.notifyLocked()
 	return len(b), nil
+}
+
+// hurry lets all that waits arrive now.
+func (p *pipe) hurry() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for i := range p.chunks {
+		if p.chunks[i].due.After(now) {
+			p.chunks[i].due = now
+		}
+	}
+	p.busy = time.Time{}
+	p.notifyLocked()
 }
 
 // take reads what has arrived. If nothing has, it returns the channel that tells

@@ -1,0 +1,84 @@
+package wire_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// A leader that resigns is followed by another, steps down by itself, loses its
+// lease at once, and may lead again later.
+func TestResign(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3)
+		defer g.stop()
+		for range 5 {
+			old := g.leader()
+			old.apply(t, "a")
+			time.Sleep(time.Second)
+			term := old.raft.CurrentTerm()
+			if !old.wire.LeaseHeld(term) {
+				t.Fatal("no lease in a healthy cluster")
+			}
+			began := time.Now()
+			old.wire.Resign(term)
+			if old.wire.LeaseHeld(term) {
+				t.Error("lease after the resignation")
+			}
+			next := g.leader(old)
+			if gap := time.Since(began); gap > 5*heartbeat {
+				t.Errorf("the next leader led after %v", gap)
+			}
+			if old.raft.State() == raft.Leader {
+				t.Error("it still leads")
+			}
+			next.apply(t, "b")
+			time.Sleep(time.Second)
+			if v, _ := old.fsm.get(); v != "b" {
+				t.Errorf("as a follower it has %q", v)
+			}
+			now := next.raft.CurrentTerm()
+			if !next.wire.LeaseHeld(now) {
+				t.Error("the next leader has no lease")
+			}
+			// It is nobody's enemy: told to lead again, it does, and speaks.
+			if err := next.raft.LeadershipTransferToServer(old.id, old.addr).Error(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			again := g.leader()
+			if again != old || !old.wire.LeaseHeld(old.raft.CurrentTerm()) {
+				t.Errorf("leader %s, want %s with a lease", again.id, old.id)
+			}
+		}
+	})
+}
+
+// A node that resigned does not stand for election at once; left alone, it does
+// in the end.
+func TestResignedNodeStandsAgainLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3)
+		defer g.stop()
+		old := g.leader()
+		other := g.others(old)[0]
+		time.Sleep(time.Second)
+		// Of the others one is away, and the other hears from nobody but answers:
+		// only the node that resigned can be elected.
+		g.net.Cut(string(g.others(old)[1].id), string(old.id))
+		g.net.Cut(string(g.others(old)[1].id), string(other.id))
+		old.apply(t, "only two have this")
+		old.wire.Resign(old.raft.CurrentTerm())
+		began := time.Now()
+		time.Sleep(heartbeat)
+		for old.raft.State() != raft.Leader && other.raft.State() != raft.Leader && time.Since(began) < time.Minute {
+			time.Sleep(time.Millisecond)
+		}
+		if took := time.Since(began); old.raft.State() == raft.Leader && took < 10*heartbeat {
+			t.Errorf("it leads again after %v", took)
+		}
+		g.leader().apply(t, "again")
+	})
+}
