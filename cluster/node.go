@@ -65,6 +65,7 @@ type Node struct {
 	disk      diskGuard
 	proof     *proof
 	recounts  *recounts
+	deposals  deposals // of watchLeadership's goroutine
 
 	firstIncarnation uint64 // the sequencer's at the start of this process
 
@@ -418,6 +419,7 @@ func (n *Node) observeLeader(ctx context.Context) {
 	}
 	n.mu.Lock()
 	changed := leader != n.leader || term != n.term
+	deposed := n.leader == n.id() && term == n.term && !leads
 	n.leader, n.term = leader, term
 	if changed {
 		n.readyTerm.Store(0)
@@ -427,6 +429,9 @@ func (n *Node) observeLeader(ctx context.Context) {
 	n.mu.Unlock()
 	if !changed {
 		return
+	}
+	if deposed { // by its own lease or log: nobody told it of a later term
+		n.transport.Abstain(n.deposals.beats(time.Now()) * n.opts.HeartbeatTimeout)
 	}
 	n.opts.Log.Info("leadership", "leader", string(leader), "term", term, "here", leads)
 	if leads {

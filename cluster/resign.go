@@ -18,6 +18,11 @@ import (
 // themselves. It does not try a transfer first: that waits until the heir has all
 // entries, which is just what fails.
 //
+// Between well and that there are links over which entries take a second each, and
+// heartbeats are late so often that raft's leader lease runs out and this node
+// steps down. Having the longest log, it would be elected again at once, and again.
+// So a node that lost its office in that way lets the others stand first.
+//
 // Time counts while this process ran, while its disk was not what the entry waited
 // for, and while a majority was there without this node: else nobody is better, as
 // in a cluster of one or two. A follower that takes a snapshot or whose disk hangs
@@ -25,17 +30,27 @@ import (
 // resigning helps nobody: the pause before the next attempt doubles each time.
 
 const (
+	// officeEvery is the time between looks, and not less than two thirds of a
+	// heartbeat timeout: links on which raft keeps a leader commit a small entry
+	// between two.
 	officeEvery = 200 * time.Millisecond
-	// commitPatience is how long an entry may wait for its majority, and not less
-	// than commitPatienceBeats heartbeat timeouts.
+	// commitPatience is how long an entry may wait for its majority, or several may
+	// with little progress between, and not less than commitPatienceBeats heartbeat
+	// timeouts.
 	commitPatience      = 2 * time.Second
 	commitPatienceBeats = 6
-	// slowestLink is how many bytes a second a large entry is given on top.
+	// slowestLink is how many bytes a second a link must carry: the time that a large
+	// entry takes on it does not count.
 	slowestLink = 256 << 10
 	// resignPause is the pause after a node's first resignation. It doubles with
 	// each one that follows before resignPauseMax has passed in peace.
 	resignPause    = 5 * time.Second
 	resignPauseMax = time.Minute
+
+	// standBack is for how many heartbeat timeouts a node stands back that lost its
+	// office, and standBackAgain if that happens again within resignPauseMax.
+	standBack      = 3
+	standBackAgain = 10
 )
 
 // office is what a node sees of its leadership at one look.
@@ -51,22 +66,28 @@ type office struct {
 
 // tenure judges by one look after the other whether a leader should resign.
 type tenure struct {
+	every    time.Duration // between looks
 	patience time.Duration
 
 	looked time.Time
 	term   uint64
 	commit uint64
 	waits  bool          // an entry did
-	waited time.Duration // that the oldest entry was seen to wait
+	still  time.Duration // that the oldest entry has waited
+	waited time.Duration // that entries waited for no good reason, less the time without
 
 	next  time.Time     // no resignation before
 	pause time.Duration // after the last one; 0 if there was none
 }
 
+func newTenure(heartbeat time.Duration) *tenure {
+	return &tenure{every: max(officeEvery, heartbeat*2/3), patience: max(commitPatience, commitPatienceBeats*heartbeat)}
+}
+
 // look takes in what there is to see at a moment, and reports whether to resign.
 func (t *tenure) look(now time.Time, o office) bool {
 	// What exceeds the time between two looks, the process stood still.
-	ran := min(now.Sub(t.looked), 2*officeEvery)
+	ran := min(now.Sub(t.looked), 2*t.every)
 	moved := o.term != t.term || o.commit != t.commit
 	t.looked, t.term, t.commit = now, o.term, o.commit
 	waits := o.term != 0 && o.last > o.commit
@@ -74,13 +95,16 @@ func (t *tenure) look(now time.Time, o office) bool {
 	t.waits = waits
 	switch {
 	case !waits || begins:
-		t.waited = 0
+		t.still, t.waited = 0, max(0, t.waited-ran)
 		return false
 	case o.hangs || o.heard < o.voters/2+1:
 		return false
 	}
-	t.waited += ran
-	if t.waited < t.patience+time.Duration(o.flying)*time.Second/slowestLink || now.Before(t.next) {
+	t.still += ran
+	if t.still > time.Duration(o.flying)*time.Second/slowestLink {
+		t.waited += ran
+	}
+	if t.waited < t.patience || now.Before(t.next) {
 		return false
 	}
 	t.resign(now)
@@ -97,10 +121,24 @@ func (t *tenure) resign(now time.Time) {
 	t.next, t.waited = now.Add(t.pause), 0
 }
 
+// deposals are the times at which this node lost its office without another leader.
+type deposals struct{ last time.Time }
+
+// beats takes in that it happened now, and returns for how many heartbeat timeouts
+// the node stands back.
+func (d *deposals) beats(now time.Time) time.Duration {
+	again := !d.last.IsZero() && now.Sub(d.last) < resignPauseMax
+	d.last = now
+	if again {
+		return standBackAgain
+	}
+	return standBack
+}
+
 // watchOffice resigns for this node when it should, until ctx ends.
 func (n *Node) watchOffice(ctx context.Context) {
-	t := tenure{patience: max(commitPatience, commitPatienceBeats*n.opts.HeartbeatTimeout)}
-	tick := time.NewTicker(officeEvery)
+	t := newTenure(n.opts.HeartbeatTimeout)
+	tick := time.NewTicker(t.every)
 	defer tick.Stop()
 	for {
 		select {

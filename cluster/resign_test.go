@@ -18,8 +18,9 @@ func TestWhoResigns(t *testing.T) {
 		{"entries that do not get through", officeEvery, func(*office, int) {}, 10},
 		{"nothing to commit", officeEvery, func(o *office, _ int) { o.last = o.commit }, 0},
 		{"no leader", officeEvery, func(o *office, _ int) { *o = office{} }, 0},
-		{"slow commits", officeEvery, func(o *office, look int) { o.commit, o.last = uint64(look/9), uint64(look/9+5) }, 0},
-		{"other terms", officeEvery, func(o *office, look int) { o.term = uint64(3 + look/9) }, 0},
+		{"commits each second", officeEvery, func(o *office, look int) { o.commit, o.last = uint64(look/5), uint64(look/5+5) }, 14},
+		{"commits each 400 ms", officeEvery, func(o *office, look int) { o.commit, o.last = uint64(look/2), uint64(look/2+5) }, 0},
+		{"another term each second", officeEvery, func(o *office, look int) { o.term = uint64(3 + look/5) }, 14},
 		{"own disk", officeEvery, func(o *office, _ int) { o.hangs = true }, 0},
 		{"own disk for a while", officeEvery, func(o *office, look int) { o.hangs = look <= 20 }, 30},
 		{"one of three is away", officeEvery, func(o *office, _ int) { o.heard = 1 }, 0},
@@ -30,7 +31,7 @@ func TestWhoResigns(t *testing.T) {
 		{"a process that stands still", 10 * time.Second, func(*office, int) {}, 5},
 		{"a large entry", officeEvery, func(o *office, _ int) { o.flying = 1 << 20 }, 30},
 	} {
-		tn := tenure{patience: commitPatience}
+		tn := newTenure(300 * time.Millisecond)
 		now := time.Unix(1, 0)
 		resigned := 0
 		for look := 0; look <= 100 && resigned == 0; look++ {
@@ -47,9 +48,21 @@ func TestWhoResigns(t *testing.T) {
 	}
 }
 
+// A node that loses its office stands back, longer the second time.
+func TestDeposedNodeStandsBack(t *testing.T) {
+	var d deposals
+	now := time.Unix(1, 0)
+	for i, c := range []struct{ after, want time.Duration }{{0, standBack}, {time.Second, standBackAgain}, {resignPauseMax - 1, standBackAgain}, {resignPauseMax, standBack}} {
+		now = now.Add(c.after)
+		if got := d.beats(now); got != c.want {
+			t.Errorf("deposal %d: %d", i, got)
+		}
+	}
+}
+
 // Where nobody does better, resignations become rare, until there was peace.
 func TestResignationsBecomeRare(t *testing.T) {
-	tn := tenure{patience: commitPatience}
+	tn := newTenure(300 * time.Millisecond)
 	now := time.Unix(1, 0)
 	pauses := func(length time.Duration) (got []time.Duration) {
 		for end := now.Add(length); now.Before(end); now = now.Add(officeEvery) {

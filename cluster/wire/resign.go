@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// errResigned says that a message was not sent because this node has resigned.
-var errResigned = errors.New("wire: this node has resigned as the leader of the term")
+// errResigned says that a message was not sent because this node has resigned, or
+// abstains from elections.
+var errResigned = errors.New("wire: this node has resigned as a leader")
 
 // abstainFor is for how many heartbeat timeouts a node that resigned asks nobody
 // for a vote: the others need two or three of them to elect one of themselves.
 const abstainFor = 10
 
-// resignation is what a node that has resigned does not say.
+// resignation is what a node that has resigned or abstains does not say.
 type resignation struct {
 	term atomic.Uint64 // no entries, heartbeats and snapshots of terms up to this one
 
@@ -39,10 +40,8 @@ type resignation struct {
 // their heartbeat timeout; but who gives an office up gives up its privileges.
 func (t *Transport) Resign(term uint64) {
 	t.ledger.endLeases(term)
+	t.Abstain(abstainFor * t.opts.HeartbeatTimeout)
 	r := &t.resigned
-	r.mu.Lock()
-	r.until = t.opts.Now().Add(abstainFor * t.opts.HeartbeatTimeout)
-	r.mu.Unlock()
 	for {
 		old := r.term.Load()
 		if old >= term || r.term.CompareAndSwap(old, term) {
@@ -51,14 +50,24 @@ func (t *Transport) Resign(term uint64) {
 	}
 }
 
+// Abstain keeps this node from asking for votes for so long, so that others stand
+// for election first; a leadership transfer to it is none of that. A later call can
+// make the time longer, not shorter.
+func (t *Transport) Abstain(d time.Duration) {
+	until := t.opts.Now().Add(d)
+	r := &t.resigned
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if until.After(r.until) {
+		r.until = until
+	}
+}
+
 // silent reports whether nothing is said as the leader of term.
 func (r *resignation) silent(term uint64) bool { return term <= r.term.Load() }
 
 // abstains reports whether no vote is asked for at this time.
 func (r *resignation) abstains(now time.Time) bool {
-	if r.term.Load() == 0 {
-		return false
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return now.Before(r.until)
