@@ -92,7 +92,7 @@ func (w *world) act(e event) {
 		w.slow(m, time.Duration(1+e.n*3)*time.Millisecond)
 		w.later(e.last, func() { w.slow(m, 0) })
 	case "drip":
-		w.drip(e.last, e.n)
+		w.drip(e.last)
 	case "transfer":
 		if l := w.leader(); l != nil {
 			w.wg.Go(func() {
@@ -284,28 +284,26 @@ func (w *world) slow(m *machine, d time.Duration) {
 	}
 }
 
-// drip makes the leader's links slow for a while: they let heartbeats pass, but no
-// entries worth the name. If the rate is an even one, an entry is on its way that
-// would take half a minute there: soon the others must be served. Else there are
-// small entries that take a second each, and it may last a little longer.
-func (w *world) drip(last time.Duration, bytesPerSecond int) {
+// dripRate is how many bytes a second a link carries that lets heartbeats pass,
+// but no entries worth the name.
+const dripRate = 2000
+
+// drip makes the leader's links slow for a while, with an entry on its way that
+// would take half a minute there. Long before, the others must be served.
+func (w *world) drip(last time.Duration) {
 	l := w.leader()
 	if l == nil {
 		w.fail("nobody leads")
 		return
 	}
-	w.rate(l.machine, bytesPerSecond)
-	within := 8 * time.Second
-	if bytesPerSecond%2 == 0 {
-		within = 4 * time.Second
-		large := [][]byte{[]byte("SET"), []byte("large"), bytes.Repeat([]byte{'x'}, 64<<10)}
-		l.node.Submit(&fsm.Request{Conn: newConn(l), Ops: []fsm.Op{{Kind: fsm.OpWrite, Args: large}}})
-	}
-	w.later(within, func() {
+	w.rate(l.machine, dripRate)
+	large := [][]byte{[]byte("SET"), []byte("large"), bytes.Repeat([]byte{'x'}, 64<<10)}
+	l.node.Submit(&fsm.Request{Conn: newConn(l), Ops: []fsm.Op{{Kind: fsm.OpWrite, Args: large}}})
+	w.later(4*time.Second, func() {
 		for _, m := range w.all() {
 			began := w.now()
 			if m != l.machine && (!w.serves(m) || w.now()-began > 2*time.Second) {
-				w.fail("%s serves no writes %v after the links of the leader, %s, became slow", m.name, within, l.machine.name)
+				w.fail("%s serves no writes 4s after the links of the leader, %s, became slow", m.name, l.machine.name)
 			}
 		}
 	})
