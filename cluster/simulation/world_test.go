@@ -80,7 +80,8 @@ func simulate(t *testing.T, plan schedule, b bug) result {
 func runOnce(t *testing.T, plan schedule, b bug) (res result) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // collect says when
-	mathrand.Seed(int64(plan.seed))                  //nolint:staticcheck // raft and memberlist draw from this one
+	//lint:ignore SA1019 raft and memberlist draw from this one
+	mathrand.Seed(int64(plan.seed))
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, plan.seed)
 		w := &world{
