@@ -63,6 +63,7 @@ type proof struct {
 	loggedIndex uint64    // of run: up to where this leader has logged its chain
 	loggedAt    time.Time // of run
 	rebuilds    []time.Time
+	replacedAt  uint64 // of run: the index of the state that last replaced a wrong one
 
 	exports exports
 }
@@ -126,8 +127,17 @@ func (p *proof) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case c := <-p.checks:
+			if c.Index <= p.replacedAt {
+				p.serveAgain()
+				continue
+			}
 			p.settle(ctx, c)
 		case c := <-p.condemned:
+			// A recount takes its time: it may tell of the state before this one.
+			if c.Index <= p.replacedAt {
+				p.serveAgain()
+				continue
+			}
 			p.divergences.Add(1)
 			p.rebuild(ctx, c.Check, c.agree)
 		case now := <-tick.C:

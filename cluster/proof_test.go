@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/fsm"
+	"github.com/quorate/quorate/fsm/entry"
 )
 
 func TestJudge(t *testing.T) {
@@ -103,6 +104,12 @@ func TestDivergedNodeRebuildsItself(t *testing.T) {
 				t.Errorf("it was found after %v", took)
 			}
 			eventually(t, "the state is rebuilt", func() bool { return n.proof.rebuilt.Load() == 1 && n.inService() == nil })
+			// What a recount of the old state finds comes late.
+			n.proof.condemn(fsm.Check{Chain: entry.Chain{Index: 1}}, []raft.ServerID{c.nodes[good].id()})
+			eventually(t, "it goes on serving", func() bool { return n.inService() == nil })
+			if got := n.proof.rebuilt.Load(); got != 1 {
+				t.Errorf("rebuilt %d times", got)
+			}
 			stop()
 			c.leader() // one that was wrong has handed over
 			if got := read(t, n, "EXISTS rogue"); got != ":0\r\n" {

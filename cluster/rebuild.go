@@ -50,6 +50,7 @@ func (p *proof) rebuild(ctx context.Context, c fsm.Check, agree []raft.ServerID)
 			}
 			if v, again := p.confirm(ctx); v == right {
 				p.rebuilt.Add(1)
+				p.replacedAt = n.applied.value.Load()
 				p.renewSnapshots(ctx)
 				n.opts.Log.Info("the state is rebuilt, and is that of the majority: this node serves again", "from", string(from), "index", n.applied.value.Load())
 				p.serveAgain()
