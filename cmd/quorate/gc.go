@@ -13,7 +13,7 @@ import (
 // therefore a fixed amount while the data is small, and a small share of it
 // when it is large.
 const (
-	garbageMin   = 20 << 20 // bytes
+	garbageMin   = 12 << 20 // bytes
 	garbageShare = 10       // percent of the live heap
 )
 
