@@ -142,7 +142,7 @@ func TestSavePoints(t *testing.T) {
 func TestGCPercent(t *testing.T) {
 	const mb = 1 << 20
 	for live, want := range map[uint64]int{
-		0: 1600, mb: 1600, 8 * mb: 250, 20 * mb: 100, 240 * mb: 10, 10_000 * mb: 10, 1 << 45: 10,
+		0: 1600, mb: 1200, 8 * mb: 150, 20 * mb: 60, 60 * mb: 20, 240 * mb: 10, 10_000 * mb: 10, 1 << 45: 10,
 	} {
 		if got := gcPercent(live); got < want-1 || got > want {
 			t.Errorf("%d MB live: got %d, want %d", live/mb, got, want)
