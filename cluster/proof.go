@@ -295,12 +295,17 @@ func (n *Node) askChain(ctx context.Context, id raft.ServerID, index uint64, own
 	if own != nil {
 		req = append(req, own[:]...)
 	}
-	answer, err := n.port.Call(ctx, n.addrOf(id), callChain, req)
+	return n.askValue(ctx, id, callChain, req)
+}
+
+// askValue asks a node something that it answers with one value.
+func (n *Node) askValue(ctx context.Context, id raft.ServerID, call uint16, req []byte) (chain.Value, error) {
+	answer, err := n.port.Call(ctx, n.addrOf(id), call, req)
 	if err != nil {
 		return chain.Value{}, err
 	}
 	if len(answer) != chain.Size {
-		return chain.Value{}, errors.New("malformed value of a chain")
+		return chain.Value{}, fmt.Errorf("malformed value in the answer to call %d", call)
 	}
 	return chain.Value(answer), nil
 }

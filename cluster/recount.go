@@ -182,14 +182,7 @@ func (r *recounts) agreedAt() uint64 {
 }
 
 func (n *Node) askRecount(ctx context.Context, id raft.ServerID, index uint64) (chain.Value, error) {
-	answer, err := n.port.Call(ctx, n.addrOf(id), callRecount, binary.BigEndian.AppendUint64(nil, index))
-	if err != nil {
-		return chain.Value{}, err
-	}
-	if len(answer) != chain.Size {
-		return chain.Value{}, errors.New("malformed recount")
-	}
-	return chain.Value(answer), nil
+	return n.askValue(ctx, id, callRecount, binary.BigEndian.AppendUint64(nil, index))
 }
 
 func (r *recounts) serve(_ context.Context, _ peer.Info, req []byte) ([]byte, error) {
