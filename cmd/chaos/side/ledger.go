@@ -223,8 +223,12 @@ func (l *Ledger) gap(now time.Duration) {
 	}
 }
 
-// turn compares the chunk as a random node holds it, and begins a fresh one.
+// turn compares the chunk as a random node holds it, and begins a fresh one. It may
+// wait for that node, which has been killed perhaps: time in which this client wrote
+// nothing and which is no gap.
 func (l *Ledger) turn(ctx context.Context) {
+	began := l.Env.now()
+	defer func() { l.last += l.Env.now() - began }()
 	l.compare(ctx, l.Rand.IntN(len(l.Env.Endpoints)))
 	if l.conn != nil {
 		l.conn.Append("UNLINK", l.chunkKey("list"), l.chunkKey("text"))

@@ -1,8 +1,13 @@
 package side
 
 import (
+	"context"
+	"math/rand/v2"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func sent(values string) []Sent {
@@ -117,4 +122,34 @@ func TestCheckCausal(t *testing.T) {
 	if CheckCausal(Message{Saw: 7}, 6) == nil {
 		t.Error("a read older than the message passes")
 	}
+}
+
+// A ledger that waits for another node, to read there, was not kept waiting.
+func TestTurnIsNoGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := Ledger{
+			Env:  &Env{Endpoints: []string{unreachable(t)}, Began: time.Now().Add(-time.Hour)},
+			Rand: rand.New(rand.NewPCG(1, 1)),
+		}
+		l.last = l.Env.now()
+		before := l.Env.now()
+		l.turn(context.Background())
+		if waited := l.Env.now() - before; waited < GapMin {
+			t.Fatalf("waited for the node %v: not long enough for this test", waited)
+		}
+		l.gap(l.Env.now())
+		if gaps := l.Env.Notes().Gaps; len(gaps) > 0 {
+			t.Errorf("noted gaps %v", gaps)
+		}
+	})
+}
+
+// unreachable returns an address that refuses connections.
+func unreachable(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
