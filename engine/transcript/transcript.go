@@ -87,6 +87,34 @@ type Message struct{ Channel, Payload string }
 // Test runs every file that matches one of the patterns, in both protocols.
 // open returns a new target whose keyspace is empty.
 func Test(t *testing.T, open func(t *testing.T, proto reply.Proto) Target, patterns ...string) {
+	var srv *server
+	if *oracle {
+		srv = startServer(t)
+	}
+	for _, file := range files(t, patterns) {
+		name := filepath.Join(filepath.Base(filepath.Dir(file)), strings.TrimSuffix(filepath.Base(file), ".txt"))
+		t.Run(name, func(t *testing.T) {
+			testFile(t, file, open, srv)
+		})
+	}
+}
+
+// Commands returns the commands of every file that matches one of the patterns,
+// each once however often it runs.
+func Commands(t *testing.T, patterns ...string) [][]string {
+	var commands [][]string
+	for _, file := range files(t, patterns) {
+		for _, s := range load(t, file) {
+			for _, c := range s.commands {
+				commands = append(commands, c.words)
+			}
+		}
+	}
+	return commands
+}
+
+// files returns the names that match one of the patterns.
+func files(t *testing.T, patterns []string) []string {
 	var files []string
 	for _, pattern := range patterns {
 		matches, err := filepath.Glob(pattern)
@@ -98,19 +126,11 @@ func Test(t *testing.T, open func(t *testing.T, proto reply.Proto) Target, patte
 	if len(files) == 0 {
 		t.Fatalf("no file matches %q", patterns)
 	}
-	var srv *server
-	if *oracle {
-		srv = startServer(t)
-	}
-	for _, file := range files {
-		name := filepath.Join(filepath.Base(filepath.Dir(file)), strings.TrimSuffix(filepath.Base(file), ".txt"))
-		t.Run(name, func(t *testing.T) {
-			testFile(t, file, open, srv)
-		})
-	}
+	return files
 }
 
-func testFile(t *testing.T, file string, open func(*testing.T, reply.Proto) Target, srv *server) {
+// load reads a file.
+func load(t *testing.T, file string) []step {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -119,6 +139,11 @@ func testFile(t *testing.T, file string, open func(*testing.T, reply.Proto) Targ
 	if err != nil {
 		t.Fatalf("%s:%v", file, err)
 	}
+	return steps
+}
+
+func testFile(t *testing.T, file string, open func(*testing.T, reply.Proto) Target, srv *server) {
+	steps := load(t, file)
 	for _, proto := range []reply.Proto{reply.RESP2, reply.RESP3} {
 		r := runner{t: t, file: file, proto: proto, open: open, srv: srv}
 		r.reset()
@@ -126,11 +151,8 @@ func testFile(t *testing.T, file string, open func(*testing.T, reply.Proto) Targ
 			r.step(&steps[i])
 		}
 	}
-	if !*rewrite {
-		return
-	}
-	if got := format(steps); got != string(text) {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+	if *rewrite {
+		if err := os.WriteFile(file, []byte(format(steps)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
