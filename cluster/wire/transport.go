@@ -17,7 +17,7 @@ import (
 
 // Defaults.
 const (
-	DefaultHeartbeatTimeout = 300 * time.Millisecond
+	DefaultHeartbeatTimeout = 250 * time.Millisecond
 	DefaultDialTimeout      = time.Second
 	DefaultIOTimeout        = 5 * time.Second
 	DefaultMaxInFlight      = 2

@@ -46,7 +46,7 @@ func TestClusterOptions(t *testing.T) {
 	if o.Bind != "127.0.0.1:17001" || o.Advertise != "" {
 		t.Errorf("bound to %s, advertised %q", o.Bind, o.Advertise)
 	}
-	if o.WriteTimeout != 2*time.Second || o.HeartbeatTimeout != 300*time.Millisecond || o.NoLeaderWait != time.Millisecond {
+	if o.WriteTimeout != 2*time.Second || o.HeartbeatTimeout != 250*time.Millisecond || o.NoLeaderWait != time.Millisecond {
 		t.Errorf("write %v, heartbeat %v, no leader %v", o.WriteTimeout, o.HeartbeatTimeout, o.NoLeaderWait)
 	}
 	if got := string(slices.Concat(o.Settings...)); got != "hash-max-listpack-entries"+"7" {

@@ -32,7 +32,7 @@ var ownTable = []Spec{
 	// Lets scripts call what is kept from them: DEBUG SET-DISABLE-DENY-SCRIPTS.
 	boolean("debug-disable-deny-scripts", "no", Cluster|Protected|Hidden),
 	// Equal on all nodes: reads under a lease depend on it.
-	{Name: "heartbeat-timeout", Kind: Millis, Min: 50, Max: 60_000, Default: "300", Flags: Immutable | Hidden},
+	{Name: "heartbeat-timeout", Kind: Millis, Min: 50, Max: 60_000, Default: "250", Flags: Immutable | Hidden},
 	// The node-to-node addresses of other nodes, separated by commas.
 	checked("join", "", Immutable|Hidden|Many, canonicalJoin),
 	checked("listen", "", Immutable|Hidden|Many|Repeats, canonicalListen),
