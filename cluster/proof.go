@@ -127,25 +127,31 @@ func (p *proof) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case c := <-p.checks:
-			if c.Index <= p.replacedAt {
-				p.serveAgain()
-				continue
+			if !p.moot(c.Index) {
+				p.settle(ctx, c)
 			}
-			p.settle(ctx, c)
 		case c := <-p.condemned:
-			// A recount takes its time: it may tell of the state before this one.
-			if c.Index <= p.replacedAt {
-				p.serveAgain()
-				continue
+			if !p.moot(c.Index) {
+				p.divergences.Add(1)
+				p.rebuild(ctx, c.Check, c.agree)
 			}
-			p.divergences.Add(1)
-			p.rebuild(ctx, c.Check, c.agree)
 		case now := <-tick.C:
 			p.node.raiseVersion(&raise, now)
 			p.log(now)
 			p.exports.expire(now)
 		}
 	}
+}
+
+// moot reports whether a doubt at an index is about a state that has been replaced
+// since, as the word of a recount may be, which takes its time; then this node is
+// back in service.
+func (p *proof) moot(index uint64) bool {
+	if index > p.replacedAt {
+		return false
+	}
+	p.serveAgain()
+	return true
 }
 
 // log logs this leader's chain if it is time and anything has happened.
