@@ -6,7 +6,7 @@ GOFUMPT  := $(TOOLS)/gofumpt
 STATIC   := $(TOOLS)/staticcheck
 IMAGE    ?= quorate:latest
 
-.PHONY: build demo test check race fuzz power oracle redis-suite e2e chaos chaos-mutants chaos-gaps chaos-upgrade chaos-ci compose sim bench image tools clean nemesis chaos-compose FORCE
+.PHONY: build demo test check race fuzz power oracle redis-suite e2e chaos chaos-mutants chaos-gaps chaos-upgrade chaos-ci compose differential sim bench image tools clean nemesis chaos-compose FORCE
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate
@@ -45,6 +45,16 @@ power:
 # The datadriven scripts against a real redis-server.
 oracle:
 	QUORATE_ORACLE=$$(command -v redis-server) $(GO) test ./engine/... -run 'Oracle|Transcript|Facts' -count=1
+
+# The same random commands to a redis-server and a cluster of three nodes, whose
+# replies and states must be the same; scripts/differential says what its flags
+# mean. DIFFERENTIAL="-seed 7 -commands 1000000 -only zadd,zrange" is an example.
+DIFFERENTIAL ?=
+bin/differential: FORCE
+	$(GO) build -o bin/differential ./scripts/differential
+
+differential: build bin/differential
+	bin/differential $(DIFFERENTIAL)
 
 # Redis' own test suite, from Debian's source package, against the leader and a
 # follower of three nodes; FILES="unit/type/string ..." runs a part.

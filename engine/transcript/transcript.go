@@ -54,6 +54,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/transcript/notation"
 )
 
 var (
@@ -267,11 +268,11 @@ func takeDown(target Target, args [][]byte, sortBy int) (taken, error) {
 		v = reply.Value{Kind: reply.KindError, Text: []byte("more than one reply: " + string(raw))}
 	}
 	if sortBy > 0 {
-		sortReply(&v, sortBy)
+		notation.Sort(&v, sortBy)
 	}
-	lines := notation(v)
+	lines := notation.Lines(v)
 	for _, m := range events {
-		lines = append(lines, "-> "+m.Channel+" "+quote([]byte(m.Payload)))
+		lines = append(lines, "-> "+m.Channel+" "+notation.Quote([]byte(m.Payload)))
 	}
 	return taken{string(raw), lines}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/transcript/notation"
 )
 
 const sample = `# A comment.
@@ -102,7 +103,7 @@ func TestNotation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(notation(v), "\n"); got != c.want {
+		if got := strings.Join(notation.Lines(v), "\n"); got != c.want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, c.want)
 		}
 	}
@@ -124,7 +125,7 @@ func TestSortReply(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sortReply(&v, c.group)
+		notation.Sort(&v, c.group)
 		if got := flat(v.Elems); got != c.want {
 			t.Errorf("%s: got %s, want %s", name, got, c.want)
 		}
@@ -138,7 +139,7 @@ func flat(elems []reply.Value) string {
 			parts = append(parts, "["+flat(e.Elems)+"]")
 			continue
 		}
-		parts = append(parts, strings.TrimPrefix(notation(e)[0], "(integer) "))
+		parts = append(parts, strings.TrimPrefix(notation.Lines(e)[0], "(integer) "))
 	}
 	return strings.Join(parts, " ")
 }

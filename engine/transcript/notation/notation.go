@@ -1,4 +1,5 @@
-package transcript
+// Package notation writes replies down, much as redis-cli shows them.
+package notation
 
 import (
 	"fmt"
@@ -9,9 +10,9 @@ import (
 	"github.com/quorate/quorate/engine/reply"
 )
 
-// notation takes a reply down, much as redis-cli shows it. Every kind reads
+// Lines takes a reply down. Every kind reads
 // differently, but for the null of RESP3 and the null bulk string of RESP2.
-func notation(v reply.Value) []string {
+func Lines(v reply.Value) []string {
 	switch v.Kind {
 	case reply.KindStatus:
 		return []string{string(v.Text)}
@@ -20,7 +21,7 @@ func notation(v reply.Value) []string {
 	case reply.KindInt:
 		return []string{"(integer) " + strconv.FormatInt(v.Int, 10)}
 	case reply.KindBulk:
-		return []string{quote(v.Text)}
+		return []string{Quote(v.Text)}
 	case reply.KindNull:
 		if v.Array {
 			return []string{"(nil array)"}
@@ -33,9 +34,9 @@ func notation(v reply.Value) []string {
 	case reply.KindBool:
 		return []string{fmt.Sprintf("(%t)", v.Int == 1)}
 	case reply.KindVerbatim:
-		return []string{"(verbatim) " + quote(v.Text)}
+		return []string{"(verbatim) " + Quote(v.Text)}
 	case reply.KindBlobError:
-		return []string{"(blob error) " + quote(v.Text)}
+		return []string{"(blob error) " + Quote(v.Text)}
 	case reply.KindMap:
 		return mapNotation(v)
 	case reply.KindSet:
@@ -53,7 +54,7 @@ func listNotation(v reply.Value, kind, mark string) []string {
 	}
 	var lines []string
 	for i, elem := range v.Elems {
-		lines = appendElem(lines, strconv.Itoa(i+1)+mark, notation(elem))
+		lines = appendElem(lines, strconv.Itoa(i+1)+mark, Lines(elem))
 	}
 	return lines
 }
@@ -64,8 +65,8 @@ func mapNotation(v reply.Value) []string {
 	}
 	var lines []string
 	for i := 0; i < len(v.Elems); i += 2 {
-		key := strings.Join(notation(v.Elems[i]), " ")
-		lines = appendElem(lines, strconv.Itoa(i/2+1)+"# "+key+" => ", notation(v.Elems[i+1]))
+		key := strings.Join(Lines(v.Elems[i]), " ")
+		lines = appendElem(lines, strconv.Itoa(i/2+1)+"# "+key+" => ", Lines(v.Elems[i+1]))
 	}
 	return lines
 }
@@ -84,8 +85,8 @@ func appendElem(lines []string, head string, elem []string) []string {
 	return lines
 }
 
-// quote writes bytes as a redis-cli string: escapes for all but plain ASCII.
-func quote(b []byte) string {
+// Quote writes bytes as a redis-cli string: escapes for all but plain ASCII.
+func Quote(b []byte) string {
 	var s strings.Builder
 	s.WriteByte('"')
 	for _, c := range b {
@@ -109,17 +110,17 @@ func quote(b []byte) string {
 	return s.String()
 }
 
-// sortReply brings the elements of a reply into an order of their own, group
+// Sort brings the elements of a reply into an order of their own, group
 // by group. A reply that begins with a plain value and holds lists, as SCAN's
 // does, keeps its order and has the lists sorted.
-func sortReply(v *reply.Value, group int) {
+func Sort(v *reply.Value, group int) {
 	if len(v.Elems) == 0 {
 		return
 	}
 	inner := func(e reply.Value) bool { return len(e.Elems) > 0 }
 	if !inner(v.Elems[0]) && slices.ContainsFunc(v.Elems, inner) && v.Kind != reply.KindMap {
 		for i := range v.Elems {
-			sortReply(&v.Elems[i], group)
+			Sort(&v.Elems[i], group)
 		}
 		return
 	}
@@ -139,7 +140,7 @@ func sortReply(v *reply.Value, group int) {
 func groupText(group []reply.Value) string {
 	var b strings.Builder
 	for _, v := range group {
-		b.WriteString(strings.Join(notation(v), "\n"))
+		b.WriteString(strings.Join(Lines(v), "\n"))
 		b.WriteByte('\n')
 	}
 	return b.String()

@@ -1,0 +1,406 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/scripts/differential/compare"
+	"github.com/quorate/quorate/scripts/differential/wire"
+	"github.com/quorate/quorate/scripts/differential/workload"
+)
+
+// duo is a redis-server and a cluster that are given the same commands.
+type duo struct {
+	clients []*client
+	redis   *wire.Conn   // for what is no client's
+	nodes   []*wire.Conn // as well
+	counts  *counts
+}
+
+// client is a conversation with redis-server, and the same one with a node.
+type client struct {
+	redis, ours *wire.Conn
+	proto       string
+	queued      []queued // the commands of its open transaction
+}
+
+type queued struct {
+	rule compare.Rule
+	args [][]byte
+}
+
+// protocols are spoken by two clients on every node.
+var protocols = []string{"2", "3"}
+
+func newDuo(redis string, endpoints []string) (*duo, error) {
+	d := &duo{counts: newCounts()}
+	var err error
+	if d.redis, err = wire.Dial(redis); err != nil {
+		return nil, err
+	}
+	for _, addr := range endpoints {
+		node, err := wire.Dial(addr)
+		if err != nil {
+			return nil, err
+		}
+		d.nodes = append(d.nodes, node)
+	}
+	for _, proto := range protocols {
+		for _, addr := range endpoints {
+			c := &client{proto: proto}
+			if c.redis, err = wire.Dial(redis); err != nil {
+				return nil, err
+			}
+			if c.ours, err = wire.Dial(addr); err != nil {
+				return nil, err
+			}
+			d.clients = append(d.clients, c)
+		}
+	}
+	return d, nil
+}
+
+// errUnavailable means that the cluster did not serve for a moment: what both
+// sides hold is no longer known to be the same.
+var errUnavailable = errors.New("the cluster does not serve")
+
+// reset brings both sides to the same beginning.
+func (d *duo) reset(settings [][2]string) error {
+	for _, c := range d.clients {
+		c.queued = nil
+		for _, conn := range []*wire.Conn{c.redis, c.ours} {
+			conn.Put(wire.Words("RESET")...)
+			conn.Put(wire.Words("HELLO", c.proto)...)
+			if err := answers(conn, 2); err != nil {
+				return err
+			}
+		}
+	}
+	for _, conn := range []*wire.Conn{d.redis, d.nodes[0]} {
+		conn.Put(wire.Words("SELECT", "0")...)
+		conn.Put(wire.Words("FLUSHALL")...)
+		conn.Put(wire.Words("SCRIPT", "FLUSH")...)
+		for _, s := range settings {
+			conn.Put(wire.Words("CONFIG", "SET", s[0], s[1])...)
+		}
+		if err := answers(conn, 3+len(settings)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answers sends the pipeline and reads n replies, none of which may be an error.
+func answers(conn *wire.Conn, n int) error {
+	if err := conn.Flush(); err != nil {
+		return err
+	}
+	for range n {
+		raw, err := conn.Next()
+		if err != nil {
+			return err
+		}
+		if raw[0] == '-' {
+			return fmt.Errorf("%s: %s", conn.Addr, bytes.TrimSpace(raw))
+		}
+	}
+	return nil
+}
+
+// difference is what the two sides did not agree on.
+type difference struct {
+	step  int // after which, or at which, of the steps that were given
+	pair  compare.Pair
+	known *known // why it is no fault
+	state string // instead of replies: what of the state differs
+}
+
+func (d *difference) String() string {
+	if d.state != "" {
+		return d.state + "\n"
+	}
+	return fmt.Sprintf("redis-server:\n%s\nquorate:\n%s\n", indent(shown(d.pair.Redis)), indent(shown(d.pair.Ours)))
+}
+
+func indent(s string) string { return "    " + strings.ReplaceAll(s, "\n", "\n    ") }
+
+// run carries out steps and returns the first difference, nil for none.
+func (d *duo) run(steps []workload.Step) (*difference, error) {
+	for at := 0; at < len(steps); {
+		n := together(steps[at:])
+		diff, err := d.pipeline(steps[at : at+n])
+		if diff != nil {
+			diff.step += at
+		}
+		if diff != nil || err != nil {
+			return diff, err
+		}
+		at += n
+	}
+	return nil, nil
+}
+
+// pipelineMax bounds the commands that are sent at once.
+const pipelineMax = 200
+
+// together is how many of the first steps can be sent at once: those of one
+// client, up to one after which there is something to do.
+func together(steps []workload.Step) int {
+	for i := range steps {
+		switch {
+		case steps[i].Client != steps[0].Client, i == pipelineMax, i > 0 && steps[i].Args == nil:
+			return i
+		case steps[i].Settle != workload.Nothing, steps[i].Args == nil:
+			return i + 1
+		}
+	}
+	return len(steps)
+}
+
+// pipeline carries out steps of one client, sent at once.
+func (d *duo) pipeline(steps []workload.Step) (*difference, error) {
+	if steps[0].Args == nil {
+		time.Sleep(steps[0].Wait)
+		return nil, nil
+	}
+	c := d.clients[steps[0].Client]
+	for i := range steps {
+		c.redis.Put(steps[i].Args...)
+		c.ours.Put(steps[i].Args...)
+	}
+	// The cluster takes longer: it begins first.
+	if err := errors.Join(c.ours.Flush(), c.redis.Flush()); err != nil {
+		return nil, err
+	}
+	var diff *difference
+	var before rawPair
+	for i := range steps {
+		got, err := c.next()
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", steps[i].Args, err)
+		}
+		d.counts.note(&steps[i], got.redis)
+		if diff == nil { // the replies behind a difference are read, no more
+			if diff, err = d.judge(c, &steps[i], got, before); err != nil {
+				return nil, err
+			}
+			if diff != nil {
+				diff.step = i
+			}
+		}
+		before = got
+	}
+	if last := &steps[len(steps)-1]; diff == nil && last.Settle != workload.Nothing {
+		return d.settle(c, last, before, len(steps)-1)
+	}
+	return diff, nil
+}
+
+// rawPair is a reply of each side, as sent.
+type rawPair struct{ redis, ours []byte }
+
+func (c *client) next() (p rawPair, err error) {
+	if p.ours, err = c.ours.Next(); err != nil {
+		return p, err
+	}
+	p.redis, err = c.redis.Next()
+	return p, err
+}
+
+func (p rawPair) values() (compare.Pair, error) {
+	if p.redis == nil {
+		return compare.Pair{}, nil
+	}
+	redis, _, err := reply.Read(p.redis)
+	ours, _, err2 := reply.Read(p.ours)
+	return compare.Pair{Redis: redis, Ours: ours}, errors.Join(err, err2)
+}
+
+// judge compares the replies to a step.
+func (d *duo) judge(c *client, s *workload.Step, got, before rawPair) (*difference, error) {
+	rule := c.follow(s, got.redis)
+	if bytes.Equal(got.redis, got.ours) {
+		return nil, nil
+	}
+	for _, prefix := range []string{"-CLUSTERDOWN", "-INDOUBT", "-TRYAGAIN", "-LOADING"} {
+		if bytes.HasPrefix(got.ours, []byte(prefix)) {
+			return nil, fmt.Errorf("%w: %s", errUnavailable, bytes.TrimSpace(got.ours))
+		}
+	}
+	pair, err := got.values()
+	if err != nil {
+		return nil, err
+	}
+	a := &compare.Answers{Args: s.Args, Got: pair}
+	if a.Before, err = before.values(); err != nil {
+		return nil, err
+	}
+	if compare.Same(rule, a) {
+		return nil, nil
+	}
+	why := explain(a)
+	if why != nil {
+		d.counts.known[why]++
+		if !why.diverges {
+			return nil, nil
+		}
+	}
+	return &difference{pair: pair, known: why}, nil
+}
+
+// follow keeps the books of transactions, and returns the rule for the replies
+// to a step: EXEC's is made of those of what it carries out.
+func (c *client) follow(s *workload.Step, redis []byte) compare.Rule {
+	if bytes.Equal(redis, []byte("+QUEUED\r\n")) {
+		c.queued = append(c.queued, queued{s.Rule, s.Args})
+		return nil
+	}
+	if len(s.Args) != 1 {
+		return s.Rule
+	}
+	switch name := strings.ToUpper(string(s.Args[0])); name {
+	case "MULTI", "DISCARD", "EXEC":
+		all := c.queued
+		if redis[0] != '-' || name == "EXEC" {
+			c.queued = nil
+		}
+		if name != "EXEC" {
+			return nil
+		}
+		var rules []compare.Rule
+		var args [][][]byte
+		for _, q := range all {
+			rules, args = append(rules, q.rule), append(args, q.args)
+		}
+		return compare.Each(rules, args)
+	}
+	return s.Rule
+}
+
+// settle does what a step whose outcome hangs on chance asks for.
+func (d *duo) settle(c *client, s *workload.Step, got rawPair, at int) (*difference, error) {
+	if got.redis[0] == '-' {
+		return nil, nil
+	}
+	pair, err := got.values()
+	if err != nil {
+		return nil, err
+	}
+	key := slices.Clone(s.Args[1])
+	switch s.Settle {
+	case workload.PopTheSame:
+		return nil, popTheSame(c, key, pair)
+	case workload.CopyTheKey:
+		return nil, copyTheKey(c, key)
+	case workload.WalkTheScan:
+		return walkTheScan(c, s.Args, at)
+	}
+	return nil, nil
+}
+
+// popTheSame gives the cluster's set what it popped and redis-server did not,
+// and takes what redis-server popped.
+func popTheSame(c *client, key []byte, pair compare.Pair) error {
+	add, remove := [][]byte{[]byte("SADD"), key}, [][]byte{[]byte("SREM"), key}
+	add = append(add, texts(pair.Ours)...)
+	remove = append(remove, texts(pair.Redis)...)
+	if len(add) == 2 {
+		return nil
+	}
+	c.ours.Put(add...)
+	c.ours.Put(remove...)
+	return answers(c.ours, 2)
+}
+
+// texts returns copies of a reply's texts.
+func texts(v reply.Value) [][]byte {
+	var all [][]byte
+	if v.Text != nil {
+		all = append(all, slices.Clone(v.Text))
+	}
+	for _, e := range v.Elems {
+		all = append(all, texts(e)...)
+	}
+	return all
+}
+
+// copyTheKey gives the cluster redis-server's value of a key.
+func copyTheKey(c *client, key []byte) error {
+	raw, err := c.redis.Do([]byte("DUMP"), key)
+	if err != nil {
+		return err
+	}
+	v, _, err := reply.Read(raw)
+	if err != nil || v.Kind != reply.KindBulk {
+		return err
+	}
+	payload := slices.Clone(v.Text)
+	ttl, err := c.redis.Do([]byte("PEXPIRETIME"), key)
+	if err != nil {
+		return err
+	}
+	at := bytes.TrimSpace(ttl[1:])
+	if at[0] == '-' {
+		at = []byte("0")
+	}
+	c.ours.Put([]byte("RESTORE"), key, at, payload, []byte("REPLACE"), []byte("ABSTTL"))
+	return answers(c.ours, 1)
+}
+
+// walkTheScan goes through a whole iteration on each side. The cursors are each
+// side's own; what is found must be the same.
+func walkTheScan(c *client, args [][]byte, at int) (*difference, error) {
+	cursor := 1
+	if !strings.EqualFold(string(args[0]), "SCAN") {
+		cursor = 2
+	}
+	redis, err := walk(c.redis, slices.Clone(args), cursor)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := walk(c.ours, slices.Clone(args), cursor)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Equal(redis, ours) {
+		return nil, nil
+	}
+	return &difference{step: at, state: fmt.Sprintf("SCAN finds %q in redis-server, %q in the cluster", redis, ours)}, nil
+}
+
+// walk returns what an iteration finds, sorted, each once.
+func walk(conn *wire.Conn, args [][]byte, cursor int) ([]string, error) {
+	group := 1
+	if name := strings.ToUpper(string(args[0])); name == "HSCAN" || name == "ZSCAN" {
+		group = 2
+	}
+	var found []string
+	for range 10_000 {
+		raw, err := conn.Do(args...)
+		if err != nil {
+			return nil, err
+		}
+		v, _, err := reply.Read(raw)
+		if err != nil || len(v.Elems) != 2 {
+			return nil, fmt.Errorf("%s: %q: %q, %v", conn.Addr, args, raw, err)
+		}
+		for pair := range slices.Chunk(v.Elems[1].Elems, group) {
+			var words []string
+			for _, e := range pair {
+				words = append(words, string(e.Text))
+			}
+			found = append(found, fmt.Sprintf("%q", words))
+		}
+		args[cursor] = slices.Clone(v.Elems[0].Text)
+		if string(args[cursor]) == "0" {
+			slices.Sort(found)
+			return slices.Compact(found), nil
+		}
+	}
+	return nil, fmt.Errorf("%s: %q does not end", conn.Addr, args)
+}

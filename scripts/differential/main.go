@@ -1,0 +1,241 @@
+// Differential gives the same random commands to redis-server and to a cluster
+// of three nodes, and compares the replies and the state.
+//
+//	differential -quorate bin/quorate -duration 60s
+//	differential -seed 7 -commands 1000000 -only zadd,zrange
+//	differential -redis 127.0.0.1:6379 -endpoints 127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003
+//
+// Without addresses it starts servers of its own. What is found is made as short
+// as it can be and printed as a script for engine/commands/testdata, with
+// redis-server's replies. Both servers given must be empty and must allow DEBUG.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/scripts/differential/wire"
+	"github.com/quorate/quorate/scripts/differential/workload"
+)
+
+// options are the flags.
+type options struct {
+	seed      uint64
+	duration  time.Duration
+	commands  int
+	only      string
+	endpoints string
+	redis     string
+	quorate   string
+	port      int
+	failures  int
+}
+
+func main() {
+	var o options
+	flag.Uint64Var(&o.seed, "seed", 0, "of the first epoch; 0: from the time")
+	flag.DurationVar(&o.duration, "duration", time.Minute, "how long, unless -commands is reached before")
+	flag.IntVar(&o.commands, "commands", 0, "how many; 0: no limit")
+	flag.StringVar(&o.only, "only", "", "commands to draw, with commas between; all when empty")
+	flag.StringVar(&o.redis, "redis", "", "address of a redis-server 7.0; empty: one is started")
+	flag.StringVar(&o.endpoints, "endpoints", "", "addresses of nodes, with commas between; empty: three are started")
+	flag.StringVar(&o.quorate, "quorate", "bin/quorate", "binary of the nodes that are started")
+	flag.IntVar(&o.port, "port", 23000, "the first of the ports of what is started")
+	flag.IntVar(&o.failures, "failures", 1, "differences after which it ends")
+	flag.Parse()
+	if err := run(o, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "differential:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options, out io.Writer) error {
+	if (o.redis == "") != (o.endpoints == "") {
+		return errors.New("-redis and -endpoints go together")
+	}
+	redis, endpoints := o.redis, strings.Split(o.endpoints, ",")
+	if redis == "" {
+		s, err := startServers(o.quorate, o.port)
+		if err != nil {
+			return err
+		}
+		defer s.stop()
+		redis, endpoints = s.redis, s.endpoints
+	}
+	d, err := newDuo(redis, endpoints)
+	if err != nil {
+		return err
+	}
+	f := &fuzz{options: o, duo: d, out: out, end: time.Now().Add(o.duration)}
+	if f.options.seed == 0 {
+		f.options.seed = uint64(time.Now().Unix())
+	}
+	return f.run()
+}
+
+// fuzz is a run.
+type fuzz struct {
+	options
+	duo      *duo
+	out      io.Writer
+	end      time.Time
+	has      map[string]bool // commands of both sides
+	payloads [][]byte
+	found    int // differences
+	outages  int // epochs that ended because the cluster did not serve
+}
+
+// An epoch begins with nothing. Its length bounds what must be shrunk.
+const (
+	epochSteps = 5000
+	checkSteps = 1000
+	outagesMax = 20
+)
+
+func (f *fuzz) run() error {
+	if err := f.prepare(); err != nil {
+		return err
+	}
+	begun := time.Now()
+	for seed := f.seed; !f.over(); seed++ {
+		err := f.epoch(seed)
+		if errors.Is(err, errUnavailable) && f.outages < outagesMax {
+			f.outages++
+			fmt.Fprintf(f.out, "seed %d: given up: %v\n", seed, err)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("seed %d: %w", seed, err)
+		}
+	}
+	took := time.Since(begun)
+	fmt.Fprintf(f.out, "seeds from %d, %v, %.0f commands a second\n", f.seed, took.Round(time.Second), float64(f.duo.counts.commands)/took.Seconds())
+	f.duo.counts.print(f.out, f.drawable())
+	if f.found > 0 {
+		return fmt.Errorf("%d differences", f.found)
+	}
+	fmt.Fprintln(f.out, "no unexplained difference")
+	return nil
+}
+
+func (f *fuzz) over() bool {
+	return time.Now().After(f.end) || (f.options.commands > 0 && f.duo.counts.commands >= f.options.commands) || f.found >= f.failures
+}
+
+// prepare asks which commands both sides have, and makes payloads for RESTORE.
+func (f *fuzz) prepare() error {
+	if err := f.duo.reset(nil); err != nil {
+		return err
+	}
+	var err error
+	if f.has, err = commandsOf(f.duo.redis); err != nil {
+		return err
+	}
+	ours, err := commandsOf(f.duo.nodes[0])
+	if err != nil {
+		return err
+	}
+	for name := range f.has {
+		if !ours[name] {
+			delete(f.has, name)
+		}
+	}
+	f.payloads, err = makePayloads(f.duo.redis)
+	return err
+}
+
+// commandsOf returns the names of a server's commands and subcommands.
+func commandsOf(conn *wire.Conn) (map[string]bool, error) {
+	v, err := conn.Ask("COMMAND", "LIST")
+	if err != nil {
+		return nil, err
+	}
+	has := make(map[string]bool)
+	for _, e := range v.Elems {
+		has[string(e.Text)] = true
+	}
+	return has, nil
+}
+
+// makePayloads has redis-server dump a value of each kind and encoding.
+func makePayloads(conn *wire.Conn) ([][]byte, error) {
+	values := []string{
+		"SET k 12", "SET k hello", "SET k " + strings.Repeat("x", 300), "RPUSH k a 1 b", "SADD k 1 2 3", "SADD k a b", "HSET k m1 v m2 2",
+		"HSET k m1 " + strings.Repeat("y", 100), "ZADD k 1 m1 2.5 m2", "ZADD k 3 " + strings.Repeat("z", 100), "XADD k 1-1 a b", "RPUSH k " + strings.Repeat("long ", 500),
+	}
+	var payloads [][]byte
+	for _, command := range values {
+		if _, err := conn.Ask(strings.Fields(command)...); err != nil {
+			return nil, err
+		}
+		v, err := conn.Ask("DUMP", "k")
+		if err != nil {
+			return nil, err
+		}
+		payloads = append(payloads, slices.Clone(v.Text))
+		if _, err := conn.Ask("DEL", "k"); err != nil {
+			return nil, err
+		}
+	}
+	return payloads, nil
+}
+
+func (f *fuzz) workload(seed uint64) (*workload.Workload, error) {
+	o := workload.Options{
+		Seed: seed, Clients: len(f.duo.clients), Payloads: f.payloads,
+		Has: func(name string) bool { return f.has[name] },
+	}
+	if f.only != "" {
+		o.Only = strings.Split(f.only, ",")
+	}
+	return workload.New(o)
+}
+
+// drawable returns the commands that could have been drawn.
+func (f *fuzz) drawable() []string {
+	w, err := f.workload(f.seed)
+	if err != nil {
+		return nil
+	}
+	return w.Names()
+}
+
+// epoch carries out the steps of a seed.
+func (f *fuzz) epoch(seed uint64) error {
+	w, err := f.workload(seed)
+	if err != nil {
+		return err
+	}
+	settings := w.Settings()
+	if err := f.duo.reset(settings); err != nil {
+		return err
+	}
+	var done []workload.Step
+	for checked := 0; len(done) < epochSteps && !f.over(); {
+		steps := w.Next()
+		diff, err := f.duo.run(steps)
+		if err != nil {
+			return err
+		}
+		if diff != nil {
+			return f.differ(seed, settings, append(done, steps[:diff.step+1]...), diff)
+		}
+		if done = append(done, steps...); len(done)-checked < checkSteps {
+			continue
+		}
+		checked = len(done)
+		if diff, err = f.duo.check(); err != nil {
+			return err
+		}
+		if diff != nil {
+			return f.differ(seed, settings, done, diff)
+		}
+	}
+	return nil
+}
