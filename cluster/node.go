@@ -430,8 +430,11 @@ func (n *Node) observeLeader(ctx context.Context) {
 	if !changed {
 		return
 	}
-	if deposed { // by its own lease or log: nobody told it of a later term
+	switch {
+	case deposed: // by its own lease or log: nobody told it of a later term
 		n.transport.Abstain(n.deposals.beats(time.Now()) * n.opts.HeartbeatTimeout)
+	case leader != "" && !leads:
+		n.transport.Stand()
 	}
 	n.opts.Log.Info("leadership", "leader", string(leader), "term", term, "here", leads)
 	if leads {

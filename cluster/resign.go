@@ -21,7 +21,8 @@ import (
 // Between well and that there are links over which entries take a second each, and
 // heartbeats are late so often that raft's leader lease runs out and this node
 // steps down. Having the longest log, it would be elected again at once, and again.
-// So a node that lost its office in that way lets the others stand first.
+// So a node that lost its office in that way lets the others stand first, until one
+// of them leads or some heartbeat timeouts have passed.
 //
 // Time counts while this process ran, while its disk was not what the entry waited
 // for, and while a majority was there without this node: else nobody is better, as

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// drips returns a schedule in which the links of whoever leads let heartbeats pass
-// and hardly any data, again and again.
-func drips(seed uint64, length time.Duration) schedule {
+// slowLinks returns a schedule in which an event of this kind makes the links of
+// whoever leads slow, again and again.
+func slowLinks(kind string, seed uint64, length time.Duration) schedule {
 	r := rand.New(rand.NewPCG(seed, 4))
 	s := schedule{seed: seed, nodes: 3, length: length}
 	for at := 2 * time.Second; at < length; at += 70 * time.Second {
-		s.events = append(s.events, event{id: len(s.events), at: at, kind: "drip", last: 15 * time.Second})
+		s.events = append(s.events, event{id: len(s.events), at: at, kind: kind, last: 15 * time.Second})
 	}
 	for node := range s.nodes {
 		c := clientPlan{id: node, node: node}
@@ -24,11 +24,16 @@ func drips(seed uint64, length time.Duration) schedule {
 	return s
 }
 
-// TestLeaderBehindSlowLinksResigns: it leads on for raft, as its heartbeats pass.
-func TestLeaderBehindSlowLinksResigns(t *testing.T) {
+// It leads on for raft, as its heartbeats pass.
+func TestLeaderBehindSlowLinksResigns(t *testing.T) { testSlowLinks(t, "drip") }
+
+// It has the longest log, and would be elected again.
+func TestLeaderThatLosesItsOfficeStandsBack(t *testing.T) { testSlowLinks(t, "crawl") }
+
+func testSlowLinks(t *testing.T, kind string) {
 	for seed := range uint64(3) {
 		began := time.Now()
-		report(t, seed, simulate(t, drips(seed, 100*time.Second), bug{}), time.Since(began))
+		report(t, seed, simulate(t, slowLinks(kind, seed, 100*time.Second), bug{}), time.Since(began))
 		if t.Failed() {
 			return
 		}

@@ -91,6 +91,8 @@ func (w *world) act(e event) {
 	case "slow":
 		w.slow(m, time.Duration(1+e.n*3)*time.Millisecond)
 		w.later(e.last, func() { w.slow(m, 0) })
+	case "crawl":
+		w.crawl(e.last)
 	case "drip":
 		w.drip(e.last)
 	case "transfer":
@@ -308,6 +310,28 @@ func (w *world) drip(last time.Duration) {
 		}
 	})
 	w.later(last, func() { w.rate(l.machine, 0) })
+}
+
+// crawlRate is how many bytes a second a link carries that lets heartbeats pass,
+// but so late that raft's leader lease runs out.
+const crawlRate = 1000
+
+// crawl makes the leader's links slow for a while, so that it loses its office.
+// Having the longest log, it must not win it back again and again.
+func (w *world) crawl(last time.Duration) {
+	l := w.leader()
+	if l == nil {
+		w.fail("nobody leads")
+		return
+	}
+	before := l.node.Status().Term
+	w.rate(l.machine, crawlRate)
+	w.later(last, func() {
+		w.rate(l.machine, 0)
+		if rose := l.node.Status().Term - before; rose > 2 {
+			w.fail("%d terms passed while the links of the first one's leader, %s, were slow", rose, l.machine.name)
+		}
+	})
 }
 
 func (w *world) rate(m *machine, bytesPerSecond int) {

@@ -63,6 +63,15 @@ func (t *Transport) Abstain(d time.Duration) {
 	}
 }
 
+// Stand ends an abstention. It is for when another leads: the others have had their
+// turn, and if that one dies this node may be the only one with all entries.
+func (t *Transport) Stand() {
+	r := &t.resigned
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.until = time.Time{}
+}
+
 // silent reports whether nothing is said as the leader of term.
 func (r *resignation) silent(term uint64) bool { return term <= r.term.Load() }
 

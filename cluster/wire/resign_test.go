@@ -87,3 +87,32 @@ func TestResignedNodeStandsAgainLater(t *testing.T) {
 		old.apply(t, "again")
 	})
 }
+
+// Once another leads, a node that resigned stands as soon as it must.
+func TestResignedNodeStandsWhenAnotherHasLed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroup(t, 3)
+		defer g.stop()
+		old := g.leader()
+		time.Sleep(time.Second)
+		old.wire.Resign(old.raft.CurrentTerm())
+		next := g.leader(old)
+		old.wire.Stand()
+		for _, n := range g.others(next) {
+			if n != old { // it will lack an entry, so that only the old one can be elected
+				g.net.Hold(string(next.id), string(n.id))
+			}
+		}
+		next.apply(t, "a")
+		began := time.Now()
+		for _, n := range g.others(next) {
+			g.net.Cut(string(next.id), string(n.id))
+		}
+		for old.raft.State() != raft.Leader && time.Since(began) < time.Minute {
+			time.Sleep(heartbeat / 10)
+		}
+		if took := time.Since(began); took > 7*heartbeat {
+			t.Errorf("the only one with all entries led after %v", took)
+		}
+	})
+}
