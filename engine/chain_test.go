@@ -60,7 +60,7 @@ func (c *chained) Do(args [][]byte) ([]byte, []transcript.Message) {
 	c.index++
 	c.events = nil
 	row, _, ok := c.table.Find(args)
-	if ok && row.Flags.Has(command.ReadOnly) {
+	if ok && row.Spec.Reads() {
 		c.View(c.now, c.index, func(v *View) { v.Do(c.db, args, false, out) })
 	} else {
 		c.Apply(func(s *Step) {

@@ -172,7 +172,7 @@ func (e *Engine) execute(c *call.Call) {
 		c.Fail(reply.UnknownCommand(c.Args))
 	case !row.TakesArgs(len(c.Args)):
 		c.Fail(reply.WrongArgs(row.Name))
-	case !c.MayWrite && !row.Flags.Has(command.ReadOnly):
+	case !c.MayWrite && !row.Spec.Reads():
 		c.Fail(reply.ErrReadOnlyContext)
 	default:
 		e.run(row, c)

@@ -6,7 +6,8 @@ import "strings"
 
 // Flags tell what kind of act a command is. They decide its route: Write goes
 // through the log, ReadOnly is served from memory behind a read barrier, and a
-// command with neither is the session's.
+// command with neither is the session's. MayReplicate, which COMMAND INFO does not
+// show, makes a command go through the log whatever it is called.
 type Flags uint32
 
 // The flags, named as COMMAND INFO shows them.
@@ -110,6 +111,11 @@ func (s *Spec) TakesArgs(n int) bool {
 	}
 	return n == s.Arity
 }
+
+// Reads reports whether the command leaves the state alone, so that memory behind
+// a read barrier serves it. PFCOUNT, which is called a read, does not: it caches
+// what it has counted in the value.
+func (s *Spec) Reads() bool { return s.Flags.Has(ReadOnly) && !s.Flags.Has(MayReplicate) }
 
 // Container returns "config" for "config|get", and "" for a plain command.
 func (s *Spec) Container() string {

@@ -24,6 +24,7 @@ func All() []call.Row {
 		zsetRows,
 		streamRows,
 		streamGroupRows,
+		hllRows,
 		publishRows,
 	)
 }

@@ -84,7 +84,7 @@ func run(c *call.Call) {
 	case !row.TakesArgs(len(c.Args)):
 		c.Fail(reply.WrongArgs(row.Name))
 	default:
-		c.MayWrite = !row.Flags.Has(command.ReadOnly) // as on the read path
+		c.MayWrite = !row.Spec.Reads() // as on the read path
 		row.Do(c)
 	}
 }

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/quorate/quorate/engine/command"
 )
 
 // pause is what CLIENT PAUSE asked for on this node.
@@ -57,7 +55,7 @@ func (p *pause) wait(ctx context.Context, e *entry) {
 		if left <= 0 {
 			p.endLocked()
 		}
-		concerned := p.on.Load() && e.row == nil && (p.all || !e.Flags.Has(command.ReadOnly))
+		concerned := p.on.Load() && e.row == nil && (p.all || !e.reads())
 		over := p.over
 		p.mu.Unlock()
 		if !concerned {

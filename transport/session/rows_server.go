@@ -10,6 +10,7 @@ import (
 
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/types/hll"
 )
 
 var serverRows = []row{
@@ -24,6 +25,7 @@ var serverRows = []row{
 	{Spec: command.Spec{Name: "shutdown", Arity: -1, Flags: adminOnly | command.NoMulti | command.AllowBusy, Group: command.Server}, do: shutdown},
 	{Spec: command.Spec{Name: "monitor", Arity: 1, Flags: adminOnly, Group: command.Server}, do: monitor},
 	{Spec: command.Spec{Name: "debug", Arity: -2, Flags: adminOnly | command.Protected, Group: command.Server}, do: debugCommand, waits: true, sees: true},
+	{Spec: command.Spec{Name: "pfselftest", Arity: 1, Flags: command.Admin, Group: command.HyperLogLog}, do: pfselftest, looks: true},
 	containerRow("memory", command.Server),
 	{Spec: command.Spec{Name: "memory|doctor", Arity: 2, Group: command.Server, Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"}}, do: memoryDoctor, looks: true},
 	{Spec: command.Spec{Name: "memory|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("memory")},
@@ -256,4 +258,14 @@ func aclCat(s *Session, r *request) {
 func aclUsers(_ *Session, r *request) {
 	r.out.Array(1)
 	r.out.BulkString(defaultUser)
+}
+
+// pfselftest implements PFSELFTEST, on this node: the log is spared what takes a
+// tenth of a second, and so is the apply of a transaction.
+func pfselftest(s *Session, r *request) {
+	if err := hll.SelfTest(int(s.srv.opts.Config.Int("hll-sparse-max-bytes"))); err != nil {
+		r.fail(reply.Error("TESTFAILED " + err.Error()))
+		return
+	}
+	r.out.OK()
 }

@@ -604,6 +604,42 @@ func TestPause(t *testing.T) {
 	c.expect(nil, "*1 +OK")
 }
 
+// PFCOUNT is called a read, and caches its count in the state: it goes through the
+// log, alone and in a transaction, and a pause of writes holds it up.
+func TestCountsOfHyperLogLogsAreLogged(t *testing.T) {
+	n := newNode(t, nil)
+	c, admin := n.client(), n.client()
+	c.expect(lines("PFADD h a b", "GETRANGE h 8 15"), ":1", "$8 \x00\x00\x00\x00\x00\x00\x00\x80")
+	c.expect(lines("PFCOUNT h", "GETRANGE h 8 15"), ":2", "$8 \x02\x00\x00\x00\x00\x00\x00\x00")
+	c.expect(lines("PFADD h c", "MULTI", "PFCOUNT h", "EXEC", "GETRANGE h 8 15"),
+		":1", "+OK", "+QUEUED", "*1 :3", "$8 \x03\x00\x00\x00\x00\x00\x00\x00")
+	n.cluster.Pause()
+	c.send("PFCOUNT h")
+	if got := fmt.Sprint(n.cluster.Waiting()); got != "[1]" {
+		t.Errorf("submissions of %s ops, want one", got)
+	}
+	n.cluster.Resume()
+	c.expect(nil, ":3")
+
+	admin.expect(lines("CLIENT PAUSE 100000 WRITE"), "+OK")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.send("PFCOUNT h")
+	}()
+	for !strings.Contains(n.server.Info("clients"), "blocked_clients:1\r\n") {
+		runtime.Gosched()
+	}
+	admin.expect(lines("CLIENT UNPAUSE"), "+OK")
+	<-done
+	c.expect(nil, ":3")
+}
+
+func TestSelfTestOfHyperLogLogs(t *testing.T) {
+	c := newNode(t, nil).client()
+	c.expect(lines("PFSELFTEST", "MULTI", "PFSELFTEST", "EXEC"), "+OK", "+OK", "+QUEUED", "*1 +OK")
+}
+
 // Slot agrees with CLUSTER KEYSLOT of redis-server.
 func TestSlot(t *testing.T) {
 	for key, want := range map[string]int{

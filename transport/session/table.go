@@ -25,8 +25,9 @@ type row struct {
 	// sees: shows data or has an effect outside the connection, and so waits
 	// until no write of the connection is in doubt.
 	sees bool
-	// looks: takes the engine's lock to look at the data as a whole. Inside a
-	// transaction, which holds that lock, what it saw before is the reply.
+	// looks: takes the engine's lock to look at the data as a whole, or takes its
+	// time. Inside a transaction, which holds that lock, what it saw before is the
+	// reply.
 	looks bool
 	// data: the engine has the command too; inside MULTI it is the engine's.
 	data bool
@@ -71,7 +72,7 @@ func (e *entry) answered(answer []byte) {
 func (e *entry) engines() bool { return e.row == nil }
 
 // reads reports whether it is carried out by the engine and changes nothing.
-func (e *entry) reads() bool { return e.row == nil && e.Flags.Has(command.ReadOnly) }
+func (e *entry) reads() bool { return e.row == nil && e.Spec.Reads() }
 
 type table struct {
 	*command.Table[*entry]
