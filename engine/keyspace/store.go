@@ -98,7 +98,11 @@ func (s *store) body(v *Value) (value []byte, object bool) {
 		if len(v.Packed) <= inlineMax {
 			return v.Packed, false
 		}
-		o = &blob{b: bytes.Clone(v.Packed)}
+		b := v.Packed
+		if !v.Given {
+			b = bytes.Clone(b)
+		}
+		o = &blob{b: b}
 	}
 	binary.LittleEndian.PutUint32(s.handleBuf[:], uint32(s.handles.add(o)))
 	return s.handleBuf[:], true

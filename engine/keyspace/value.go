@@ -83,6 +83,9 @@ type Value struct {
 	Type Type
 	Enc  Encoding
 
+	// Given tells that Packed's memory comes with it, when a value is handed in: a long one is kept, not copied.
+	Given bool
+
 	// Packed is the value's flat form. In what the keyspace returns, it aliases the keyspace's memory: it is
 	// read-only and good until the next change other than Evict of another key. What is handed in is copied, and
 	// may be such an alias.

@@ -24,6 +24,9 @@ type Build struct {
 // errEmpty is returned for a collection without elements.
 var errEmpty = fmt.Errorf("%w: empty collection", ErrCorrupt)
 
+// ownBytes is the length from which on a packed value has memory of its own.
+const ownBytes = 64 << 10
+
 // decoder reads values.
 type decoder struct {
 	source
@@ -33,7 +36,8 @@ type decoder struct {
 	block       []byte // a packed value
 }
 
-// value reads a value of the given type. Packed is valid until the next call.
+// value reads a value of the given type. Packed is valid until the next call, unless
+// it is given away.
 func (d *decoder) value(valueType byte) (keyspace.Value, error) {
 	d.text, d.text2, d.block = scratch(d.text), scratch(d.text2), scratch(d.block)
 	var v keyspace.Value
@@ -75,7 +79,17 @@ func (d *decoder) empty() {
 
 func (d *decoder) stringValue() keyspace.Value {
 	d.block = d.string(d.block[:0])
-	return keyspace.Value{Type: keyspace.String, Enc: StringEncoding(d.block), Packed: d.block}
+	return d.packed(keyspace.String, StringEncoding(d.block))
+}
+
+// packed returns the value whose packed form is in block. A long one is given away,
+// so that it is not held twice.
+func (d *decoder) packed(typ keyspace.Type, enc keyspace.Encoding) keyspace.Value {
+	v := keyspace.Value{Type: typ, Enc: enc, Packed: d.block}
+	if len(d.block) >= ownBytes && cap(d.block)-len(d.block) <= len(d.block)/8 {
+		v.Given, d.block = true, nil
+	}
+	return v
 }
 
 // StringEncoding returns the encoding of a string that was read from a file, and

@@ -16,11 +16,19 @@
 // beside their values is skipped.
 //
 // Files are not trusted. Whatever the bytes are, a Reader does not panic, does not
-// allocate more than a megabyte on the strength of a claimed length (memory grows
-// as data comes; LZF expands at most 88-fold), and checks every packed block
+// allocate more than a megabyte on the strength of a claimed length (memory doubles
+// as data comes, unless [Reader.Size] tells that it will; LZF expands at most 88-fold), and checks every packed block
 // completely before anyone relies on it: its own layout, that elements of hashes,
 // sets and sorted sets are distinct, that scores are numbers in order, that
 // streams' IDs ascend and pending entries have one consumer each.
+//
+// # Memory
+//
+// No value is held twice. A writer has a buffer of 256 KiB, which long strings do not
+// go through, and the LZF data of one string of at most 16 MiB. A reader has the same
+// buffer; long packed values and the nodes of lists and streams are read into the
+// memory in which they stay, LZF data goes straight from the buffer into what it
+// stands for, and elements of collections pass one by one.
 //
 // # Forms
 //

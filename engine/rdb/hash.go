@@ -31,7 +31,7 @@ func (d *decoder) hash(valueType byte) keyspace.Value {
 		return keyspace.Value{Type: keyspace.Hash, Enc: keyspace.Hashtable, Object: keyspace.Box(l)}
 	}
 	d.block = h.Packed()
-	return keyspace.Value{Type: keyspace.Hash, Enc: keyspace.Listpack, Packed: d.block}
+	return d.packed(keyspace.Hash, keyspace.Listpack)
 }
 
 // plainHash reads a hash that is written field by field.

@@ -28,14 +28,11 @@ func (d *decoder) list(valueType byte) keyspace.Value {
 			l.PushBack(d.text)
 		}
 	}
-	v := keyspace.Value{Type: keyspace.List, Enc: keyspace.Quicklist}
 	if o := l.Object(); o != nil {
-		v.Object = keyspace.Box(o)
-		return v
+		return keyspace.Value{Type: keyspace.List, Enc: keyspace.Quicklist, Object: keyspace.Box(o)}
 	}
 	d.block = l.Packed()
-	v.Packed = d.block
-	return v
+	return d.packed(keyspace.List, keyspace.Quicklist)
 }
 
 // quicklist keeps the nodes as they are. A single short one is the list's packed

@@ -17,7 +17,10 @@ const (
 	lzfMatchMax   = 1<<8 + 1<<3
 	lzfTableBits  = 16
 
-	// lzfRatioMax is more than what a byte of LZF data can expand to: 264 bytes
+	// lzfPieceMax is the length of the longest piece.
+	lzfPieceMax = 1 + lzfLiteralMax
+
+	// lzfRatioMax is not less than what a byte of LZF data can expand to: 264 bytes
 	// by three.
 	lzfRatioMax = 88
 )
@@ -139,51 +142,72 @@ func matchLen(in []byte, ref, ip int) int {
 	return size
 }
 
-// decompress appends the size bytes that the LZF data in stands for to dst. The
-// caller has checked that size is within what in can expand to.
-func decompress(dst, in []byte, size int) ([]byte, error) {
-	start := len(dst)
-	end := start + size
-	for ip := 0; ip < len(in); {
-		control := int(in[ip])
-		ip++
+// An expander turns LZF data back into what it stands for: the bytes from start to
+// end of dst, in however many calls.
+type expander struct {
+	dst        []byte
+	start, end int
+}
+
+// expand takes the pieces that are whole in in, and returns their length.
+func (x *expander) expand(in []byte) (taken int, ok bool) {
+	for taken < len(in) {
+		rest := in[taken:]
+		control := int(rest[0])
 		if control < lzfLiteralMax {
 			n := control + 1
-			if ip+n > len(in) || len(dst)+n > end {
-				return dst, errLZF
+			if len(rest) < 1+n {
+				return taken, true
 			}
-			dst = append(dst, in[ip:ip+n]...)
-			ip += n
+			if !x.room(n) {
+				return taken, false
+			}
+			x.dst = append(x.dst, rest[1:1+n]...)
+			taken += 1 + n
 			continue
 		}
-		n := control >> 5
-		if n == 7 {
-			if ip >= len(in) {
-				return dst, errLZF
-			}
-			n += int(in[ip])
-			ip++
+		n, head := control>>5+2, 2
+		if control>>5 == 7 {
+			head = 3
 		}
-		n += 2
-		if ip >= len(in) {
-			return dst, errLZF
+		if len(rest) < head {
+			return taken, true
 		}
-		from := len(dst) - (control&0x1f<<8 | int(in[ip])) - 1
-		ip++
-		if from < start || len(dst)+n > end {
-			return dst, errLZF
+		if head == 3 {
+			n += int(rest[1])
 		}
-		if from+n <= len(dst) {
-			dst = append(dst, dst[from:from+n]...)
-			continue
+		if !x.room(n) || !x.repeat(n, control&0x1f<<8|int(rest[head-1])+1) {
+			return taken, false
 		}
-		for range n { // the piece repeats itself
-			dst = append(dst, dst[from])
-			from++
-		}
+		taken += head
 	}
-	if len(dst) != end {
-		return dst, errLZF
+	return taken, true
+}
+
+// room makes room for n more bytes, if they are still before the end.
+func (x *expander) room(n int) bool {
+	if n > x.end-len(x.dst) {
+		return false
 	}
-	return dst, nil
+	if cap(x.dst)-len(x.dst) < n {
+		x.dst = regrow(x.dst, min(x.end, cap(x.dst)+max(cap(x.dst), trustBytes)))
+	}
+	return true
+}
+
+// repeat appends the n bytes that begin so far back.
+func (x *expander) repeat(n, back int) bool {
+	from := len(x.dst) - back
+	if from < x.start {
+		return false
+	}
+	if n <= back {
+		x.dst = append(x.dst, x.dst[from:from+n]...)
+		return true
+	}
+	for range n { // the piece repeats itself
+		x.dst = append(x.dst, x.dst[from])
+		from++
+	}
+	return true
 }

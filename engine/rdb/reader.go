@@ -77,6 +77,13 @@ func NewReader(r io.Reader) (*Reader, error) {
 // first one is read.
 func (f *Reader) Build(b Build) { f.d.build = b }
 
+// Size tells how long the file is, if it is known: then long values get their
+// memory at once. Without it memory doubles as they come.
+func (f *Reader) Size(bytes int64) { f.d.size = bytes }
+
+// Offset returns how much of the file was read.
+func (f *Reader) Offset() int64 { return f.d.offset() }
+
 // Empty returns how many keys were left out because they held an empty
 // collection, which some old versions of Redis have written.
 func (f *Reader) Empty() int { return f.empty }

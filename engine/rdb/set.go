@@ -63,15 +63,13 @@ func (d *decoder) intset(limits set.Limits) keyspace.Value {
 }
 
 func (d *decoder) setValue(s *set.Set) keyspace.Value {
-	v := keyspace.Value{Type: keyspace.Set, Enc: keyspace.Hashtable}
 	if l := s.Object(); l != nil {
-		v.Object = keyspace.Box(l)
-		return v
+		return keyspace.Value{Type: keyspace.Set, Enc: keyspace.Hashtable, Object: keyspace.Box(l)}
 	}
+	enc := keyspace.Hashtable
 	if s.IsIntset() {
-		v.Enc = keyspace.Intset
+		enc = keyspace.Intset
 	}
 	d.block = s.Packed()
-	v.Packed = d.block
-	return v
+	return d.packed(keyspace.Set, enc)
 }

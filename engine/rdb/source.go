@@ -20,7 +20,8 @@ var (
 )
 
 // trustBytes is how much memory is allocated because data claims that it will
-// follow. Beyond it memory grows as the data comes.
+// follow, where it is not known how much does. Beyond it memory doubles as the
+// data comes, so that half of it is always filled.
 const trustBytes = 1 << 20
 
 // source reads the primitives of the format from untrusted input. The first error
@@ -34,8 +35,8 @@ type source struct {
 	pos    int // what was read of buf
 	summed int // what of it is in crc
 	crc    uint64
-
-	packed []byte // LZF data
+	before int64 // what was read before buf
+	size   int64 // of all data; 0: not known
 }
 
 func (s *source) fail(format string, args ...any) {
@@ -44,7 +45,7 @@ func (s *source) fail(format string, args ...any) {
 	}
 }
 
-// fill makes at least one more byte available.
+// fill makes at least one more byte available, behind those not yet read.
 func (s *source) fill() bool {
 	if s.err != nil {
 		return false
@@ -54,8 +55,10 @@ func (s *source) fill() bool {
 		return false
 	}
 	s.sum()
-	n, err := io.ReadAtLeast(s.r, s.buf[:cap(s.buf)], 1)
-	s.buf, s.pos, s.summed = s.buf[:n], 0, 0
+	s.before += int64(s.pos)
+	kept := copy(s.buf, s.buf[s.pos:])
+	n, err := io.ReadAtLeast(s.r, s.buf[kept:cap(s.buf)], 1)
+	s.buf, s.pos, s.summed = s.buf[:kept+n], 0, 0
 	if n > 0 {
 		return true
 	}
@@ -65,6 +68,17 @@ func (s *source) fill() bool {
 	}
 	s.err = err
 	return false
+}
+
+// offset returns how much was read.
+func (s *source) offset() int64 { return s.before + int64(s.pos) }
+
+// backed returns how much of n bytes that the data claims may be allocated at once.
+func (s *source) backed(n uint64) int {
+	if s.r == nil {
+		return int(min(n, uint64(len(s.buf)-s.pos)))
+	}
+	return int(min(n, uint64(max(s.size-s.offset(), trustBytes))))
 }
 
 // sum returns the checksum of all that was read.
@@ -85,17 +99,33 @@ func (s *source) byte() byte {
 
 // append appends the next n bytes to dst.
 func (s *source) append(dst []byte, n uint64) []byte {
-	dst = slices.Grow(dst, int(min(n, trustBytes)))
+	dst = slices.Grow(dst, s.backed(n))
 	for n > 0 {
 		if s.pos == len(s.buf) && !s.fill() {
 			return dst
 		}
-		k := int(min(n, uint64(len(s.buf)-s.pos)))
+		dst = double(dst, n)
+		k := int(min(n, uint64(len(s.buf)-s.pos), uint64(cap(dst)-len(dst))))
 		dst = append(dst, s.buf[s.pos:s.pos+k]...)
 		s.pos += k
 		n -= uint64(k)
 	}
 	return dst
+}
+
+// double doubles the room of b if it is full and n more bytes are to come, but to no
+// more than they need.
+func double(b []byte, n uint64) []byte {
+	if len(b) < cap(b) {
+		return b
+	}
+	return regrow(b, len(b)+int(min(n, uint64(max(len(b), trustBytes)))))
+}
+
+// regrow returns b with exactly so much room: append alone would take up to a quarter
+// more.
+func regrow(b []byte, room int) []byte {
+	return append(make([]byte, 0, room), b...)
 }
 
 func (s *source) uint16() uint16 {
@@ -156,21 +186,39 @@ func (s *source) string(dst []byte) []byte {
 	return dst
 }
 
+// compressed appends the string whose LZF data comes next, piece by piece: the data
+// is held nowhere but in the buffer.
 func (s *source) compressed(dst []byte) []byte {
 	packed, size := s.length(), s.length()
-	s.packed = s.append(s.packed[:0], packed)
-	if size > uint64(len(s.packed))*lzfRatioMax {
-		s.fail("%d bytes of LZF data claim to be %d", len(s.packed), size)
+	if size/lzfRatioMax > packed {
+		s.fail("%d bytes of LZF data claim to be %d", packed, size)
 	}
 	if s.err != nil {
 		return dst
 	}
-	dst, err := decompress(slices.Grow(dst, int(min(size, trustBytes))), s.packed, int(size))
-	if err != nil {
-		s.fail("%v", err)
+	dst = slices.Grow(dst, int(min(size, trustBytes)))
+	out := expander{dst: dst, start: len(dst), end: len(dst) + int(size)}
+	for packed > 0 && s.err == nil {
+		in := s.peek(int(min(packed, lzfPieceMax)))
+		in = in[:min(uint64(len(in)), packed)]
+		n, ok := out.expand(in)
+		if !ok || n == 0 {
+			s.fail("%v", errLZF)
+		}
+		s.pos += n
+		packed -= uint64(n)
 	}
-	s.packed = scratch(s.packed)
-	return dst
+	if len(out.dst) != out.end {
+		s.fail("%v", errLZF)
+	}
+	return out.dst
+}
+
+// peek returns all bytes that are there, at least n, without reading them.
+func (s *source) peek(n int) []byte {
+	for len(s.buf)-s.pos < n && s.fill() {
+	}
+	return s.buf[s.pos:]
 }
 
 // scratch returns b for the next use, unless it has become too large to keep.

@@ -29,7 +29,7 @@ func (d *decoder) zset(valueType byte) keyspace.Value {
 		return keyspace.Value{Type: keyspace.Zset, Enc: keyspace.Skiplist, Object: keyspace.Box(l)}
 	}
 	d.block = z.Packed()
-	return keyspace.Value{Type: keyspace.Zset, Enc: keyspace.Listpack, Packed: d.block}
+	return d.packed(keyspace.Zset, keyspace.Listpack)
 }
 
 // plainZset reads a sorted set that is written member by member.
