@@ -13,6 +13,9 @@ const (
 	// read.
 	chunkBytes = 256 << 10
 
+	// headBytes is how much is read at first: many files are no longer.
+	headBytes = 4 << 10
+
 	// compressMax bounds what is compressed, and so what the compressor holds
 	// beside the value itself.
 	compressMax = 16 << 20

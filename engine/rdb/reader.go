@@ -53,7 +53,7 @@ type Reader struct {
 
 // NewReader reads the head of a file. It takes more bytes from r than it needs.
 func NewReader(r io.Reader) (*Reader, error) {
-	f := &Reader{d: decoder{source: source{r: r, buf: make([]byte, 0, chunkBytes)}}}
+	f := &Reader{d: decoder{source: source{r: r, buf: make([]byte, 0, headBytes)}}}
 	head := f.d.append(nil, uint64(headerBytes))
 	if err := f.d.err; err != nil {
 		return nil, fmt.Errorf("head: %w", err)

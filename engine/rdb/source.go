@@ -56,7 +56,11 @@ func (s *source) fill() bool {
 	}
 	s.sum()
 	s.before += int64(s.pos)
-	kept := copy(s.buf, s.buf[s.pos:])
+	rest := s.buf[s.pos:]
+	if s.before > 0 && cap(s.buf) < chunkBytes {
+		s.buf = make([]byte, 0, chunkBytes)
+	}
+	kept := copy(s.buf[:cap(s.buf)], rest)
 	n, err := io.ReadAtLeast(s.r, s.buf[kept:cap(s.buf)], 1)
 	s.buf, s.pos, s.summed = s.buf[:kept+n], 0, 0
 	if n > 0 {
