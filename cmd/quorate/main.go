@@ -24,6 +24,7 @@ func subcommands() []subcommand {
 		{"demo", "run a cluster on this machine: demo [--nodes 3] [--port 6379] [--dir D] [--restart]", runDemo},
 		{"health", "exit 0 when a node serves linearizable reads: health [--host H] [--port P]", runHealth},
 		{"cluster", "look at a cluster, or recover one from a lost majority: cluster status [--host H] [--port P] [--json], cluster recover", runCluster},
+		{"inspect", "tell what is in an RDB file: inspect rdb [--json] [--biggest 10] FILE", runInspect},
 		{"version", "print the version", runVersion},
 	}
 }

@@ -55,7 +55,7 @@ func (d *decoder) value(valueType byte) (keyspace.Value, error) {
 	case typeStream, typeStream2, typeStream3:
 		v = d.stream(valueType)
 	case typeModule, typeModule2:
-		d.unsupported("a module's value")
+		d.unsupported("a value of module " + d.moduleID())
 	default:
 		if valueType >= typeHashExpiryFirst && valueType <= typeHashExpiryLast {
 			d.unsupported("a hash whose fields expire")
@@ -185,27 +185,4 @@ func forward(lp []byte, pos, n int) int {
 		pos = listpack.Next(lp, pos)
 	}
 	return pos
-}
-
-// moduleAux skips what a module has written beside its values.
-func (d *decoder) moduleAux() {
-	d.length() // the module's id
-	d.length() // opcode and value that tell when it was written
-	d.length()
-	for d.err == nil {
-		switch op := d.length(); op {
-		case moduleEnd:
-			return
-		case moduleInt, moduleUint:
-			d.length()
-		case moduleFloat:
-			d.uint32()
-		case moduleDouble:
-			d.uint64()
-		case moduleString:
-			d.text = d.string(scratch(d.text)[:0])
-		default:
-			d.fail("module opcode %d", op)
-		}
-	}
 }

@@ -13,7 +13,7 @@
 // [Reader] reads versions 1 to 12 with all types of values of Redis up to 7.2:
 // ziplists, zipmaps and the other old forms are turned into today's. Values of
 // modules and hashes whose fields expire give [ErrUnsupported]; what modules keep
-// beside their values is skipped.
+// beside their values is skipped. [Reader.ShowModules] skips their values too.
 //
 // Files are not trusted. Whatever the bytes are, a Reader does not panic, does not
 // allocate more than a megabyte on the strength of a claimed length (memory doubles

@@ -142,7 +142,7 @@ func TestTruncated(t *testing.T) {
 	for _, golden := range goldens {
 		whole := read(t, golden.name+".rdb")
 		for n := range whole {
-			if err := readAll(whole[:n], build(), func(*rdb.Item) {}); !errors.Is(err, rdb.ErrCorrupt) {
+			if err := readAll(whole[:n], build(), func(*rdb.Item) {}); !errors.Is(err, rdb.ErrTruncated) {
 				t.Fatalf("%s cut at %d: %v", golden.name, n, err)
 			}
 		}

@@ -276,7 +276,7 @@ func TestRefuses(t *testing.T) {
 		{"version of letters", []byte("REDIS001x\xFF"), rdb.ErrCorrupt},
 		{"version 0", []byte("REDIS0000\xFF"), rdb.ErrUnsupported},
 		{"version 13", []byte("REDIS0013\xFF"), rdb.ErrUnsupported},
-		{"module value", value(7, ""), rdb.ErrUnsupported},
+		{"module value", value(7, length(1)), rdb.ErrUnsupported},
 		{"fields that expire", value(24, ""), rdb.ErrUnsupported},
 		{"functions before 7.0", file("0010", "\xF6"), rdb.ErrUnsupported},
 		{"unknown type", value(99, ""), rdb.ErrCorrupt},

@@ -34,16 +34,6 @@ const (
 	opEOF           = 0xFF
 )
 
-// What modules have written is a sequence of opcodes, each with a value.
-const (
-	moduleEnd    = 0
-	moduleInt    = 1
-	moduleUint   = 2
-	moduleFloat  = 3 // 4 bytes
-	moduleDouble = 4
-	moduleString = 5
-)
-
 // Types of values, in the order in which Redis got them.
 const (
 	typeString          = 0
@@ -70,6 +60,28 @@ const (
 	typeHashExpiryFirst = 22 // to the last: hashes whose fields expire
 	typeHashExpiryLast  = 25
 )
+
+// encodings tells how values of a type are written, where that is not in the value.
+var encodings = map[byte]string{
+	typeList:         "linkedlist",
+	typeSet:          "hashtable",
+	typeZset:         "skiplist, scores as text",
+	typeHash:         "hashtable",
+	typeZset2:        "skiplist",
+	typeHashZipmap:   "zipmap",
+	typeListZiplist:  "ziplist",
+	typeSetIntset:    "intset",
+	typeZsetZiplist:  "ziplist",
+	typeHashZiplist:  "ziplist",
+	typeQuicklist:    "quicklist of ziplists",
+	typeStream:       "stream",
+	typeHashListpack: "listpack",
+	typeZsetListpack: "listpack",
+	typeQuicklist2:   "quicklist",
+	typeStream2:      "stream 2",
+	typeSetListpack:  "listpack",
+	typeStream3:      "stream 3",
+}
 
 // A length begins with two bits that tell its form. The fourth form is not a
 // length: it tells how a string is encoded.

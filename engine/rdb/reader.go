@@ -22,8 +22,12 @@ const (
 	Function
 	// Size tells how many keys will come of database DB: Keys. It is a hint.
 	Size
-	// Key is a key of database DB: Entry, without a version.
+	// Key is a key of database DB: Entry, without a version, and its Encoding.
 	Key
+	// Module is what the module Name has written: the value of the key Entry.Key of
+	// database DB, or something beside the data, if that is nil. It is only given
+	// after [Reader.ShowModules].
+	Module
 )
 
 // Item is a piece of a file. It is valid until the next one is read, but for
@@ -35,6 +39,12 @@ type Item struct {
 	DB    int
 	Keys  int
 	Entry keyspace.Entry
+
+	// Bytes is what the item takes in the file.
+	Bytes int64
+	// Encoding tells how the value is written in the file: a string as OBJECT
+	// ENCODING calls it, all others by the file's own type.
+	Encoding string
 }
 
 // databaseMax bounds the numbers of databases.
@@ -46,9 +56,12 @@ type Reader struct {
 	d       decoder
 	item    Item
 	db      int
+	from    int64 // where the item that is read begins
 	version int
 	key     []byte
 	empty   int
+	modules bool
+	summed  bool
 }
 
 // NewReader reads the head of a file. It takes more bytes from r than it needs.
@@ -81,6 +94,16 @@ func (f *Reader) Build(b Build) { f.d.build = b }
 // memory at once. Without it memory doubles as they come.
 func (f *Reader) Size(bytes int64) { f.d.size = bytes }
 
+// ShowModules has Next give what modules have written as items, instead of
+// skipping what is beside the data and failing at values.
+func (f *Reader) ShowModules() { f.modules = true }
+
+// Version returns the version of the file.
+func (f *Reader) Version() int { return f.version }
+
+// Checked tells, at the end, whether the file had a checksum.
+func (f *Reader) Checked() bool { return f.summed }
+
 // Offset returns how much of the file was read.
 func (f *Reader) Offset() int64 { return f.d.offset() }
 
@@ -92,6 +115,7 @@ func (f *Reader) Empty() int { return f.empty }
 // again.
 func (f *Reader) Next() (*Item, error) {
 	expireAt := keyspace.NoExpiry
+	f.from = f.d.offset()
 	for {
 		op := f.d.byte()
 		if f.d.err != nil {
@@ -102,6 +126,7 @@ func (f *Reader) Next() (*Item, error) {
 			return f.end()
 		case opSelectDB:
 			f.selectDB()
+			f.from = f.d.offset()
 		case opResizeDB:
 			keys := f.d.length()
 			f.d.length() // those that expire
@@ -120,7 +145,10 @@ func (f *Reader) Next() (*Item, error) {
 		case opFreq:
 			f.d.byte()
 		case opModuleAux:
-			f.d.moduleAux()
+			if name := f.d.moduleAux(); f.modules {
+				f.item = Item{Kind: Module, Name: name}
+				return f.give("what a module has written")
+			}
 		case opAux:
 			name := string(f.d.string(nil))
 			f.item = Item{Kind: Aux, Name: name, Text: f.d.string(scratch(f.item.Text)[:0])}
@@ -144,6 +172,7 @@ func (f *Reader) give(what string) (*Item, error) {
 	if f.d.err != nil {
 		return nil, fmt.Errorf("%.64s: %w", what, f.d.err)
 	}
+	f.item.Bytes = f.d.offset() - f.from
 	return &f.item, nil
 }
 
@@ -164,6 +193,9 @@ func (f *Reader) expiry(ms int64) int64 { return max(ms, 0) }
 // is left out.
 func (f *Reader) readKey(valueType byte, expireAt int64) (*Item, error) {
 	f.key = f.d.string(scratch(f.key)[:0])
+	if valueType == typeModule2 && f.modules {
+		return f.readModule(expireAt)
+	}
 	v, err := f.d.value(valueType)
 	switch {
 	case errors.Is(err, errEmpty):
@@ -173,8 +205,18 @@ func (f *Reader) readKey(valueType byte, expireAt int64) (*Item, error) {
 	case err != nil:
 		return nil, fmt.Errorf("key %.64q: %w", f.key, err)
 	}
-	f.item = Item{Kind: Key, DB: f.db, Entry: keyspace.Entry{Key: f.key, Value: v, ExpireAt: expireAt}}
-	return &f.item, nil
+	f.item = Item{Kind: Key, DB: f.db, Entry: keyspace.Entry{Key: f.key, Value: v, ExpireAt: expireAt}, Encoding: encodings[valueType]}
+	if v.Type == keyspace.String {
+		f.item.Encoding = v.Enc.String()
+	}
+	return f.give("key")
+}
+
+// readModule reads over a module's value.
+func (f *Reader) readModule(expireAt int64) (*Item, error) {
+	f.item = Item{Kind: Module, DB: f.db, Name: f.d.moduleID(), Entry: keyspace.Entry{Key: f.key, ExpireAt: expireAt}}
+	f.d.skipModule()
+	return f.give("a module's value")
 }
 
 // end checks the checksum; none was written where it is 0.
@@ -182,6 +224,7 @@ func (f *Reader) end() (*Item, error) {
 	if f.version >= versionChecksum {
 		want := f.d.sum()
 		got := f.d.uint64()
+		f.summed = got != 0
 		switch {
 		case f.d.err != nil:
 			return nil, fmt.Errorf("checksum: %w", f.d.err)

@@ -14,6 +14,8 @@ var (
 	// ErrCorrupt is wrapped by the errors that tell that the data is no RDB file,
 	// damaged, or cut off.
 	ErrCorrupt = errors.New("corrupt RDB data")
+	// ErrTruncated is the ErrCorrupt of data that is cut off.
+	ErrTruncated = fmt.Errorf("%w: unexpected end", ErrCorrupt)
 	// ErrUnsupported is wrapped by the errors that tell that the data may be right
 	// but holds what is not supported here.
 	ErrUnsupported = errors.New("unsupported RDB data")
@@ -51,7 +53,7 @@ func (s *source) fill() bool {
 		return false
 	}
 	if s.r == nil {
-		s.fail("unexpected end")
+		s.err = ErrTruncated
 		return false
 	}
 	s.sum()
@@ -67,8 +69,7 @@ func (s *source) fill() bool {
 		return true
 	}
 	if errors.Is(err, io.EOF) {
-		s.fail("unexpected end")
-		return false
+		err = ErrTruncated
 	}
 	s.err = err
 	return false
