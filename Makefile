@@ -6,7 +6,7 @@ GOFUMPT  := $(TOOLS)/gofumpt
 STATIC   := $(TOOLS)/staticcheck
 IMAGE    ?= quorate:latest
 
-.PHONY: build demo test check race fuzz power oracle redis-suite e2e chaos chaos-mutants chaos-gaps chaos-upgrade chaos-ci compose differential sim bench image tools clean nemesis chaos-compose FORCE
+.PHONY: build demo test check race fuzz power oracle redis-suite compatibility e2e chaos chaos-mutants chaos-gaps chaos-upgrade chaos-ci compose differential sim bench image tools clean nemesis chaos-compose FORCE
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate
@@ -57,9 +57,17 @@ differential: build bin/differential
 	bin/differential $(DIFFERENTIAL)
 
 # Redis' own test suite, from Debian's source package, against the leader and a
-# follower of three nodes; FILES="unit/type/string ..." runs a part.
+# follower of three nodes; FILES="unit/type/string ..." runs a part, ON=node one node
+# a file, JOBS files at once. RECORD=-record keeps the figures for the document below.
+ON   ?= leader,follower
+JOBS ?= 1
 redis-suite: build
-	scripts/compat/redis-suite.sh --on both $(FILES)
+	GO=$(GO) scripts/compat/redis-suite.sh -on $(ON) -jobs $(JOBS) $(RECORD) $(FILES)
+
+# docs/compatibility.md, from our commands, the suite's figures and the lists of
+# scripts/compat.
+compatibility:
+	$(GO) run ./scripts/compat doc
 
 # Real processes: the guide, killed leaders, restarts, snapshots. Tells the
 # pause at each kill, and why something was left out.

@@ -116,6 +116,16 @@ func newTable(data *command.Table[*call.Row]) *table {
 	return t
 }
 
+// Commands returns the descriptions of all that a client may call: the engine's
+// commands and the session's joined.
+func Commands(data *command.Table[*call.Row]) []*command.Spec {
+	var specs []*command.Spec
+	for _, e := range newTable(data).all {
+		specs = append(specs, e.Spec)
+	}
+	return specs
+}
+
 // rows returns the session's commands. Each group's file opens with its rows.
 func rows() []row {
 	return slices.Concat(

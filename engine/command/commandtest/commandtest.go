@@ -6,6 +6,7 @@ import (
 	"bufio"
 	_ "embed" // for the facts
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -50,6 +51,9 @@ func Check[T any](t *testing.T, table *command.Table[T], ours ...string) {
 		}
 	}
 }
+
+// Names returns the commands and subcommands of redis-server, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(parse())) }
 
 // parse returns the lines of golden by command.
 func parse() map[string]string {
