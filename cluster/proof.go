@@ -70,7 +70,7 @@ type proof struct {
 
 func newProof(n *Node) *proof {
 	const checksMax = 64 // each is of a second or more
-	return &proof{node: n, checks: make(chan fsm.Check, checksMax), condemned: make(chan condemnation, 1)}
+	return &proof{node: n, checks: make(chan fsm.Check, checksMax), condemned: make(chan condemnation, 1), exports: exports{node: n}}
 }
 
 // condemnation is a difference of which is known who is right.
@@ -117,7 +117,6 @@ func (p *proof) serve() {
 }
 
 func (p *proof) run(ctx context.Context) {
-	p.exports.node = p.node
 	defer p.exports.close()
 	tick := time.NewTicker(proofEvery)
 	defer tick.Stop()
