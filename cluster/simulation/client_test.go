@@ -51,10 +51,11 @@ func (c *conn) EndReplies(int) {
 
 // client runs a plan.
 type client struct {
-	world *world
-	plan  clientPlan
-	conn  *conn
-	next  int
+	world  *world
+	plan   clientPlan
+	conn   *conn
+	next   int
+	mortal *record // the put of its newest key with a time to live; nil before there is one
 }
 
 // answerWait is how long a client waits for a reply before the run fails: it
@@ -124,7 +125,11 @@ func (c *client) do(o op, l *life) {
 	case "pop":
 		c.write(l, popOp(c.key("s", 0)))
 	case "put":
-		c.write(l, putOp(fmt.Sprintf("t:%d:%d", c.plan.id, c.next), c.token(), 300*time.Millisecond+o.gap*37%(3*time.Second)))
+		put := putOp(fmt.Sprintf("t:%d:%d", c.plan.id, c.next), c.token(), 300*time.Millisecond+o.gap*37%(3*time.Second))
+		c.write(l, put)
+		c.mortal = put.records[0]
+	case "peek":
+		c.peek(l)
 	case "publish":
 		c.publish(l)
 	}
@@ -302,6 +307,29 @@ func (c *client) get(l *life, keys ...string) {
 		rs[i].text(texts[i])
 	}
 	h.returned(rs...)
+}
+
+// peek looks whether the client's newest mortal key is there. It asks for no proof,
+// and needs none: the process has applied the put before it answered it, and its
+// state only goes on.
+func (c *client) peek(l *life) {
+	if c.mortal == nil || c.mortal.outcome != done || c.mortal.life != l.number {
+		return
+	}
+	r := &record{kind: "peek", key: c.mortal.key}
+	h := &c.world.history
+	h.invoke(c, l, r)
+	r.token = l.read("GET", r.key)[0]
+	if l.isDead.Load() {
+		h.forget(r)
+		return
+	}
+	if r.token == "" {
+		c.world.note("mortal keys seen gone")
+	} else {
+		c.world.note("mortal keys seen there")
+	}
+	h.returned(r)
 }
 
 // read executes the same read of several keys on the node's memory, at one

@@ -134,11 +134,14 @@ func (h *history) returned(rs ...*record) {
 
 // settleLocked bounds what is in doubt. After INDOUBT the connection's next
 // command of any kind does; after the death of the process the next write of the
-// next process, which retires the origin of the former.
+// next process, which retires the origin of the former. A peek waits for neither.
 func (h *history) settleLocked(by *record) {
+	if by.kind == "peek" {
+		return
+	}
 	var kept []*record
 	for _, r := range h.doubtful[by.client] {
-		writes := by.kind != "read" && by.kind != "peek"
+		writes := by.kind != "read"
 		switch {
 		case r.life == by.life, r.node == by.node && writes:
 			r.returned = by.returned
