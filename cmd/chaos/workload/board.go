@@ -188,7 +188,11 @@ func (b *Board) Close() {
 
 // Wait waits until every group has been checked, or ctx ends.
 func (b *Board) Wait(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { b.changed.Broadcast() })
+	stop := context.AfterFunc(ctx, func() {
+		b.mu.Lock() // else the word may come between the look at ctx and the wait
+		defer b.mu.Unlock()
+		b.changed.Broadcast()
+	})
 	defer stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
