@@ -46,12 +46,15 @@ const (
 )
 
 type proof struct {
-	node   *Node
+	node *Node
+
+	mu     sync.Mutex // orders what comes into checks and condemned, and changes of out
 	checks chan fsm.Check
 	// condemned takes what a majority has found wrong already.
 	condemned chan condemnation
+	// out says that this node takes no commands: while a doubt waits or is settled.
+	out atomic.Bool
 
-	out         atomic.Bool   // this node takes no commands
 	agreed      atomic.Uint64 // the newest index at which the chain was the leader's
 	divergences atomic.Uint64 // found on this node
 	rebuilt     atomic.Uint64 // how often its state was replaced
@@ -81,6 +84,8 @@ type condemnation struct {
 
 // condemn puts the node out of service and has it rebuilt.
 func (p *proof) condemn(c fsm.Check, agree []raft.ServerID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.out.Store(true)
 	select {
 	case p.condemned <- condemnation{c, agree}:
@@ -102,6 +107,8 @@ func (p *proof) checked(c fsm.Check) {
 
 // suspect puts the node out of service until it is known who is right.
 func (p *proof) suspect(c fsm.Check) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.out.Store(true)
 	select {
 	case p.checks <- c:
@@ -143,8 +150,8 @@ func (p *proof) run(ctx context.Context) {
 }
 
 // moot reports whether a doubt at an index is about a state that has been replaced
-// since, as the word of a recount may be, which takes its time; then this node is
-// back in service.
+// since, as the word of a recount may be, which takes its time; then that is no reason
+// to stay out of service.
 func (p *proof) moot(index uint64) bool {
 	if index > p.replacedAt {
 		return false
@@ -239,19 +246,14 @@ func (p *proof) settle(ctx context.Context, c fsm.Check) {
 	}
 }
 
-// serveAgain takes commands again. Doubts that came meanwhile are settled with
-// the one at hand: they were of the same state.
+// serveAgain takes commands again if no doubt waits. One that does is settled by run
+// next: that a majority has the chain of this node does not acquit it of what a
+// recount found.
 func (p *proof) serveAgain() {
-	for {
-		select {
-		case <-p.checks:
-			continue
-		case <-p.condemned:
-			continue
-		default:
-		}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.checks) == 0 && len(p.condemned) == 0 {
 		p.out.Store(false)
-		return
 	}
 }
 

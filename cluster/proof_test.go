@@ -247,3 +247,20 @@ func TestVersionIsHeldBack(t *testing.T) {
 		}
 	}
 }
+
+// A node whose chain a majority has is not acquitted of what a recount found.
+func TestDoubtsAreSettledOneByOne(t *testing.T) {
+	p := newProof(nil)
+	p.suspect(fsm.Check{Chain: entry.Chain{Index: 5}})
+	<-p.checks // in hand
+	p.condemn(fsm.Check{Chain: entry.Chain{Index: 6}}, nil)
+	p.serveAgain()
+	if !p.out.Load() || len(p.condemned) != 1 {
+		t.Fatalf("out of service: %v, recounts waiting: %d; want true and 1", p.out.Load(), len(p.condemned))
+	}
+	<-p.condemned
+	p.serveAgain()
+	if p.out.Load() {
+		t.Error("out of service with no doubt left")
+	}
+}
