@@ -211,8 +211,10 @@ func (p *packer) take() ([]queued, int64) {
 // look follows the clocks while nothing is packed, and returns the stamp that an
 // entry would get.
 func (p *packer) look() int64 {
+	applied := p.applied() // it may wait for a command that is being executed
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.stamper.saw(applied)
 	p.stamper.look(p.now(), p.wall().UnixMilli())
 	return p.stamper.next()
 }

@@ -218,3 +218,32 @@ func TestPacker(t *testing.T) {
 		<-closed
 	})
 }
+
+// A node that follows goes by the stamps that it applies: its wall clock may have been
+// wrong for a while and be right again long before it leads.
+func TestFollowersClockComesBack(t *testing.T) {
+	began := time.Now()
+	now, off := began, time.Duration(0)
+	p := newPacker(func() time.Time { return now.Add(off) })
+	p.now = func() time.Time { return now }
+	p.stamper = newStamper(now, now.UnixMilli())
+	p.applied = func() int64 { return now.UnixMilli() } // the leader stamps what it stamps
+	look := func(d time.Duration) (stamp int64) {
+		for end := now.Add(d); now.Before(end); now = now.Add(10 * time.Millisecond) {
+			stamp = p.look()
+		}
+		return stamp
+	}
+	look(time.Second)
+	off = -time.Hour
+	look(time.Second)
+	off = 0
+	look(2 * time.Second)
+	// The leader dies, and after a pause this node leads.
+	died := now.UnixMilli()
+	p.applied = func() int64 { return died }
+	stamp := look(time.Second)
+	if lag := now.UnixMilli() - stamp; lag < -20 || lag > 20 {
+		t.Errorf("as a new leader it stamps with the time of %d ms ago", lag)
+	}
+}
