@@ -2,9 +2,12 @@ package nemesis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/quorate/quorate/engine/reply"
 )
 
 // fileFaults damage the files of a stopped node.
@@ -30,9 +33,9 @@ func damageNode(_ context.Context, c *Cluster, r *rand.Rand) (*injected, error) 
 	}
 	return &injected{
 		node: n.number, serve: c.others(n), doomed: []*node{n}, text: fmt.Sprintf("node %d: %s", n.number, d),
-		heal: func(context.Context) error {
-			if n.running() {
-				return nil
+		heal: func(ctx context.Context) error {
+			if err := n.decided(ctx); !errors.Is(err, errEnded) {
+				return err
 			}
 			if err := keepDamaged(n); err != nil {
 				return err
@@ -40,6 +43,23 @@ func damageNode(_ context.Context, c *Cluster, r *rand.Rand) (*injected, error) 
 			return n.start()
 		},
 	}, nil
+}
+
+// decided waits until a node that was started answers, whatever it says, or has
+// ended: on a busy machine it reads its files for a while before it refuses.
+func (n *node) decided(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	return eventually(ctx, func() error {
+		if !n.running() {
+			return errEnded
+		}
+		_, err := ask(n.addr(), askWithin, "PING")
+		if _, answered := err.(reply.Error); answered {
+			return nil
+		}
+		return err
+	})
 }
 
 // verdict is what became of a node with a damaged file.

@@ -36,7 +36,7 @@ const (
 )
 
 func newNamespaces() (_ *namespaces, err error) {
-	if err := needs("network namespaces", "ip", "nft"); err != nil {
+	if err := needs("network namespaces", "ip", "nft", "nsenter"); err != nil {
 		return nil, err
 	}
 	w := &namespaces{prefix: nsMark + strconv.Itoa(os.Getpid()), names: make(map[int]string)}
@@ -116,7 +116,9 @@ func (w *namespaces) args(i int) []string {
 }
 
 func (w *namespaces) command(i int, binary string, args []string) *exec.Cmd {
-	return exec.Command("ip", append([]string{"netns", "exec", w.namespace(i), binary}, args...)...)
+	// Not "ip netns exec": that gives each node mounts of its own, which keep the disk
+	// of another alive after it was unmounted to be repaired.
+	return exec.Command("nsenter", append([]string{"--net=/run/netns/" + w.namespace(i), binary}, args...)...)
 }
 
 func (w *namespaces) attach(i int) error {
