@@ -32,6 +32,7 @@ const (
 	callChain     uint16 = 7
 	callState     uint16 = 8
 	callRecount   uint16 = 9
+	callSync      uint16 = 10
 
 	topicBatches uint16 = 1
 	topicPublish uint16 = 2
@@ -259,6 +260,7 @@ func (n *Node) assemble() {
 
 	n.port.HandleCall(callReadIndex, n.serveReadIndex)
 	n.port.HandleCall(callDurable, n.serveDurable)
+	n.port.HandleCall(callSync, n.serveSync)
 	n.port.HandleStream(topicBatches, n.takeBatches)
 	n.members.serve()
 	n.pubsub.serve()

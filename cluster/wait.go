@@ -8,11 +8,15 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/quorate/quorate/cluster/raftlog"
 	"github.com/quorate/quorate/transport/peer"
 )
 
 // waitEvery is the pause between two questions of a WAIT.
 const waitEvery = 5 * time.Millisecond
+
+// askDurableWait bounds how long the answer to one question is waited for.
+const askDurableWait = 200 * time.Millisecond
 
 // WaitDurable waits until want other nodes have everything that this node has
 // applied in their durable logs, or until ctx ends, and returns how many have.
@@ -49,6 +53,70 @@ func (n *Node) countDurable(ctx context.Context, index uint64) int {
 	return have
 }
 
+// WaitSynced waits until everything that this node has applied is fsynced here, if
+// local, and on want other nodes, or until ctx ends, and tells where it is. With
+// appendfsync everysec and no, which do not fsync before a write is acknowledged,
+// the nodes are made to. Nothing is asked of a disk once ctx has ended.
+func (n *Node) WaitSynced(ctx context.Context, local bool, want int) (here bool, others int) {
+	index := n.applied.value.Load()
+	synced := make(map[string]bool)
+	for {
+		here = n.syncedHere(ctx)
+		n.askSynced(ctx, index, want, synced)
+		if (here || !local) && len(synced) >= want || ctx.Err() != nil {
+			return here, len(synced)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(waitEvery):
+		}
+	}
+}
+
+// syncedHere fsyncs what this node has applied, and reports whether it is.
+func (n *Node) syncedHere(ctx context.Context) bool {
+	if n.opts.Memory {
+		return false
+	}
+	if ctx.Err() != nil {
+		return n.store.own == nil || n.store.own.Policy() == raftlog.Always
+	}
+	return n.store.sync() == nil // an error ends the process
+}
+
+// askSynced asks other members that have the log up to index to fsync it, until
+// synced holds the ids of want of them.
+func (n *Node) askSynced(ctx context.Context, index uint64, want int, synced map[string]bool) {
+	ids, err := n.askDurable(ctx, index)
+	if err != nil {
+		return
+	}
+	for _, id := range ids {
+		server := raft.ServerID(id)
+		if synced[id] || server == n.id() || !n.members.has(server) || len(synced) >= want {
+			continue
+		}
+		ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), askDurableWait)
+		if _, err := n.port.Call(ask, n.addrOf(server), callSync, binary.AppendUvarint(nil, index)); err == nil {
+			synced[id] = true
+		}
+		cancel()
+	}
+}
+
+// serveSync fsyncs the log, of which the caller knows that it is that of the
+// cluster up to the index it names.
+func (n *Node) serveSync(_ context.Context, _ peer.Info, req []byte) ([]byte, error) {
+	index, size := binary.Uvarint(req)
+	switch {
+	case size <= 0:
+		return nil, errMessage
+	case n.opts.Memory || n.raft.LastIndex() < index:
+		return nil, errNotReady
+	}
+	return nil, n.store.sync()
+}
+
 func (n *Node) askDurable(ctx context.Context, index uint64) ([]string, error) {
 	if n.readyTerm.Load() != 0 {
 		return n.durable(index)
@@ -59,7 +127,7 @@ func (n *Node) askDurable(ctx context.Context, index uint64) ([]string, error) {
 		return nil, errNoRoute
 	}
 	// A question that ctx ends would count nobody: it has a little time always.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askDurableWait)
 	defer cancel()
 	answer, err := n.port.Call(ctx, addr, callDurable, binary.AppendUvarint(nil, index))
 	return strings.Fields(string(answer)), err

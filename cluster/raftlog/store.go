@@ -292,6 +292,9 @@ func (s *Store) Stats() Stats {
 // against a low-water mark before StoreLogs meets ErrNoSpace.
 func (s *Store) FreeBytes() (uint64, error) { return s.opts.FS.Free(s.dir) }
 
+// Policy returns when StoreLogs' data is fsynced.
+func (s *Store) Policy() Policy { return Policy(s.policy.Load()) }
+
 // SetPolicy changes when StoreLogs' data is fsynced, from the next call on. What
 // is not fsynced yet is under a change to Always, in the background.
 func (s *Store) SetPolicy(p Policy) {

@@ -170,6 +170,10 @@ func (c *sessionCluster) WaitReplicas(ctx context.Context, n int) int {
 	return c.node.WaitDurable(ctx, n)
 }
 
+func (c *sessionCluster) WaitSynced(ctx context.Context, local bool, n int) (here bool, replicas int) {
+	return c.node.WaitSynced(ctx, local, n)
+}
+
 func (c *sessionCluster) Snapshot(context.Context) error { return c.node.Snapshot() }
 
 func (c *sessionCluster) LastSave() time.Time { return c.node.Persistence().LastSave }

@@ -28,7 +28,7 @@ func scan(c *call.Call) {
 		return
 	}
 	var o scanOptions
-	if !o.parse(c, 2, true) {
+	if !o.parse(c, 2, typeOnly) {
 		return
 	}
 	replyScan(c.Out, func() (next uint64, n int) {

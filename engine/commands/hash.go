@@ -253,7 +253,8 @@ func hvals(c *call.Call) {
 	}
 }
 
-// hscan replies with some fields, their values, and the cursor to go on with.
+// hscan replies with some fields, their values unless NOVALUES asks for none, and
+// the cursor to go on with.
 func hscan(c *call.Call) {
 	cursor, ok := parseCursor(c, 2)
 	if !ok {
@@ -264,15 +265,19 @@ func hscan(c *call.Call) {
 		return
 	}
 	var o scanOptions
-	if h.exists && !o.parse(c, 3, false) { // redis-server looks at no option without a key
+	if h.exists && !o.parse(c, 3, noValuesOnly) { // redis-server looks at no option without a key
 		return
 	}
 	replyScan(c.Out, func() (next uint64, n int) {
 		next = h.Scan(cursor, o.count, func(field, value []byte) {
-			if o.matches(field) {
-				c.Out.Bulk(field)
+			if !o.matches(field) {
+				return
+			}
+			c.Out.Bulk(field)
+			n++
+			if !o.noValues {
 				c.Out.Bulk(value)
-				n += 2
+				n++
 			}
 		})
 		return next, n

@@ -12,10 +12,20 @@ import (
 
 // scanOptions is what SCAN, HSCAN, SSCAN and ZSCAN may be asked for.
 type scanOptions struct {
-	count   int    // elements to look at, at least; COUNT
-	pattern []byte // of elements to return, nil for all; MATCH
-	typ     []byte // of keys to return, nil for all; TYPE
+	count    int    // elements to look at, at least; COUNT
+	pattern  []byte // of elements to return, nil for all; MATCH
+	typ      []byte // of keys to return, nil for all; TYPE
+	noValues bool   // of fields; NOVALUES
 }
+
+// scanOnly is the option that one of the commands alone has.
+type scanOnly uint8
+
+const (
+	nothingOnly  scanOnly = iota
+	typeOnly              // SCAN
+	noValuesOnly          // HSCAN
+)
 
 // parseCursor reads argument i, or replies with an error. It takes what C's
 // strtoul takes: nothing is 0, and a negative number wraps around.
@@ -40,10 +50,13 @@ func parseCursor(c *call.Call, i int) (uint64, bool) {
 }
 
 // parse reads the options from argument i on, or replies with an error.
-func (o *scanOptions) parse(c *call.Call, i int, mayType bool) bool {
+func (o *scanOptions) parse(c *call.Call, i int, only scanOnly) bool {
 	o.count = 10
 	for ; i < len(c.Args); i += 2 {
 		switch {
+		case only == noValuesOnly && c.Is(i, "NOVALUES"):
+			o.noValues = true
+			i-- // has no value itself
 		case i+1 == len(c.Args):
 			c.Fail(reply.ErrSyntax)
 			return false
@@ -58,7 +71,7 @@ func (o *scanOptions) parse(c *call.Call, i int, mayType bool) bool {
 			if string(o.pattern) == "*" {
 				o.pattern = nil
 			}
-		case mayType && c.Is(i, "TYPE"):
+		case only == typeOnly && c.Is(i, "TYPE"):
 			o.typ = c.Args[i+1]
 		default:
 			c.Fail(reply.ErrSyntax)

@@ -269,7 +269,7 @@ func sscan(c *call.Call) {
 		return
 	}
 	var o scanOptions
-	if s.exists && !o.parse(c, 3, false) { // redis-server looks at no option without a key
+	if s.exists && !o.parse(c, 3, nothingOnly) { // redis-server looks at no option without a key
 		return
 	}
 	replyScan(c.Out, func() (next uint64, n int) {

@@ -156,6 +156,9 @@ func xread(c *call.Call) {
 				after[i] = s.LastID
 			}
 			continue
+		case "+":
+			after[i] = beforeLast(s)
+			continue
 		case ">":
 			c.Fail("ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.")
 			return
@@ -176,6 +179,20 @@ func xread(c *call.Call) {
 		replyEntries(c, s.Range(from, stream.MaxID, false), a.count)
 	}
 	endStreams(c, mark, n)
+}
+
+// beforeLast returns the ID after which there is the last entry and nothing else,
+// that of the stream if it has no entries; a nil stream's is zero.
+func beforeLast(s *stream.Stream) stream.ID {
+	if s == nil {
+		return stream.ID{}
+	}
+	it := s.Range(stream.ID{}, stream.MaxID, true)
+	if !it.Next() {
+		return s.LastID
+	}
+	id, _ := it.ID().Prev() // no entry has the ID zero
+	return id
 }
 
 func hasEntries(s *stream.Stream, from stream.ID) bool {

@@ -63,8 +63,8 @@ func parseGroupReads(c *call.Call, a *readArgs) ([]groupRead, bool) {
 		}
 		r.key, r.s = key, s
 		switch string(cText(text)) {
-		case "$":
-			c.Fail("ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.")
+		case "$", "+":
+			c.Fail(meaninglessID(string(cText(text))))
 			return nil, false
 		case ">":
 			r.fresh = true
@@ -76,6 +76,13 @@ func parseGroupReads(c *call.Call, a *readArgs) ([]groupRead, bool) {
 		r.fresh = r.history == stream.MaxID // as redis-server keeps ">" in mind
 	}
 	return reads, true
+}
+
+// meaninglessID refuses an ID that makes sense for XREAD alone.
+func meaninglessID(id string) reply.Error {
+	return reply.Error("ERR The " + id + " ID is meaningless in the context of XREADGROUP: " +
+		"you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. " +
+		"The " + id + " ID would just return an empty result set.")
 }
 
 func hasEntriesAfter(s *stream.Stream, id stream.ID) bool {

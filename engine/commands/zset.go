@@ -26,8 +26,8 @@ var zsetRows = []call.Row{
 	{Spec: command.Spec{Name: "zscore", Group: command.SortedSet, Arity: 3, Flags: command.ReadOnly | command.Fast, Keys: command.One(zsetReads)}, Do: zscore},
 	{Spec: command.Spec{Name: "zmscore", Group: command.SortedSet, Arity: -3, Flags: command.ReadOnly | command.Fast, Keys: command.One(zsetReads)}, Do: zmscore},
 	{Spec: command.Spec{Name: "zcard", Group: command.SortedSet, Arity: 2, Flags: command.ReadOnly | command.Fast, Keys: command.One(command.RO)}, Do: zcard},
-	{Spec: command.Spec{Name: "zrank", Group: command.SortedSet, Arity: 3, Flags: command.ReadOnly | command.Fast, Keys: command.One(zsetReads)}, Do: zrank},
-	{Spec: command.Spec{Name: "zrevrank", Group: command.SortedSet, Arity: 3, Flags: command.ReadOnly | command.Fast, Keys: command.One(zsetReads)}, Do: zrevrank},
+	{Spec: command.Spec{Name: "zrank", Group: command.SortedSet, Arity: -3, Flags: command.ReadOnly | command.Fast, Keys: command.One(zsetReads)}, Do: zrank},
+	{Spec: command.Spec{Name: "zrevrank", Group: command.SortedSet, Arity: -3, Flags: command.ReadOnly | command.Fast, Keys: command.One(zsetReads)}, Do: zrevrank},
 	{Spec: command.Spec{Name: "zrem", Group: command.SortedSet, Arity: -3, Flags: command.Write | command.Fast, Keys: command.One(command.RW | command.Delete)}, Do: zrem},
 
 	{Spec: command.Spec{Name: "zrange", Group: command.SortedSet, Arity: -4, Flags: command.ReadOnly, Keys: command.One(zsetReads)}, Do: zrange},
@@ -242,25 +242,46 @@ func zcard(c *call.Call) {
 	c.Out.Int(int64(z.Len()))
 }
 
-func zrank(c *call.Call) { replyRank(c, false) }
+func zrank(c *call.Call) { replyRank(c, "zrank", false) }
 
-func zrevrank(c *call.Call) { replyRank(c, true) }
+func zrevrank(c *call.Call) { replyRank(c, "zrevrank", true) }
 
-// replyRank replies with the number of members before one, or null.
-func replyRank(c *call.Call, reverse bool) {
+// replyRank replies with the number of members before one, and with its score
+// if WITHSCORE asks for it, or null.
+func replyRank(c *call.Call, name string, reverse bool) {
+	withScore := len(c.Args) == 4
+	switch {
+	case len(c.Args) > 4:
+		c.Fail(reply.WrongArgs(name))
+		return
+	case withScore && !c.Is(3, "WITHSCORE"):
+		c.Fail(reply.ErrSyntax)
+		return
+	}
 	z, ok := openZset(c, c.Args[1])
 	if !ok {
 		return
 	}
 	rank, ok := z.Rank(c.Args[2])
-	if !ok {
+	switch {
+	case !ok && withScore:
+		c.Out.NullArray()
+		return
+	case !ok:
 		c.Out.Null()
 		return
 	}
 	if reverse {
 		rank = z.Len() - 1 - rank
 	}
+	if !withScore {
+		c.Out.Int(int64(rank))
+		return
+	}
+	score, _ := z.Score(c.Args[2])
+	c.Out.Array(2)
 	c.Out.Int(int64(rank))
+	c.Out.Double(score)
 }
 
 // zrem removes members and replies with how many there were.

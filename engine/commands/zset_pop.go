@@ -237,7 +237,7 @@ func zscan(c *call.Call) {
 		return
 	}
 	var o scanOptions
-	if z.exists && !o.parse(c, 3, false) { // redis-server looks at no option without a key
+	if z.exists && !o.parse(c, 3, nothingOnly) { // redis-server looks at no option without a key
 		return
 	}
 	replyScan(c.Out, func() (next uint64, n int) {

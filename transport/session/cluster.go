@@ -42,6 +42,9 @@ type Cluster interface {
 	// WaitReplicas waits until n other nodes have everything that was written
 	// so far in their durable logs, or until ctx ends, and returns how many have.
 	WaitReplicas(ctx context.Context, n int) int
+	// WaitSynced waits until everything that was written so far is fsynced here,
+	// if local, and on n other nodes, or until ctx ends, and tells where it is.
+	WaitSynced(ctx context.Context, local bool, n int) (here bool, replicas int)
 
 	// Snapshot writes a snapshot (SAVE); it returns when it is durable.
 	Snapshot(ctx context.Context) error

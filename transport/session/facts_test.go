@@ -12,7 +12,6 @@ import (
 func TestCommandsAreAsRedisDescribesThem(t *testing.T) {
 	table := newTable(engine.New(engine.Options{}).Table())
 	commandtest.Check(t, table.Table,
-		"client|capa", "client|no-touch", "client|setinfo", // of later versions of Redis
 		"client|consistency", "quorate", "quorate|forget", "quorate|help", "quorate|status", "quorate|transfer",
 	)
 }

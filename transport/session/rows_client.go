@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -359,11 +360,14 @@ func (f *killFilter) parse(args [][]byte) reply.Error {
 				return reply.Error("ERR No such user '" + value + "'")
 			}
 		case "maxage":
-			seconds, err := strconv.ParseInt(value, 10, 32)
-			if err != nil {
+			seconds, err := strconv.ParseInt(value, 10, 64)
+			switch {
+			case err != nil:
 				return "ERR maxage is not an integer or out of range"
+			case seconds <= 0:
+				return "ERR maxage should be greater than 0"
 			}
-			f.maxAge = time.Duration(seconds) * time.Second
+			f.maxAge = time.Duration(min(seconds, int64(math.MaxInt64/time.Second))) * time.Second
 		case "skipme":
 			switch strings.ToLower(value) {
 			case "yes":

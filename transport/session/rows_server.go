@@ -22,6 +22,7 @@ var serverRows = []row{
 	{Spec: command.Spec{Name: "lastsave", Arity: 1, Flags: anytime | command.Fast, Group: command.Server, Categories: command.CatAdmin | command.CatDangerous, Tips: []string{"nondeterministic_output"}}, do: lastsave, looks: true},
 	{Spec: command.Spec{Name: "role", Arity: 1, Flags: noScript | command.Fast, Group: command.Server, Categories: command.CatAdmin | command.CatDangerous}, do: role},
 	{Spec: command.Spec{Name: "wait", Arity: 3, Flags: command.NoScript, Categories: command.NoGroup | command.CatConnection, Group: command.Generic, Tips: []string{"request_policy:all_shards", "response_policy:agg_min"}}, do: wait, sees: true},
+	{Spec: command.Spec{Name: "waitaof", Arity: 4, Flags: command.NoScript, Categories: command.NoGroup | command.CatConnection, Group: command.Generic, Tips: []string{"request_policy:all_shards", "response_policy:agg_min"}}, do: waitaof, sees: true},
 	{Spec: command.Spec{Name: "shutdown", Arity: -1, Flags: adminOnly | command.NoMulti | command.AllowBusy, Group: command.Server}, do: shutdown},
 	{Spec: command.Spec{Name: "monitor", Arity: 1, Flags: adminOnly, Group: command.Server}, do: monitor},
 	{Spec: command.Spec{Name: "debug", Arity: -2, Flags: adminOnly | command.Protected, Group: command.Server}, do: debugCommand, waits: true, sees: true},
@@ -149,34 +150,89 @@ func role(s *Session, r *request) {
 	r.out.Int(offset)
 }
 
-// wait: WAIT replicas timeout. Inside a transaction it tells how it stands.
+// wait: WAIT replicas timeout.
 func wait(s *Session, r *request) {
 	replicas, err := strconv.ParseInt(string(r.args[1]), 10, 64)
 	if err != nil {
 		r.fail(reply.ErrNotInteger)
 		return
 	}
-	ms, err := strconv.ParseInt(string(r.args[2]), 10, 64)
+	timeout, bad := parseWait(r.args[2])
+	if bad != "" {
+		r.fail(bad)
+		return
+	}
+	ctx, done := s.waiting(r, timeout)
+	defer done()
+	r.out.Int(int64(s.srv.opts.Cluster.WaitReplicas(ctx, int(min(replicas, replicasMax)))))
+}
+
+// waitaof: WAITAOF numlocal replicas timeout.
+func waitaof(s *Session, r *request) {
+	local, err := strconv.ParseInt(string(r.args[1]), 10, 64)
+	if err != nil {
+		r.fail(reply.ErrNotInteger)
+		return
+	}
+	if local < 0 || local > 1 {
+		r.fail("ERR value is out of range, value must between 0 and 1")
+		return
+	}
+	replicas, err := strconv.ParseInt(string(r.args[2]), 10, 64)
+	if err != nil || replicas < 0 {
+		r.fail("ERR value is out of range, must be positive")
+		return
+	}
+	timeout, bad := parseWait(r.args[3])
+	if bad != "" {
+		r.fail(bad)
+		return
+	}
+	if local == 1 && !s.srv.opts.Config.Bool("appendonly") {
+		r.fail("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
+		return
+	}
+	ctx, done := s.waiting(r, timeout)
+	defer done()
+	here, others := s.srv.opts.Cluster.WaitSynced(ctx, local == 1, int(min(replicas, replicasMax)))
+	r.out.Array(2)
+	r.out.Flag(here)
+	r.out.Int(int64(others))
+}
+
+// replicasMax is more than any cluster has.
+const replicasMax = 1 << 20
+
+// parseWait reads the timeout of WAIT and WAITAOF; 0 is none.
+func parseWait(arg []byte) (time.Duration, reply.Error) {
+	ms, err := strconv.ParseInt(string(arg), 10, 64)
 	switch {
 	case err != nil:
-		r.fail("ERR timeout is not an integer or out of range")
-		return
+		return 0, "ERR timeout is not an integer or out of range"
 	case ms < 0:
-		r.fail(reply.ErrNegativeTimeout)
-		return
+		return 0, reply.ErrNegativeTimeout
 	}
-	ctx, cancel := context.WithCancel(s.srv.ctx)
-	defer cancel()
+	return time.Duration(min(ms, int64(24*time.Hour/time.Millisecond))) * time.Millisecond, ""
+}
+
+// waiting returns the context of a command that waits for other nodes, which
+// counts as blocked until done is called. Inside a transaction it has ended: the
+// command tells how it stands.
+func (s *Session) waiting(r *request, timeout time.Duration) (ctx context.Context, done func()) {
+	var cancel context.CancelFunc
+	if timeout > 0 {
+		ctx, cancel = context.WithTimeout(s.srv.ctx, timeout)
+	} else {
+		ctx, cancel = context.WithCancel(s.srv.ctx)
+	}
 	if r.inTx {
 		cancel()
-	} else if ms > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, time.Duration(min(ms, int64(24*time.Hour/time.Millisecond)))*time.Millisecond)
-		defer stop()
 	}
 	s.srv.blocked.Add(1)
-	defer s.srv.blocked.Add(-1)
-	r.out.Int(int64(s.srv.opts.Cluster.WaitReplicas(ctx, int(min(replicas, 1<<20)))))
+	return ctx, func() {
+		s.srv.blocked.Add(-1)
+		cancel()
+	}
 }
 
 // shutdown: SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]. The client hears

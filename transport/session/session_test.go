@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/reply"
@@ -28,6 +29,12 @@ type node struct {
 
 func newNode(t *testing.T, change func(*sessiontest.Cluster)) *node {
 	t.Helper()
+	return newNodeAt(t, nil, change)
+}
+
+// newNodeAt is newNode with a clock; nil is the system's.
+func newNodeAt(t *testing.T, now func() time.Time, change func(*sessiontest.Cluster)) *node {
+	t.Helper()
 	n := &node{t: t, config: config.New()}
 	registry := pubsub.NewRegistry()
 	e := engine.New(engine.Options{
@@ -41,7 +48,7 @@ func newNode(t *testing.T, change func(*sessiontest.Cluster)) *node {
 	n.cluster.Start()
 	n.server = session.New(session.Options{
 		Engine: e, Cluster: n.cluster, Config: n.config, Registry: registry,
-		Counters: &observe.Counters{}, Version: "test",
+		Counters: &observe.Counters{}, Version: "test", Now: now,
 	})
 	t.Cleanup(func() {
 		n.server.Close()
@@ -477,6 +484,59 @@ func TestClientList(t *testing.T) {
 	if a.open {
 		t.Error("a client that killed itself is still open")
 	}
+}
+
+func TestClientKillOfOldClients(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	n := newNodeAt(t, func() time.Time { return now }, nil)
+	old, asks := n.client(), n.client()
+	now = now.Add(5 * time.Second)
+	young := n.client()
+	asks.expect(lines("CLIENT KILL MAXAGE x", "CLIENT KILL MAXAGE 0", "CLIENT KILL MAXAGE -1", "CLIENT KILL MAXAGE"),
+		"-ERR maxage is not an integer or out of range", "-ERR maxage should be greater than 0", "-ERR maxage should be greater than 0",
+		"-ERR No such client")
+	asks.expect(lines("CLIENT KILL MAXAGE 6", "CLIENT KILL MAXAGE 9223372036854775807", "CLIENT KILL MAXAGE 5 TYPE pubsub"), ":0", ":0", ":0")
+	asks.expect(lines("CLIENT KILL MAXAGE 5"), ":1")
+	if !old.out.dead || young.out.dead || !asks.open {
+		t.Error("the wrong client was killed")
+	}
+	asks.expect(lines("CLIENT KILL MAXAGE 5 SKIPME no"), ":2") // the old one has not noticed yet
+	if asks.open || young.out.dead {
+		t.Error("the wrong client was killed")
+	}
+}
+
+func TestClientsOfLaterVersions(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	special := " cannot contain spaces, newlines or special characters."
+	c.expect(lines("CLIENT SETINFO lib-name jedis", "CLIENT SETINFO LIB-VER 5.1.0", `CLIENT SETINFO LIB-VER "5 1"`, `CLIENT SETINFO LIB-NAME "a b"`,
+		"CLIENT SETINFO LIB x", "CLIENT SETINFO LIB-NAME"),
+		"+OK", "+OK", "-ERR lib-ver"+special, "-ERR lib-name"+special,
+		"-ERR Unrecognized option 'LIB'", "-ERR wrong number of arguments for 'client|setinfo' command")
+	c.expect(lines("CLIENT NO-TOUCH on", "CLIENT NO-TOUCH maybe", "CLIENT NO-TOUCH"), "+OK", "-ERR syntax error", "-ERR wrong number of arguments for 'client|no-touch' command")
+	c.send("CLIENT INFO")
+	if got := c.replies(1)[0]; !strings.Contains(got, "lib-name=jedis lib-ver=5.1.0") || !strings.Contains(got, "flags=T ") {
+		t.Errorf("got %s", got)
+	}
+	c.expect(lines("CLIENT NO-TOUCH OFF", `CLIENT SETINFO LIB-NAME ""`), "+OK", "+OK")
+	c.send("CLIENT INFO")
+	if got := c.replies(1)[0]; !strings.Contains(got, "lib-name= lib-ver=5.1.0") || !strings.Contains(got, "flags=N ") {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestWaitaof(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	c.expect(lines("SET a 1", "WAITAOF 1 0 0", "WAITAOF 0 0 0", "MULTI", "SET a 2", "WAITAOF 1 1 0", "EXEC"),
+		"+OK", "*2 :1 :0", "*2 :1 :0", "+OK", "+QUEUED", "+QUEUED", "*2 +OK *2 :1 :0")
+	c.expect(lines("WAITAOF x 0 0", "WAITAOF 2 0 0", "WAITAOF -1 0 0", "WAITAOF 1 -1 0", "WAITAOF 1 x 0", "WAITAOF 1 0 x", "WAITAOF 1 0 -1", "WAITAOF 1 0"),
+		"-ERR value is not an integer or out of range", "-ERR value is out of range, value must between 0 and 1", "-ERR value is out of range, value must between 0 and 1",
+		"-ERR value is out of range, must be positive", "-ERR value is out of range, must be positive", "-ERR timeout is not an integer or out of range",
+		"-"+string(reply.ErrNegativeTimeout), "-ERR wrong number of arguments for 'waitaof' command")
+	c.expect(lines("CONFIG SET appendonly no", "WAITAOF 1 0 0", "WAITAOF 0 0 0"),
+		"+OK", "-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.", "*2 :1 :0")
 }
 
 func TestQuitAndHostileWords(t *testing.T) {

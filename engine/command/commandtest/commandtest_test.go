@@ -75,7 +75,7 @@ func TestDocsAgreeWithOracle(t *testing.T) {
 				compare(string(subs.Elems[i].Text), subs.Elems[i+1])
 			}
 		}
-		if _, ok := command.DocOf(name); !ok {
+		if _, ok := command.DocOf(name); !ok || slices.Contains(later, name) || slices.Contains(laterOptions, name) {
 			return
 		}
 		documented++

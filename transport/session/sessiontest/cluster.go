@@ -212,6 +212,9 @@ func (c *Cluster) RemoteSubscribers() session.Subscribers { return c.Others }
 // WaitReplicas implements session.Cluster.
 func (c *Cluster) WaitReplicas(context.Context, int) int { return 0 }
 
+// WaitSynced implements session.Cluster.
+func (c *Cluster) WaitSynced(context.Context, bool, int) (here bool, replicas int) { return true, 0 }
+
 // Snapshot implements session.Cluster.
 func (c *Cluster) Snapshot(context.Context) error { return nil }
 
