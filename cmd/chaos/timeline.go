@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -72,6 +73,18 @@ func (t *timeline) event(s *session) func(nemesis.Event) {
 	}
 }
 
+// soFar returns a copy of the faults and rates so far: checks that were given up go on
+// and count.
+func (t *timeline) soFar() ([]report.Fault, [][]int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rates := make([][]int64, len(t.rates))
+	for node, seconds := range t.rates {
+		rates[node] = slices.Clone(seconds)
+	}
+	return slices.Clone(t.faults), rates
+}
+
 // faultsEnded returns how many faults have come and gone.
 func (t *timeline) faultsEnded() int {
 	t.mu.Lock()
@@ -110,7 +123,7 @@ func (t *timeline) excuse(from, to time.Duration, nodes ...int) string {
 			continue
 		}
 		for _, n := range nodes {
-			if f.Node < 0 || f.Node == n {
+			if f.Touches(n) {
 				return f.Name
 			}
 		}
@@ -145,9 +158,7 @@ func (t *timeline) clockWrong(from, to time.Duration) bool {
 // subscribers miss nothing.
 func (s *session) judgeSide(sum *report.Summary) {
 	notes := s.side.Notes()
-	s.timeline.mu.Lock()
-	sum.Faults, sum.Rates = s.timeline.faults, s.timeline.rates
-	s.timeline.mu.Unlock()
+	sum.Faults, sum.Rates = s.timeline.soFar()
 	sum.Ledger, sum.Messages, sum.Causal = notes.Acks, notes.Messages, notes.Causal
 	sum.Gaps, sum.Missed = notes.Gaps, notes.Missed
 	if s.opts.mode == "faulty" && !s.opts.faults {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/cmd/chaos/history"
 	"github.com/quorate/quorate/cmd/chaos/nemesis"
 	"github.com/quorate/quorate/cmd/chaos/report"
 )
@@ -35,12 +36,14 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// What befell the clients of a node is excused by a fault of that node, or of all.
+// What befell the clients of a node is excused by a fault of that node, or of all;
+// by a hand-over, nothing is.
 func TestExcuses(t *testing.T) {
 	const s = time.Second
 	tl := timeline{faults: []report.Fault{
 		{Name: "process/kill-leader", Node: 1, From: 10 * s, To: 12 * s},
-		{Name: "process/kill-all", Node: -1, From: 30 * s, To: 35 * s},
+		{Name: "process/kill-all", Node: nemesis.Everybody, From: 30 * s, To: 35 * s},
+		{Name: "process/transfer", Node: nemesis.Nobody, From: 50 * s, To: 51 * s},
 	}}
 	f := func(want string, from, to time.Duration, nodes ...int) {
 		t.Helper()
@@ -55,6 +58,19 @@ func TestExcuses(t *testing.T) {
 	f("", 5*s, 9*s, 1)
 	f("", 14*s, 15*s, 1)
 	f("process/kill-all", 31*s, 32*s, 2)
+	f("", 50*s, 51*s, 0, 1, 2)
+}
+
+// A check that was given up counts on while the report is written.
+func TestReportIsNotCountedInto(t *testing.T) {
+	var tl timeline
+	op := &history.Op{Call: 1, Return: 2}
+	tl.count(op)
+	_, rates := tl.soFar()
+	tl.count(op)
+	if rates[0][0] != 1 {
+		t.Errorf("%d operations in a report of one", rates[0][0])
+	}
 }
 
 // Histories of keys with a time to live are judged, but those that lived while the

@@ -31,10 +31,13 @@ type Injected interface {
 	Heal(ctx context.Context) error
 }
 
+// begin begins a fault, as Fault's Begin does.
+type begin = func(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error)
+
 // kind is a Fault made of a function.
 type kind struct {
 	name  string
-	begin func(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error)
+	begin begin
 }
 
 func (k kind) Name() string { return k.name }
@@ -49,7 +52,7 @@ func (k kind) Begin(ctx context.Context, c *Cluster, r *rand.Rand) (Injected, er
 
 // injected is the Injected of all kinds.
 type injected struct {
-	node   int    // that is concerned, everybody if it is not one
+	node   int    // whose clients may feel it, or Everybody, or Nobody
 	role   string // of that node: leader or follower, if that is known
 	text   string
 	serve  []*node // who must serve while the trouble lasts
@@ -57,8 +60,11 @@ type injected struct {
 	heal   func(ctx context.Context) error
 }
 
-// everybody stands in the place of a node's number.
-const everybody = -1
+// What stands in the place of a node's number.
+const (
+	Everybody = -1 // any node's clients may feel it
+	Nobody    = -2 // no client may feel it
+)
 
 func (i *injected) Describe() string { return i.text }
 

@@ -78,7 +78,7 @@ func (b *idBook) watch(i int, dir string) {
 	b.dirs[i] = dir
 }
 
-// number returns the number of the node that has an id, everybody for a
+// number returns the number of the node that has an id, Everybody for a
 // stranger.
 func (b *idBook) number(id string) int {
 	b.mu.Lock()
@@ -95,7 +95,7 @@ func (b *idBook) number(id string) int {
 			return i
 		}
 	}
-	return everybody
+	return Everybody
 }
 
 // run runs a command of the system to its end.

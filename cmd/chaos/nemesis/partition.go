@@ -113,7 +113,7 @@ func splitMinority(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, er
 	}
 	rest := c.others(minority...)
 	return c.cut(between(minority, rest), 100, injected{
-		node: everybody, serve: rest, text: fmt.Sprintf("a minority of %d with node %d, %s, parted from the others", len(minority), first.number, role),
+		node: Everybody, serve: rest, text: fmt.Sprintf("a minority of %d with node %d, %s, parted from the others", len(minority), first.number, role),
 	})
 }
 
@@ -128,7 +128,7 @@ func splitAll(_ context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
 	}
 	links := append(between(groups[0], groups[1]), between(groups[0], groups[2])...)
 	links = append(links, between(groups[1], groups[2])...)
-	return c.cut(links, 100, injected{node: everybody, text: "the nodes parted three ways"})
+	return c.cut(links, 100, injected{node: Everybody, text: "the nodes parted three ways"})
 }
 
 // lossOne loses packets to and from one node.
@@ -145,5 +145,5 @@ func lossOne(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
 // lossAll loses packets on all links. Nobody must serve meanwhile: what is held
 // against it is what was acknowledged.
 func lossAll(_ context.Context, c *Cluster, _ *rand.Rand) (*injected, error) {
-	return c.cut(between(c.nodes, c.nodes[:]), lossPercent, injected{node: everybody, text: fmt.Sprintf("%d %% of packets between nodes lost", lossPercent)})
+	return c.cut(between(c.nodes, c.nodes[:]), lossPercent, injected{node: Everybody, text: fmt.Sprintf("%d %% of packets between nodes lost", lossPercent)})
 }

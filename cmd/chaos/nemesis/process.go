@@ -13,52 +13,13 @@ import (
 
 // processFaults are troubles of processes alone: they can be had everywhere.
 var processFaults = []kind{
-	{"process/kill-one", func(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
-		leader, err := c.leader(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if n := pick(r, c.nodes); n != leader {
-			return kill(c, n, isFollower)
-		}
-		return kill(c, leader, isLeader)
-	}},
-	{"process/kill-leader", func(ctx context.Context, c *Cluster, _ *rand.Rand) (*injected, error) {
-		leader, err := c.leader(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return kill(c, leader, isLeader)
-	}},
-	{"process/kill-follower", func(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
-		leader, err := c.leader(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return kill(c, pick(r, c.others(leader)), isFollower)
-	}},
+	{"process/kill-one", toOne(anybody, kill)},
+	{"process/kill-leader", toOne(theLeader, kill)},
+	{"process/kill-follower", toOne(aFollower, kill)},
 	{"process/kill-all", killAll},
-	{"process/pause-leader", func(ctx context.Context, c *Cluster, _ *rand.Rand) (*injected, error) {
-		leader, err := c.leader(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return suspend(c, leader, isLeader)
-	}},
-	{"process/pause-follower", func(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
-		leader, err := c.leader(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return suspend(c, pick(r, c.others(leader)), isFollower)
-	}},
-	{"process/stop-leader", func(ctx context.Context, c *Cluster, _ *rand.Rand) (*injected, error) {
-		leader, err := c.leader(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return stop(c, leader)
-	}},
+	{"process/pause-leader", toOne(theLeader, suspend)},
+	{"process/pause-follower", toOne(aFollower, suspend)},
+	{"process/stop-leader", toOne(theLeader, stop)},
 	{"process/rolling-restart", rolling},
 	{"process/transfer", transfer},
 }
@@ -68,6 +29,26 @@ const (
 	isLeader   = "leader"
 	isFollower = "follower"
 )
+
+// toOne is the beginning of a fault that is done to one node of those that choose
+// leaves.
+func toOne(choose func(c *Cluster, leader *node) []*node, do func(c *Cluster, n *node, role string) (*injected, error)) begin {
+	return func(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
+		leader, err := c.leader(ctx)
+		if err != nil {
+			return nil, err
+		}
+		n := pick(r, choose(c, leader))
+		if n == leader {
+			return do(c, n, isLeader)
+		}
+		return do(c, n, isFollower)
+	}
+}
+
+func anybody(c *Cluster, _ *node) []*node        { return c.nodes }
+func theLeader(_ *Cluster, leader *node) []*node { return []*node{leader} }
+func aFollower(c *Cluster, leader *node) []*node { return c.others(leader) }
 
 // starts returns a heal that starts nodes.
 func starts(nodes ...*node) func(context.Context) error {
@@ -93,7 +74,7 @@ func killAll(_ context.Context, c *Cluster, _ *rand.Rand) (*injected, error) {
 	for _, n := range c.nodes {
 		n.kill()
 	}
-	return &injected{node: everybody, text: "SIGKILL of all nodes", heal: starts(c.nodes...)}, nil
+	return &injected{node: Everybody, text: "SIGKILL of all nodes", heal: starts(c.nodes...)}, nil
 }
 
 func suspend(c *Cluster, n *node, role string) (*injected, error) {
@@ -106,11 +87,11 @@ func suspend(c *Cluster, n *node, role string) (*injected, error) {
 	}, nil
 }
 
-func stop(c *Cluster, n *node) (*injected, error) {
+func stop(c *Cluster, n *node, role string) (*injected, error) {
 	if err := n.terminate(); err != nil {
 		return nil, err
 	}
-	return &injected{node: n.number, role: isLeader, text: fmt.Sprintf("SIGTERM of node %d, the leader", n.number), serve: c.others(n), heal: starts(n)}, nil
+	return &injected{node: n.number, role: role, text: fmt.Sprintf("SIGTERM of node %d, a %s", n.number, role), serve: c.others(n), heal: starts(n)}, nil
 }
 
 // restart ends a node in good order, starts it and waits until it serves.
@@ -138,12 +119,13 @@ func rolling(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
 		}
 	}
 	return &injected{
-		node: everybody, serve: c.nodes,
+		node: Everybody, serve: c.nodes,
 		text: fmt.Sprintf("all nodes restarted, one by one, in %v", time.Since(began).Round(time.Millisecond)),
 	}, nil
 }
 
-// transfer hands leadership to another node, as operators do.
+// transfer hands leadership to another node, as operators do. That ends no
+// connection: nobody's clients may feel it.
 func transfer(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) {
 	leader, err := c.leader(ctx)
 	if err != nil {
@@ -154,9 +136,9 @@ func transfer(ctx context.Context, c *Cluster, r *rand.Rand) (*injected, error) 
 	var refused reply.Error
 	switch {
 	case errors.As(err, &refused): // it may be: leadership stays or goes, and all must serve
-		return &injected{node: to.number, text: fmt.Sprintf("leadership was not handed from node %d to node %d: %s", leader.number, to.number, refused), serve: c.nodes}, nil
+		return &injected{node: Nobody, text: fmt.Sprintf("leadership was not handed from node %d to node %d: %s", leader.number, to.number, refused), serve: c.nodes}, nil
 	case err != nil:
 		return nil, fmt.Errorf("hand-over from node %d to node %d: %w", leader.number, to.number, err)
 	}
-	return &injected{node: to.number, text: fmt.Sprintf("leadership handed from node %d to node %d", leader.number, to.number), serve: c.nodes}, nil
+	return &injected{node: Nobody, text: fmt.Sprintf("leadership handed from node %d to node %d", leader.number, to.number), serve: c.nodes}, nil
 }

@@ -42,7 +42,7 @@ func newProxyRig(t *testing.T) *proxyRig {
 		if id == "zero" {
 			return 0
 		}
-		return everybody
+		return Everybody
 	}
 	p, err := newProxy("127.0.0.1:0", l.Addr().String(), 1, number, m)
 	if err != nil {

@@ -26,7 +26,7 @@ type Schedule struct {
 // Event is the beginning or the end of a fault, or something that Run noticed.
 type Event struct {
 	Time  time.Time
-	Node  int    // that is concerned, from 0; -1: all, or none in particular
+	Node  int    // whose clients may feel it, from 0, or Everybody, or Nobody
 	Role  string // of that node when the fault began: leader or follower, if that is known
 	Name  string // of the fault
 	Text  string // for people
@@ -159,17 +159,17 @@ func (r *running) one(ctx context.Context, f Fault, random *rand.Rand) error {
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		r.without[f.Name()] = true
-		r.tell(Event{Time: begun, Node: everybody, Name: f.Name(), Text: "left out: " + err.Error()})
+		r.tell(Event{Time: begun, Node: Everybody, Name: f.Name(), Text: "left out: " + err.Error()})
 		return nil
 	case err != nil && ctx.Err() != nil:
 		return nil
 	case err != nil:
-		r.fail(Event{Time: begun, Node: everybody, Name: f.Name(), Text: err.Error(), Begin: true})
+		r.fail(Event{Time: begun, Node: Everybody, Name: f.Name(), Text: err.Error(), Begin: true})
 		return r.restore(context.WithoutCancel(ctx), f.Name())
 	}
 	in, _ := i.(*injected)
 	if in == nil {
-		in = &injected{node: everybody, text: i.Describe(), heal: i.Heal}
+		in = &injected{node: Everybody, text: i.Describe(), heal: i.Heal}
 	}
 	begin := Event{Time: begun, Node: in.node, Role: in.role, Name: f.Name(), Text: in.text, Begin: true}
 	r.tell(begin)

@@ -54,7 +54,7 @@ func (c *Cluster) toOther(ctx context.Context, r *rand.Rand, n int) (*injected, 
 		return nil, fmt.Errorf("to the other binary: %w", err)
 	}
 	return &injected{
-		node: everybody, serve: c.nodes, text: fmt.Sprintf("%d nodes run the other binary", n),
+		node: Everybody, serve: c.nodes, text: fmt.Sprintf("%d nodes run the other binary", n),
 		heal: func(ctx context.Context) error { return c.become(ctx, nodes, c.opts.Binary) },
 	}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorate/quorate/cmd/chaos/nemesis"
 	"github.com/quorate/quorate/cmd/chaos/side"
 )
 
@@ -25,7 +26,7 @@ type FaultGaps struct {
 // Join reckons the write gap of each fault, and their figures by name and role.
 // The gap of a fault is the longest time, from its beginning until the cluster is
 // whole again after its end, in which a client had no write acknowledged. Clients
-// of the node that the fault concerned don't count.
+// of the one node that the fault touches don't count.
 func (s *Summary) Join() {
 	type group struct{ name, role string }
 	by := make(map[group][]time.Duration)
@@ -33,7 +34,7 @@ func (s *Summary) Join() {
 		f := &s.Faults[i]
 		f.Gap = gapFloor
 		for _, g := range s.Gaps {
-			if g.Node != f.spared() {
+			if f.Node == nemesis.Everybody || !f.Touches(g.Node) {
 				// What is before or after is another fault's.
 				f.Gap = max(f.Gap, min(g.To, f.To)-max(g.From, f.From))
 			}
@@ -48,15 +49,6 @@ func (s *Summary) Join() {
 	slices.SortFunc(s.FaultGaps, func(a, b FaultGaps) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Role, b.Role))
 	})
-}
-
-// spared returns the node whose clients the fault may keep waiting, -1 if there is
-// none. A hand-over ends no connection: nobody may wait.
-func (f *Fault) spared() int {
-	if f.Name == "process/transfer" {
-		return -1
-	}
-	return f.Node
 }
 
 // median returns the middle of some durations, or the mean of the two that are

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/cmd/chaos/nemesis"
 	"github.com/quorate/quorate/cmd/chaos/side"
 )
 
@@ -16,8 +17,8 @@ func TestGapsBelongToTheirFault(t *testing.T) {
 		Faults: []Fault{
 			{Name: "process/kill-one", Role: "leader", Node: leader, From: ms(1000), To: ms(3000)},
 			{Name: "process/kill-one", Role: "follower", Node: follower, From: ms(4000), To: ms(6000)},
-			{Name: "process/transfer", Role: "leader", Node: leader, From: ms(7000), To: ms(8000)},
-			{Name: "process/kill-all", Node: -1, From: ms(9000), To: ms(10000)},
+			{Name: "process/transfer", Node: nemesis.Nobody, From: ms(7000), To: ms(8000)},
+			{Name: "process/kill-all", Node: nemesis.Everybody, From: ms(9000), To: ms(10000)},
 		},
 		Gaps: []side.Gap{
 			{Node: leader, From: ms(990), To: ms(2900)},    // of the dead node itself

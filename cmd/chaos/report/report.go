@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorate/quorate/cmd/chaos/nemesis"
 	"github.com/quorate/quorate/cmd/chaos/side"
 )
 
@@ -17,12 +18,16 @@ import (
 type Fault struct {
 	Name     string
 	Text     string
-	Node     int    // concerned, from 0; -1: all or none in particular
+	Node     int    // whose clients may feel it, from 0, or nemesis.Everybody, or nemesis.Nobody
 	Role     string // of that node when the fault began: leader or follower
 	From, To time.Duration
 	Served   time.Duration // how long the nodes that must serve took to, as the nemesis saw it
 	Gap      time.Duration // see Join
 }
+
+// Touches reports whether clients of a node may feel the fault: wait for it, be
+// refused, miss messages.
+func (f *Fault) Touches(node int) bool { return f.Node == nemesis.Everybody || f.Node == node }
 
 // Summary is everything that is known of a run.
 type Summary struct {
