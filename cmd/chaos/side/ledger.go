@@ -33,6 +33,8 @@ type Env struct {
 	missed   []Missed  // guarded by mu
 	messages int64     // guarded by mu; received
 	causal   int64     // guarded by mu; causal reads
+
+	published []map[int64]int64 // guarded by mu; by node and life: the last message acknowledged
 }
 
 // GapMin is the shortest wait for an acknowledgement that is noted as a gap,

@@ -15,15 +15,26 @@ type Received struct {
 }
 
 // Take takes the next message. missing is how many were passed over: the
-// connection was there before and after them. An error is a message that came
-// twice or out of order.
-func (r *Received) Take(m Message) (missing int64, err error) {
+// connection was there before and after them. published tells the number of the
+// last message of a life whose PUBLISH was acknowledged. An error is a message that
+// came twice or out of order.
+func (r *Received) Take(m Message, published func(life int64) int64) (missing int64, err error) {
 	switch {
-	case !r.begun || m.Life > r.life:
-		// The first of a life may have come before its connection was known
-		// to those who publish.
+	case !r.begun:
+		// Those before may have come before the subscriber's own connection was
+		// known to those who publish.
 		r.begun, r.life, r.last = true, m.Life, m.Number
 		return 0, nil
+	case m.Life > r.life:
+		// The subscriber was there when the old life ended and all through the
+		// new one. What ended the old life (its last message is in doubt) may
+		// explain what is missing: if it was a fault of either's node.
+		missing = max(0, published(r.life)-r.last) + m.Number - 1
+		for between := r.life + 1; between < m.Life; between++ {
+			missing += published(between)
+		}
+		r.life, r.last = m.Life, m.Number
+		return missing, nil
 	case m.Life < r.life:
 		return 0, fmt.Errorf("message %d of life %d came after one of life %d", m.Number, m.Life, r.life)
 	case m.Number == r.last:

@@ -54,8 +54,29 @@ func (p *Publisher) live(ctx context.Context, life int64) {
 		if _, err = conn.Do(ledgerTimeout, "PUBLISH", p.Env.channel(p.Node), fmt.Sprintf("%d %d %d", life, number, v.Int)); err != nil {
 			return
 		}
+		p.Env.publishedSoFar(p.Node, life, number)
 		pause(ctx, p.Pace)
 	}
+}
+
+// publishedSoFar notes that a message of a node's publisher was acknowledged.
+func (e *Env) publishedSoFar(node int, life, number int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.published) <= node {
+		e.published = append(e.published, make(map[int64]int64))
+	}
+	e.published[node][life] = number
+}
+
+// lastPublished returns the last acknowledged message of a life, 0 for none.
+func (e *Env) lastPublished(node int, life int64) int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if node >= len(e.published) {
+		return 0
+	}
+	return e.published[node][life]
 }
 
 // Subscriber hears all publishers on one node, and reads on that node what
@@ -120,7 +141,7 @@ func (s *Subscriber) listen(ctx context.Context) {
 			continue
 		}
 		h := &all[publisher]
-		missing, err := h.Take(m)
+		missing, err := h.Take(m, func(life int64) int64 { return s.Env.lastPublished(publisher, life) })
 		now := s.Env.now()
 		if err != nil {
 			s.complain(publisher, err)

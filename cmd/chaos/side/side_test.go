@@ -93,18 +93,24 @@ func TestReceived(t *testing.T) {
 		wrong   bool
 	}{
 		{"in order", []int64{105, 106, 107}, 0, false},
-		{"another life", []int64{105, 201, 202}, 0, false},
+		{"from the middle of a life", []int64{103, 104, 105}, 0, false},
+		{"another life", []int64{107, 201, 202}, 0, false},
+		{"another life without its beginning", []int64{107, 204, 205}, 3, false},
+		{"the old life's end is lost", []int64{105, 201, 202}, 2, false},
+		{"a doubtful last message came", []int64{107, 108, 201}, 0, false},
+		{"a life is lost", []int64{107, 301}, 7, false},
 		{"a gap", []int64{105, 108}, 2, false},
 		{"twice", []int64{105, 106, 106}, 0, true},
 		{"turned round", []int64{105, 107, 106}, 1, true},
-		{"from an old life", []int64{105, 201, 106}, 0, true},
+		{"from an old life", []int64{107, 201, 106}, 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r Received
+			published := func(int64) int64 { return 7 } // of each life
 			var missing int64
 			wrong := false
 			for _, n := range c.numbers {
-				m, err := r.Take(Message{Life: n / 100, Number: n % 100})
+				m, err := r.Take(Message{Life: n / 100, Number: n % 100}, published)
 				missing += m
 				wrong = wrong || err != nil
 			}
