@@ -104,8 +104,8 @@ COMPOSE_SECONDS ?= 90
 chaos-compose: image
 	scripts/chaos-compose $(COMPOSE_SECONDS)
 
-# The bounded run of CI: 200,000 operations under 24 faults or more, five minutes at
-# most.
+# The bounded run of CI: 200,000 operations under 24 faults or more. It fails if they
+# take more than five minutes.
 chaos-ci: build bin/chaos
 	scripts/chaos-ci.sh $(CHAOS)
 

@@ -47,7 +47,9 @@ type options struct {
 	side     bool
 	timeouts time.Duration // of the impatient clients
 	enough   enough
-	gaps     bool // print the table of write gaps
+	open     int    // of a hundred histories, that may stay undecided
+	faultLog string // of somebody else's faults
+	gaps     bool   // print the table of write gaps
 }
 
 // parse reads the command line.
@@ -67,7 +69,7 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	every := f.Duration("every", 2*time.Second, "pause between faults")
 	lasts := f.Duration("lasts", 1500*time.Millisecond, "how long a fault lasts")
 	rounds := f.Int("rounds", 0, "end the load when each fault has come so often; 0: at the end of its duration")
-	f.Int64Var(&o.enough.operations, "enough-operations", 0, "end the load before its duration when so many operations are checked, and enough faults have come; 0: don't")
+	f.Int64Var(&o.enough.operations, "enough-operations", 0, "end the load when so many operations are checked, and enough faults have come; undecided if they are not within the duration; 0: don't")
 	f.IntVar(&o.enough.faults, "enough-faults", 0, "see -enough-operations")
 	f.BoolVar(&o.gaps, "gaps", false, "print the table of write gaps and what is aimed at")
 	f.StringVar(&o.mode, "mode", "faulty", "gentle: many keys, pauses, no faults; hot: few keys, full rate, no faults; faulty: hot, with faults, which somebody else makes if endpoints are given")
@@ -80,6 +82,8 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	kinds := f.String("kinds", "", "kinds of histories, separated by commas; empty: all")
 	f.IntVar(&o.checks, "checkers", 1, "histories that are checked at a time")
 	f.DurationVar(&o.limit, "limit", 20*time.Second, "of the time to check one history")
+	f.IntVar(&o.open, "undecided", 0, "how many of a hundred histories may stay undecided and the run passes all the same")
+	f.StringVar(&o.faultLog, "fault-log", "", "with -endpoints: a file in which whoever makes the faults writes them, a line each time: UNIXSECONDS begin NODE NAME, NODE from 1, or UNIXSECONDS end; without it clients' refusals are not judged")
 	f.StringVar(&o.out, "out", "bin/chaos-run", "the folder of the report, of failing histories, and of an own cluster's data")
 	f.BoolVar(&o.goOn, "go-on", false, "go on after a violation")
 	f.BoolVar(&o.side, "side", true, "ledgers, published messages and causal reads beside the histories")
@@ -102,6 +106,9 @@ func (o *options) complete(kinds string) error {
 	case "gentle", "hot":
 	case "faulty":
 		o.faults = len(o.endpoints) == 0
+		if o.faults && o.faultLog != "" {
+			return fmt.Errorf("a fault log is for the faults of somebody else, with -endpoints")
+		}
 	default:
 		return fmt.Errorf("mode %q is none of gentle, hot, faulty", o.mode)
 	}
@@ -121,6 +128,11 @@ func (o *options) complete(kinds string) error {
 		o.schedule.Families = nil // as package nemesis says it
 	}
 	return o.chooseKinds(kinds)
+}
+
+// wanted is what the run must have done to pass.
+func (o *options) wanted() wanted {
+	return wanted{faults: o.faults || o.faultLog != "", enough: o.enough, open: o.open}
 }
 
 func (o *options) chooseKinds(names string) error {

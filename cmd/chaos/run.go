@@ -245,15 +245,10 @@ func (s *session) conclude() int {
 	sum.Refused, sum.Redirected, sum.Broken = s.clients.Refused.Load(), s.clients.Redirected.Load(), s.clients.Broken.Load()
 	s.checker.sum(sum)
 	sum.Join()
-	if e := s.opts.enough; !s.failed() && (sum.Operations < e.operations || len(sum.Faults) < e.faults) {
-		text := fmt.Sprintf("%d operations and %d faults were asked for: this machine was too slow for them", e.operations, e.faults)
-		s.note("%s", text)
-		fmt.Fprintln(s.out, "chaos:", text)
-	}
 	s.mu.Lock()
 	sum.Violations, sum.Notes = s.violations, s.notes
 	s.mu.Unlock()
-	code := decide(sum, s.opts.faults)
+	code := decide(sum, s.opts.wanted())
 	if err := sum.Write(s.opts.out); err != nil {
 		fmt.Fprintln(s.out, "chaos:", err)
 	}

@@ -158,10 +158,15 @@ func (t *timeline) clockWrong(from, to time.Duration) bool {
 // subscribers miss nothing.
 func (s *session) judgeSide(sum *report.Summary) {
 	notes := s.side.Notes()
+	if s.opts.faultLog != "" {
+		if err := s.timeline.readLog(s.opts.faultLog, s.began, time.Now()); err != nil {
+			s.violation("the faults are not known: " + err.Error())
+		}
+	}
 	sum.Faults, sum.Rates = s.timeline.soFar()
 	sum.Ledger, sum.Messages, sum.Causal = notes.Acks, notes.Messages, notes.Causal
 	sum.Gaps, sum.Missed = notes.Gaps, notes.Missed
-	if s.opts.mode == "faulty" && !s.opts.faults {
+	if s.opts.mode == "faulty" && !s.opts.faults && s.opts.faultLog == "" {
 		return // somebody else makes trouble: whom it is about is not known here
 	}
 	for _, r := range notes.Refusals {

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,19 +21,25 @@ func TestVerdict(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		sum     report.Summary
-		faults  bool
+		want    wanted
 		code    int
 		verdict string
 	}{
-		{"all well", report.Summary{Operations: 1, Histories: histories(0)}, false, 0, "pass"},
-		{"all well under faults", report.Summary{Operations: 1, Faults: came}, true, 0, "pass"},
-		{"a violation", report.Summary{Operations: 1, Violations: []string{"v"}}, false, 1, "fail"},
-		{"a violation beside what is open", report.Summary{Violations: []string{"v"}, Histories: histories(1)}, true, 1, "fail"},
-		{"a history is open", report.Summary{Operations: 1, Histories: histories(1)}, false, 2, "undecided"},
-		{"nothing was done", report.Summary{Faults: came}, true, 2, "undecided"},
-		{"no fault came", report.Summary{Operations: 1}, true, 2, "undecided"},
+		{"all well", report.Summary{Operations: 1, Histories: histories(0)}, wanted{}, 0, "pass"},
+		{"all well under faults", report.Summary{Operations: 1, Faults: came}, wanted{faults: true}, 0, "pass"},
+		{"a violation", report.Summary{Operations: 1, Violations: []string{"v"}}, wanted{}, 1, "fail"},
+		{"a violation beside what is open", report.Summary{Violations: []string{"v"}, Histories: histories(1)}, wanted{faults: true}, 1, "fail"},
+		{"a history is open", report.Summary{Operations: 1, Histories: histories(1)}, wanted{}, 2, "undecided"},
+		{"nothing was done", report.Summary{Faults: came}, wanted{faults: true}, 2, "undecided"},
+		{"no fault came", report.Summary{Operations: 1}, wanted{faults: true}, 2, "undecided"},
+		{"enough", report.Summary{Operations: 5, Faults: came}, wanted{enough: enough{5, 1}}, 0, "pass"},
+		{"too few operations", report.Summary{Operations: 4, Faults: came}, wanted{enough: enough{5, 1}}, 2, "undecided"},
+		{"too few faults", report.Summary{Operations: 5, Faults: came}, wanted{enough: enough{5, 2}}, 2, "undecided"},
+		{"few open where they may be", report.Summary{Operations: 1, Histories: histories(2)}, wanted{open: 25}, 0, "pass"},
+		{"many open where few may be", report.Summary{Operations: 1, Histories: histories(3)}, wanted{open: 25}, 2, "undecided"},
+		{"nothing done where histories may be open", report.Summary{}, wanted{open: 25}, 2, "undecided"},
 	} {
-		if code := decide(&c.sum, c.faults); code != c.code || c.sum.Verdict != c.verdict {
+		if code := decide(&c.sum, c.want); code != c.code || c.sum.Verdict != c.verdict {
 			t.Errorf("%s: %d, %s", c.name, code, c.sum.Verdict)
 		}
 	}
@@ -70,6 +79,32 @@ func TestReportIsNotCountedInto(t *testing.T) {
 	tl.count(op)
 	if rates[0][0] != 1 {
 		t.Errorf("%d operations in a report of one", rates[0][0])
+	}
+}
+
+// Somebody else's faults are told in a file; the last goes on.
+func TestFaultLog(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "faults")
+	read := func(text string) ([]report.Fault, error) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var tl timeline
+		err := tl.readLog(file, time.Unix(1000, 0), time.Unix(1009, 0))
+		return tl.faults, err
+	}
+	got, err := read("1001.5 begin 2 pause\n1004 end\n1006 begin 1 kill\n")
+	want := []report.Fault{
+		{Name: "pause", Text: "pause of node 2", Node: 1, From: 1500 * time.Millisecond, To: 4 * time.Second},
+		{Name: "kill", Text: "kill of node 1", Node: 0, From: 6 * time.Second, To: 9 * time.Second},
+	}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, wrong := range []string{"x begin 1 kill", "1 begin 0 kill", "1 begin kill", "1 end", "1 over"} {
+		if _, err := read(wrong); err == nil {
+			t.Errorf("%q is taken", wrong)
+		}
 	}
 }
 
