@@ -93,7 +93,9 @@ func (a *Argument) write(out Out) {
 	if a.KeySpec != nil {
 		m.part("key_spec_index", func() { out.Int(int64(*a.KeySpec)) })
 	}
-	m.text("token", a.Token)
+	if a.Token != "" || a.Type == "pure-token" { // MIGRATE's "" is one
+		m.part("token", func() { out.BulkString(a.Token) })
+	}
 	m.text("since", a.Since)
 	m.text("deprecated_since", a.Deprecated)
 	if len(a.Flags) > 0 {

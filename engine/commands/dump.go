@@ -15,6 +15,7 @@ import (
 var dumpRows = []call.Row{
 	{Spec: command.Spec{Name: "dump", Group: command.Generic, Arity: 2, Flags: command.ReadOnly, Keys: command.One(readKey), Tips: wallClockTip}, Do: dump},
 	{Spec: command.Spec{Name: "restore", Group: command.Generic, Arity: -4, Flags: command.Write | command.DenyOOM, Categories: command.CatDangerous, Keys: command.One(command.OW | command.Update)}, Do: restore},
+	{Spec: command.Spec{Name: "restore-asking", Group: command.Server, Arity: -4, Flags: command.Write | command.DenyOOM | command.Asking, Categories: command.CatKeyspace | command.CatDangerous, Keys: command.One(command.OW | command.Update)}, Do: restore},
 }
 
 var dumpers = sync.Pool{New: func() any { return new(rdb.Dumper) }}
@@ -68,7 +69,8 @@ func (o *restoreOptions) parse(c *call.Call) bool {
 	return true
 }
 
-// restore implements RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency].
+// restore implements RESTORE, and RESTORE-ASKING, which a source in cluster mode sends:
+// here all slots are served, so it is the same. Both are: key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency].
 func restore(c *call.Call) {
 	var o restoreOptions
 	if !o.parse(c) {
