@@ -27,9 +27,11 @@ func dump(c *call.Call) {
 		c.Out.Null()
 		return
 	}
-	d := dumpers.Get().(*rdb.Dumper)
-	c.Out.Bulk(d.Append(nil, &e.Value))
-	dumpers.Put(d)
+	c.Out.BulkOf(func(dst []byte) []byte {
+		d := dumpers.Get().(*rdb.Dumper)
+		defer dumpers.Put(d)
+		return d.Append(dst, &e.Value)
+	})
 }
 
 // restoreOptions are the options of RESTORE. How long ago or how often a key was

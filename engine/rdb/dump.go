@@ -3,6 +3,7 @@ package rdb
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/quorate/quorate/engine/keyspace"
 )
@@ -20,6 +21,7 @@ type Dumper struct{ lzf compressor }
 // Append appends what DUMP replies for v.
 func (d *Dumper) Append(dst []byte, v *keyspace.Value) []byte {
 	start := len(dst)
+	dst = slices.Grow(dst, len(v.Packed)+footerBytes+16) // and a type and lengths
 	e := encoder{buf: append(dst, valueType(v)), lzf: &d.lzf}
 	e.value(v)
 	e.buf = binary.LittleEndian.AppendUint16(e.buf, Version)

@@ -22,6 +22,11 @@ func TestWriterSpeaksBothProtocols(t *testing.T) {
 		{"double", func(w *Writer) { w.Double(3.1) }, "$18\r\n3.1000000000000001\r\n", ",3.1000000000000001\r\n"},
 		{"infinity", func(w *Writer) { w.Double(math.Inf(-1)) }, "$4\r\n-inf\r\n", ",-inf\r\n"},
 		{"verbatim", func(w *Writer) { w.Verbatim("txt", "hi") }, "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"},
+		{
+			"bulk of unknown length",
+			func(w *Writer) { w.Int(1); w.BulkOf(func(dst []byte) []byte { return append(dst, "hello, world"...) }) },
+			":1\r\n$12\r\nhello, world\r\n", ":1\r\n$12\r\nhello, world\r\n",
+		},
 		{"error with line break", func(w *Writer) { w.Error("ERR a\r\nb") }, "-ERR a  b\r\n", "-ERR a  b\r\n"},
 		{
 			"array of unknown length",

@@ -103,6 +103,18 @@ func (w *Writer) Bulk(b []byte) {
 	w.buf = append(w.buf, '\r', '\n')
 }
 
+// BulkOf writes the byte string that appendTo appends, where it will stand. It is not
+// called when nobody will see it.
+func (w *Writer) BulkOf(appendTo func(dst []byte) []byte) {
+	if w.proto == Discard {
+		return
+	}
+	mark := len(w.buf)
+	w.buf = appendTo(w.buf)
+	w.insert(mark, '$', len(w.buf)-mark)
+	w.buf = append(w.buf, '\r', '\n')
+}
+
 // BulkString writes a byte string.
 func (w *Writer) BulkString(s string) {
 	if w.proto == Discard {
