@@ -7,15 +7,16 @@ import (
 	"github.com/quorate/quorate/engine/reply"
 )
 
-// answer is an fsm.Conn for one op that a session submits on its own behalf.
+// answer is an fsm.Conn for ops that a session submits on its own behalf.
 type answer struct {
 	mu     sync.Mutex
 	writer *reply.Writer // guarded by mu
-	done   chan struct{}
+	left   int           // guarded by mu; ops not answered
+	done   chan struct{} // closed when there are none
 }
 
-func newAnswer() *answer {
-	return &answer{writer: reply.NewWriter(reply.RESP2, nil), done: make(chan struct{})}
+func newAnswer(ops int) *answer {
+	return &answer{writer: reply.NewWriter(reply.RESP2, nil), left: ops, done: make(chan struct{})}
 }
 
 // BeginReplies implements fsm.Conn.
@@ -25,18 +26,26 @@ func (a *answer) BeginReplies() *reply.Writer {
 }
 
 // EndReplies implements fsm.Conn.
-func (a *answer) EndReplies(int) {
-	a.mu.Unlock()
-	close(a.done)
+func (a *answer) EndReplies(n int) {
+	defer a.mu.Unlock()
+	if a.left -= n; a.left == 0 {
+		close(a.done)
+	}
 }
 
-// wait returns the reply once it is there.
-func (a *answer) wait(ctx context.Context) (reply.Value, error) {
+// wait returns the replies once all are there.
+func (a *answer) wait(ctx context.Context) (replies []reply.Value, err error) {
 	select {
 	case <-a.done:
-		v, _, err := reply.Read(a.writer.Bytes())
-		return v, err
 	case <-ctx.Done():
-		return reply.Value{}, ctx.Err()
+		return nil, ctx.Err()
 	}
+	for rest := a.writer.Bytes(); len(rest) > 0; {
+		var v reply.Value
+		if v, rest, err = reply.Read(rest); err != nil {
+			return nil, err
+		}
+		replies = append(replies, v)
+	}
+	return replies, nil
 }

@@ -431,8 +431,11 @@ func warm(steps []step, v *engine.View) (n int) {
 
 // barrier waits until this node's memory is as fresh as the client asks, or
 // returns why it can't be known.
-func (s *Session) barrier() reply.Error {
-	err := s.srv.opts.Cluster.ReadBarrier(s.srv.ctx, s.consistency())
+func (s *Session) barrier() reply.Error { return s.barrierOf(s.consistency()) }
+
+// barrierOf is barrier for a given consistency.
+func (s *Session) barrierOf(level Consistency) reply.Error {
+	err := s.srv.opts.Cluster.ReadBarrier(s.srv.ctx, level)
 	if err == nil {
 		return ""
 	}

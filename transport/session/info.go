@@ -343,6 +343,7 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("pubsubshard_channels", registry.Len(pubsub.Shard)),
 		field("latest_fork_usec", 0),
 		field("total_forks", 0),
+		field("migrate_cached_sockets", 0),
 		field("tracking_total_keys", 0),
 		field("tracking_total_items", 0),
 		field("tracking_total_prefixes", 0),

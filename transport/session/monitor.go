@@ -51,7 +51,7 @@ func (m *monitors) feed(by *Session, e *entry, args [][]byte) {
 	}
 	now := by.srv.now()
 	line := fmt.Appendf(nil, "+%d.%06d [%d %s]", now.Unix(), now.Nanosecond()/1000, by.db, by.peer.Addr)
-	for _, arg := range args {
+	for _, arg := range e.visible(args) {
 		line = append(line, ' ')
 		line = appendRepr(line, arg)
 	}

@@ -55,7 +55,7 @@ func (p *pause) wait(ctx context.Context, e *entry) {
 		if left <= 0 {
 			p.endLocked()
 		}
-		concerned := p.on.Load() && e.row == nil && (p.all || !e.reads())
+		concerned := p.on.Load() && e.touchesData() && (p.all || !e.reads())
 		over := p.over
 		p.mu.Unlock()
 		if !concerned {

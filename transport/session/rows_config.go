@@ -86,14 +86,14 @@ func (s *Server) setWide(pairs []config.Pair) reply.Error {
 	for _, p := range pairs {
 		args = append(args, []byte(p.Name), []byte(p.Value))
 	}
-	answer := newAnswer()
+	answer := newAnswer(1)
 	s.opts.Cluster.Submit(&fsm.Request{Ops: []fsm.Op{{Kind: fsm.OpSettings, Args: args}}, Conn: answer})
-	v, err := answer.wait(s.ctx)
+	replies, err := answer.wait(s.ctx)
 	switch {
 	case err != nil:
 		return reply.InDoubt("the node is stopping")
-	case v.Kind == reply.KindError:
-		return reply.Error(v.Text)
+	case replies[0].Kind == reply.KindError:
+		return reply.Error(replies[0].Text)
 	}
 	return ""
 }

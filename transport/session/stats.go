@@ -22,7 +22,7 @@ func (s *Server) took(by *Session, e *entry, args [][]byte, answer []byte, d tim
 		e.stats.Failed()
 	}
 	if slow := s.settings.slowerThan.Load(); slow >= 0 && int64(d) >= slow && !e.Flags.Has(command.SkipSlowlog) {
-		s.slowlog.Add(observe.Slow{At: s.now(), Duration: d, Args: args, Addr: by.peer.Addr, Client: by.Name()})
+		s.slowlog.Add(observe.Slow{At: s.now(), Duration: d, Args: e.visible(args), Addr: by.peer.Addr, Client: by.Name()})
 	}
 	if threshold := s.settings.spikeThreshold.Load(); threshold > 0 && int64(d) >= threshold {
 		event := "command"

@@ -29,6 +29,8 @@ type row struct {
 	// time. Inside a transaction, which holds that lock, what it saw before is the
 	// reply.
 	looks bool
+	// redact, if set, returns arguments as SLOWLOG and MONITOR may show them.
+	redact func(args [][]byte) [][]byte
 	// data: the engine has the command too; inside MULTI it is the engine's.
 	data bool
 }
@@ -68,8 +70,20 @@ func (e *entry) answered(answer []byte) {
 	}
 }
 
+// visible returns arguments as others may see them.
+func (e *entry) visible(args [][]byte) [][]byte {
+	if e.row == nil || e.row.redact == nil {
+		return args
+	}
+	return e.row.redact(args)
+}
+
 // engines reports whether the engine carries the command out.
 func (e *entry) engines() bool { return e.row == nil }
+
+// touchesData reports whether it reads or changes data: the engine's commands do, and
+// the session's that write.
+func (e *entry) touchesData() bool { return e.row == nil || e.Flags.Has(command.Write) }
 
 // reads reports whether it is carried out by the engine and changes nothing.
 func (e *entry) reads() bool { return e.row == nil && e.Spec.Reads() }
@@ -130,6 +144,6 @@ func Commands(data *command.Table[*call.Row]) []*command.Spec {
 func rows() []row {
 	return slices.Concat(
 		connectionRows, clientRows, transactionRows, pubsubRows, serverRows, configRows, commandRows,
-		clusterRows, quorateRows, latencyRows,
+		clusterRows, quorateRows, latencyRows, migrateRows,
 	)
 }
