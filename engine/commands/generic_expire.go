@@ -35,7 +35,7 @@ func (o *expireCondition) parse(c *call.Call) bool {
 		case c.Is(i, "LT"):
 			o.lt = true
 		default:
-			c.Fail(reply.Error("ERR Unsupported option " + string(c.Args[i])))
+			c.Fail(reply.UnsupportedOption(c.Args[i]))
 			return false
 		}
 	}
@@ -126,6 +126,7 @@ func replyExpiry(c *call.Call, unitMs, base int64) {
 	case e.ExpireAt == keyspace.NoExpiry:
 		c.Out.Int(-1)
 	default:
-		c.Out.Int((max(0, e.ExpireAt-base) + unitMs/2) / unitMs)
+		rounded := uint64(max(0, e.ExpireAt-base)) + uint64(unitMs/2) // no overflow: half an int64 is free
+		c.Out.Int(int64(rounded / uint64(unitMs)))
 	}
 }

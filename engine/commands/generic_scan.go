@@ -4,16 +4,18 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate/engine/call"
-	"github.com/quorate/quorate/engine/glob"
 	"github.com/quorate/quorate/engine/keyspace"
 )
 
 // keys implements KEYS pattern.
 func keys(c *call.Call) {
-	pattern := c.Args[1]
+	only := scanOptions{pattern: c.Args[1]}
+	if string(only.pattern) == "*" { // of the empty name too, which the pattern does not match
+		only.pattern = nil
+	}
 	mark, n := c.Out.Mark(), 0
 	c.DB.Scan(0, c.DB.Len()+1, func(e keyspace.Entry) {
-		if !e.Expired(c.Now) && glob.Match(pattern, e.Key) {
+		if !e.Expired(c.Now) && only.matches(e.Key) {
 			c.Out.Bulk(e.Key)
 			n++
 		}

@@ -179,18 +179,10 @@ func lmpop(c *call.Call) {
 	if !ok {
 		return
 	}
-	count := int64(0)
-	for i := options + 1; i < len(c.Args); i += 2 {
-		if count > 0 || i+1 == len(c.Args) || !c.Is(i, "COUNT") {
-			c.Fail(reply.ErrSyntax)
-			return
-		}
-		if count, ok = call.ParseInt(c.Args[i+1]); !ok || count < 1 {
-			c.Fail("ERR count should be greater than 0")
-			return
-		}
+	count, ok := popCount(c, options+1)
+	if !ok {
+		return
 	}
-	count = max(count, 1)
 	for _, key := range keys {
 		l, ok := openList(c, key)
 		if !ok {
@@ -209,6 +201,23 @@ func lmpop(c *call.Call) {
 		return
 	}
 	c.Out.NullArray()
+}
+
+// popCount reads the COUNT of LMPOP and ZMPOP, 1 if there is none, from argument
+// i on, or replies with an error: of a bad count before what may follow it.
+func popCount(c *call.Call, i int) (int64, bool) {
+	count, given := int64(1), false
+	for ; i < len(c.Args); i += 2 {
+		if given || i+1 == len(c.Args) || !c.Is(i, "COUNT") {
+			c.Fail(reply.ErrSyntax)
+			return 0, false
+		}
+		if count, given = call.ParseInt(c.Args[i+1]); !given || count < 1 {
+			c.Fail(reply.ErrCountPositive)
+			return 0, false
+		}
+	}
+	return count, true
 }
 
 // listEndArg returns argument i as LEFT or RIGHT, or replies with an error.

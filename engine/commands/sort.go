@@ -266,10 +266,10 @@ func sortLookUp(c *call.Call, pattern, element []byte) ([]byte, bool) {
 	switch {
 	case !found:
 		return nil, false
-	case !isHash:
-		return e.Packed, e.Type == keyspace.String
-	case e.Type != keyspace.Hash:
+	case isHash && e.Type != keyspace.Hash, !isHash && e.Type != keyspace.String:
 		return nil, false
+	case !isHash:
+		return e.Packed, true
 	}
 	h, _ := openHash(c, key)
 	return h.Get(field, nil)

@@ -136,7 +136,7 @@ func parseClaim(c *call.Call) (a claimArgs, ok bool) {
 		case more && c.Is(i, "LASTID"):
 			a.lastID, ok = streamID(c, i+1)
 		default:
-			c.Fail(reply.Error("ERR Unrecognized XCLAIM option '" + string(cText(c.Args[i])) + "'"))
+			c.Fail(reply.Error("ERR Unrecognized XCLAIM option '" + string(reply.CText(c.Args[i])) + "'"))
 			return a, false
 		}
 		if !ok {

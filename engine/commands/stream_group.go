@@ -31,12 +31,12 @@ func groupKey(flags command.KeyFlags) []command.KeySpec {
 
 // noGroup tells that a key has no such group.
 func noGroup(group, key []byte) reply.Error {
-	return reply.Error("NOGROUP No such consumer group '" + string(cText(group)) + "' for key name '" + string(cText(key)) + "'")
+	return reply.Error("NOGROUP No such consumer group '" + string(reply.CText(group)) + "' for key name '" + string(reply.CText(key)) + "'")
 }
 
 // noKeyOrGroup tells that there is no such key, or that it has no such group.
 func noKeyOrGroup(key, group []byte) reply.Error {
-	return reply.Error("NOGROUP No such key '" + string(cText(key)) + "' or consumer group '" + string(cText(group)) + "'")
+	return reply.Error("NOGROUP No such key '" + string(reply.CText(key)) + "' or consumer group '" + string(reply.CText(group)) + "'")
 }
 
 // groupOptions are what XGROUP CREATE and SETID take after the ID.
@@ -81,7 +81,7 @@ func openGroupStream(c *call.Call, mayMiss bool) (s *stream.Stream, ok bool) {
 
 // groupStart returns argument 4, an ID or "$" for the last one.
 func groupStart(c *call.Call, s *stream.Stream) (stream.ID, bool) {
-	if string(cText(c.Args[4])) != "$" {
+	if string(reply.CText(c.Args[4])) != "$" {
 		return streamID(c, 4)
 	}
 	if s == nil {
@@ -150,7 +150,7 @@ func xgroupSetID(c *call.Call) {
 
 // groupPosition is groupStart with "-" and "+" for the ends of all IDs.
 func groupPosition(c *call.Call, s *stream.Stream) (stream.ID, bool) {
-	switch string(cText(c.Args[4])) {
+	switch string(reply.CText(c.Args[4])) {
 	case "-":
 		return stream.ID{}, true
 	case "+":

@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"bytes"
 	"math"
 
 	"github.com/quorate/quorate/engine/call"
@@ -55,9 +54,9 @@ func streamBound(c *call.Call, i int, upper bool) (stream.ID, bool) {
 	switch {
 	case open:
 		text = text[1:]
-	case string(cText(text)) == "-":
+	case string(reply.CText(text)) == "-":
 		return stream.ID{}, true
-	case string(cText(text)) == "+":
+	case string(reply.CText(text)) == "+":
 		return stream.MaxID, true
 	}
 	id, anySeq, ok := stream.ParseID(text, missingSeq)
@@ -78,14 +77,6 @@ func streamBound(c *call.Call, i int, upper bool) (stream.ID, bool) {
 		c.Fail("ERR invalid start ID for the interval")
 	}
 	return id, ok
-}
-
-// cText returns b up to its first zero byte: how error texts quote it.
-func cText(b []byte) []byte {
-	if end := bytes.IndexByte(b, 0); end >= 0 {
-		return b[:end]
-	}
-	return b
 }
 
 // replyID writes an ID as text.

@@ -116,7 +116,7 @@ func parseRead(c *call.Call, grouped bool) (a readArgs, ok bool) {
 // checkBlock checks the milliseconds of BLOCK at argument i.
 func checkBlock(c *call.Call, i int) bool {
 	if c.InScript {
-		c.Fail(reply.Error(string(cText(c.Args[0])) + " command is not allowed with BLOCK option from scripts"))
+		c.Fail(reply.Error(string(reply.CText(c.Args[0])) + " command is not allowed with BLOCK option from scripts"))
 		return false
 	}
 	ms, ok := call.ParseInt(c.Args[i])
@@ -150,7 +150,7 @@ func xread(c *call.Call) {
 			return
 		}
 		streams[i] = s
-		switch string(cText(text)) {
+		switch string(reply.CText(text)) {
 		case "$":
 			if s != nil {
 				after[i] = s.LastID
@@ -223,6 +223,6 @@ func endStreams(c *call.Call, mark, n int) {
 // subcommandSyntax tells that a subcommand got arguments it does not know.
 func subcommandSyntax(c *call.Call) reply.Error {
 	container := strings.ToUpper(string(c.Args[0]))
-	sub := cText(c.Args[1])
+	sub := reply.CText(c.Args[1])
 	return reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(sub[:min(len(sub), 128)]) + "'. Try " + container + " HELP.")
 }

@@ -62,9 +62,9 @@ func parseGroupReads(c *call.Call, a *readArgs) ([]groupRead, bool) {
 			return nil, false
 		}
 		r.key, r.s = key, s
-		switch string(cText(text)) {
+		switch string(text) {
 		case "$", "+":
-			c.Fail(meaninglessID(string(cText(text))))
+			c.Fail(meaninglessID(string(reply.CText(text))))
 			return nil, false
 		case ">":
 			r.fresh = true

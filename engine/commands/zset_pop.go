@@ -131,18 +131,8 @@ func parseZmpop(c *call.Call, i int) (keys [][]byte, end zsetEnd, n int64, ok bo
 		c.Fail(reply.ErrSyntax)
 		return nil, end, 0, false
 	}
-	switch i++; {
-	case i == len(c.Args):
-		return keys, end, 1, true
-	case i+2 != len(c.Args) || !c.Is(i, "COUNT"):
-		c.Fail(reply.ErrSyntax)
-		return nil, end, 0, false
-	}
-	if n, ok = call.ParseInt(c.Args[i+1]); !ok || n < 1 {
-		c.Fail(reply.ErrCountPositive)
-		return nil, end, 0, false
-	}
-	return keys, end, n, true
+	n, ok = popCount(c, i+1)
+	return keys, end, n, ok
 }
 
 // zrandmemberMax bounds the members of one reply of ZRANDMEMBER with a

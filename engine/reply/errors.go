@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -127,12 +128,18 @@ func UnknownSubcommand(container string, sub []byte) Error {
 	return Error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", clip(sub, 128), strings.ToUpper(container)))
 }
 
-func clip(b []byte, n int) []byte {
-	if n < 0 {
-		n = 0
-	}
-	if len(b) > n {
-		return b[:n]
+// UnsupportedOption tells that a command does not know an option.
+func UnsupportedOption(option []byte) Error {
+	return Error("ERR Unsupported option " + string(CText(option)))
+}
+
+// clip returns what C prints of b with a precision of n.
+func clip(b []byte, n int) []byte { return CText(b[:min(len(b), max(n, 0))]) }
+
+// CText returns b up to its first zero byte: how Redis' error texts quote it.
+func CText(b []byte) []byte {
+	if end := bytes.IndexByte(b, 0); end >= 0 {
+		return b[:end]
 	}
 	return b
 }

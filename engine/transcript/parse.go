@@ -24,6 +24,7 @@ type step struct {
 
 	verb        string        // run, config, advance, reset
 	sortBy      int           // of run: 0 ordered, else sort in groups of so many
+	clock       bool          // of run: times read "now"
 	local       string        // of run: why redis-server's replies do not count
 	ours        string        // of run: why redis-server is not asked
 	name, value string        // of config
@@ -170,6 +171,8 @@ func (s *step) parseRun(options []string) error {
 				s.ours = reason
 			}
 			return nil
+		case o == "clock":
+			s.clock = true
 		case name == "unordered" && !grouped:
 			s.sortBy = 1
 		case name == "unordered":

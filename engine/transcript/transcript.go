@@ -20,11 +20,12 @@
 //
 // The steps:
 //
-//	run [unordered[=N]] [local REASON | ours REASON]
+//	run [unordered[=N]] [clock] [local REASON | ours REASON]
 //	    Commands, one a line, quoted as in redis-cli, then the replies. The
 //	    block after "---- resp3" is there when RESP3 replies read differently.
 //	    With unordered, the elements of a reply are sorted, in groups of N
-//	    (2 for flat pairs). With local, redis-server executes the commands
+//	    (2 for flat pairs). With clock, times in milliseconds about now read
+//	    "now", those of stream entries' IDs too. With local, redis-server executes the commands
 //	    too, but replies are not compared, for they hang on chance or time.
 //	    With ours, redis-server is not asked at all. REASON says why.
 //	    "times 300 SADD k m$i" is 300 commands, i counting from 1; only the
@@ -233,18 +234,18 @@ func (r *runner) run(s *step) {
 func (r *runner) command(s *step, c *line, i int) []string {
 	r.t.Helper()
 	args := c.args(i)
-	shown, err := takeDown(r.ours, args, s.sortBy)
+	shown, err := takeDown(r.ours, args, s)
 	if err != nil {
 		r.t.Fatalf("%s:%d: %q: %v", r.file, s.line, args, err)
 	}
 	if r.theirs == nil || s.ours != "" {
 		return shown.lines
 	}
-	server, err := takeDown(r.theirs, args, s.sortBy)
+	server, err := takeDown(r.theirs, args, s)
 	if err != nil {
 		r.t.Fatalf("%s:%d: redis-server: %q: %v", r.file, s.line, args, err)
 	}
-	same := slices.Equal(shown.lines, server.lines) && (s.sortBy > 0 || shown.raw == server.raw)
+	same := slices.Equal(shown.lines, server.lines) && (s.sortBy > 0 || s.clock || shown.raw == server.raw)
 	if !same && s.local == "" {
 		r.t.Errorf("%s:%d: RESP%d: %s\n%s%q\nredis-server says\n%s%q", r.file, s.line, r.proto, c.text,
 			indent(shown.lines), shown.raw, indent(server.lines), server.raw)
@@ -258,7 +259,7 @@ type taken struct {
 	lines []string
 }
 
-func takeDown(target Target, args [][]byte, sortBy int) (taken, error) {
+func takeDown(target Target, args [][]byte, s *step) (taken, error) {
 	raw, events := target.Do(args)
 	v, rest, err := reply.Read(raw)
 	if err != nil {
@@ -267,8 +268,11 @@ func takeDown(target Target, args [][]byte, sortBy int) (taken, error) {
 	if len(rest) > 0 {
 		v = reply.Value{Kind: reply.KindError, Text: []byte("more than one reply: " + string(raw))}
 	}
-	if sortBy > 0 {
-		notation.Sort(&v, sortBy)
+	if s.sortBy > 0 {
+		notation.Sort(&v, s.sortBy)
+	}
+	if s.clock {
+		hideTimes(&v, time.Now())
 	}
 	lines := notation.Lines(v)
 	for _, m := range events {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/transcript/notation"
@@ -46,6 +47,26 @@ func TestFormatGivesBackWhatWasParsed(t *testing.T) {
 	}
 	if got := run.want(reply.RESP3); !slices.Equal(got, []string{"(empty map)"}) {
 		t.Errorf("RESP3 replies: %q", got)
+	}
+}
+
+func TestTimesAreHidden(t *testing.T) {
+	now := time.UnixMilli(1_700_000_000_000)
+	v := reply.Value{Kind: reply.KindArray, Elems: []reply.Value{
+		{Kind: reply.KindInt, Int: 1_700_000_000_123},
+		{Kind: reply.KindInt, Int: 1_600_000_000_000},
+		{Kind: reply.KindInt},
+		{Kind: reply.KindBulk, Text: []byte("1700000000000")},
+		{Kind: reply.KindBulk, Text: []byte("1700000000001-7")},
+		{Kind: reply.KindBulk, Text: []byte("1600000000000-7")},
+	}}
+	hideTimes(&v, now)
+	want := []string{
+		"1) (integer) now", "2) (integer) 1600000000000", "3) (integer) 0", `4) "1700000000000"`,
+		`5) "now-7"`, `6) "1600000000000-7"`,
+	}
+	if got := notation.Lines(v); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
