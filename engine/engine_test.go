@@ -131,7 +131,7 @@ func TestSettings(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"hash-max-listpack-entries 8 nosuch 1":                 "nosuch is not a cluster-wide setting",
-		"hash-max-listpack-entries 8 list-max-listpack-size x": "CONFIG SET failed (possibly related to argument 'list-max-listpack-size') - argument must be between -5 and 2147483647 inclusive",
+		"hash-max-listpack-entries 8 list-max-listpack-size x": "CONFIG SET failed (possibly related to argument 'list-max-listpack-size') - argument must be between -2147483648 and 2147483647 inclusive",
 		"hash-max-listpack-entries 8 proto-max-bulk-len 1":     "CONFIG SET failed (possibly related to argument 'proto-max-bulk-len') - argument must be between 1048576 and 536870912 inclusive",
 		"hash-max-listpack-entries 8 notify-keyspace-events q": "CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
 	} {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/quorate/quorate/engine/call"
@@ -29,21 +30,21 @@ func number(low, high int, field func(*call.Settings) *int) setting {
 	}
 }
 
-const settingMax = 1<<31 - 1
-
+// settings holds the cluster-wide settings by name, with redis-server's limits. A string
+// is never longer than redis-server lets it be by default.
 var settings = map[string]setting{
-	"hash-max-listpack-entries": number(0, settingMax, func(s *call.Settings) *int { return &s.HashMaxListpackEntries }),
-	"hash-max-listpack-value":   number(0, settingMax, func(s *call.Settings) *int { return &s.HashMaxListpackValue }),
-	"list-max-listpack-size":    number(-5, settingMax, func(s *call.Settings) *int { return &s.ListMaxListpackSize }),
-	"set-max-intset-entries":    number(0, settingMax, func(s *call.Settings) *int { return &s.SetMaxIntsetEntries }),
-	"zset-max-listpack-entries": number(0, settingMax, func(s *call.Settings) *int { return &s.ZsetMaxListpackEntries }),
-	"zset-max-listpack-value":   number(0, settingMax, func(s *call.Settings) *int { return &s.ZsetMaxListpackValue }),
-	"stream-node-max-bytes":     number(0, settingMax, func(s *call.Settings) *int { return &s.StreamNodeMaxBytes }),
-	"stream-node-max-entries":   number(0, settingMax, func(s *call.Settings) *int { return &s.StreamNodeMaxEntries }),
-	"hll-sparse-max-bytes":      number(0, settingMax, func(s *call.Settings) *int { return &s.HLLSparseMaxBytes }),
+	"hash-max-listpack-entries": number(0, math.MaxInt64, func(s *call.Settings) *int { return &s.HashMaxListpackEntries }),
+	"hash-max-listpack-value":   number(0, math.MaxInt64, func(s *call.Settings) *int { return &s.HashMaxListpackValue }),
+	"list-max-listpack-size":    number(math.MinInt32, math.MaxInt32, func(s *call.Settings) *int { return &s.ListMaxListpackSize }),
+	"set-max-intset-entries":    number(0, math.MaxInt64, func(s *call.Settings) *int { return &s.SetMaxIntsetEntries }),
+	"zset-max-listpack-entries": number(0, math.MaxInt64, func(s *call.Settings) *int { return &s.ZsetMaxListpackEntries }),
+	"zset-max-listpack-value":   number(0, math.MaxInt64, func(s *call.Settings) *int { return &s.ZsetMaxListpackValue }),
+	"stream-node-max-bytes":     number(0, math.MaxInt64, func(s *call.Settings) *int { return &s.StreamNodeMaxBytes }),
+	"stream-node-max-entries":   number(0, math.MaxInt64, func(s *call.Settings) *int { return &s.StreamNodeMaxEntries }),
+	"hll-sparse-max-bytes":      number(0, math.MaxInt64, func(s *call.Settings) *int { return &s.HLLSparseMaxBytes }),
 	"proto-max-bulk-len":        number(1<<20, 512<<20, func(s *call.Settings) *int { return &s.ProtoMaxBulkLen }),
-	"lua-instructions-max":      number(1000, settingMax, func(s *call.Settings) *int { return &s.LuaInstructionsMax }),
-	"lua-bytes-max":             number(1<<20, settingMax, func(s *call.Settings) *int { return &s.LuaBytesMax }),
+	"lua-instructions-max":      number(1000, math.MaxInt32, func(s *call.Settings) *int { return &s.LuaInstructionsMax }),
+	"lua-bytes-max":             number(1<<20, math.MaxInt32, func(s *call.Settings) *int { return &s.LuaBytesMax }),
 	"debug-disable-deny-scripts": {
 		get: func(s *call.Settings) string {
 			if s.ScriptsMayCallAll {

@@ -1,18 +1,9 @@
 package commands_test
 
 import (
-	"bytes"
 	"fmt"
-	"math/rand/v2"
-	"strings"
 	"testing"
-
-	"github.com/quorate/quorate/engine/reply"
-	"github.com/quorate/quorate/engine/transcript"
 )
-
-// With -oracle random walks over few keys are done by redis-server too, and
-// each reply and event compared.
 
 func TestListWalkBesideOracle(t *testing.T) {
 	walkBesideOracle(t, map[string]string{"list-max-listpack-size": "5"}, listCommand)
@@ -20,60 +11,6 @@ func TestListWalkBesideOracle(t *testing.T) {
 
 func TestStreamWalkBesideOracle(t *testing.T) {
 	walkBesideOracle(t, map[string]string{"stream-node-max-entries": "4"}, streamCommand)
-}
-
-func walkBesideOracle(t *testing.T, config map[string]string, command func(*dice) string) {
-	if !transcript.Oracle() {
-		t.Skip("needs redis-server: run with -oracle")
-	}
-	config["notify-keyspace-events"] = "KEAn"
-	for _, proto := range []reply.Proto{reply.RESP2, reply.RESP3} {
-		ours, theirs := newTarget(proto), transcript.Server(t, proto)
-		for _, target := range []transcript.Target{ours, theirs} {
-			for name, value := range config {
-				if err := target.Config(name, value); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		d := &dice{rand.New(rand.NewPCG(3, uint64(proto)))}
-		var history []string
-		for range 10_000 {
-			line := command(d)
-			history = append(history, line)
-			args := bytes.Fields([]byte(line))
-			got, gotEvents := ours.Do(args)
-			want, wantEvents := theirs.Do(args)
-			if !bytes.Equal(got, want) || fmt.Sprint(gotEvents) != fmt.Sprint(wantEvents) {
-				t.Fatalf("RESP%d: %s\ngot  %q %v\nwant %q %v\nafter\n%s", proto, line, got, gotEvents, want, wantEvents,
-					strings.Join(history[max(0, len(history)-30):], "\n"))
-			}
-		}
-	}
-}
-
-// dice makes up arguments.
-type dice struct{ *rand.Rand }
-
-func (d *dice) of(words ...string) string { return words[d.IntN(len(words))] }
-
-func (d *dice) words(n int, word func() string) string {
-	all := make([]string, 1+d.IntN(n))
-	for i := range all {
-		all[i] = word()
-	}
-	return strings.Join(all, " ")
-}
-
-func (d *dice) key() string { return d.of("a", "b", "c", "nokey") }
-
-func (d *dice) index() string { return fmt.Sprint(d.IntN(60) - 30) }
-
-func (d *dice) element() string {
-	if d.IntN(40) == 0 {
-		return strings.Repeat("long", d.IntN(3000)) + "."
-	}
-	return d.of("x", "y", "z", "1", "-70000", "007", strings.Repeat("m", 100))
 }
 
 func listCommand(d *dice) string {

@@ -62,9 +62,9 @@ func parseGroupReads(c *call.Call, a *readArgs) ([]groupRead, bool) {
 			return nil, false
 		}
 		r.key, r.s = key, s
-		switch string(text) {
+		switch id := string(reply.CText(text)); id {
 		case "$", "+":
-			c.Fail(meaninglessID(string(reply.CText(text))))
+			c.Fail(meaninglessID(id))
 			return nil, false
 		case ">":
 			r.fresh = true

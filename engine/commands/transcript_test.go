@@ -112,8 +112,17 @@ func (t *target) Config(name, value string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	s := &t.settings
-	number := map[string]*int{
+	number := numbers(&t.settings)[name]
+	if number == nil {
+		return fmt.Errorf("%s: not a setting that changes results", name)
+	}
+	*number = n
+	return nil
+}
+
+// numbers returns where the settings that are numbers stand in s.
+func numbers(s *call.Settings) map[string]*int {
+	return map[string]*int{
 		"hash-max-listpack-entries": &s.HashMaxListpackEntries,
 		"hash-max-listpack-value":   &s.HashMaxListpackValue,
 		"list-max-listpack-size":    &s.ListMaxListpackSize,
@@ -124,10 +133,5 @@ func (t *target) Config(name, value string) error {
 		"stream-node-max-entries":   &s.StreamNodeMaxEntries,
 		"hll-sparse-max-bytes":      &s.HLLSparseMaxBytes,
 		"proto-max-bulk-len":        &s.ProtoMaxBulkLen,
-	}[name]
-	if number == nil {
-		return fmt.Errorf("%s: not a setting that changes results", name)
 	}
-	*number = n
-	return nil
 }
