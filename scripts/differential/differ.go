@@ -128,15 +128,20 @@ func (t *trial) replies() ([][]reply.Value, error) {
 				time.Sleep(t.steps[i].Wait)
 				continue
 			}
-			raw, err := t.duo.clients[t.steps[i].Client].redis.Do(t.steps[i].Args...)
-			if err != nil {
-				return nil, err
+			for _, args := range [][][]byte{t.steps[i].Probe, t.steps[i].Args} {
+				if args == nil {
+					continue
+				}
+				raw, err := t.duo.clients[t.steps[i].Client].redis.Do(args...)
+				if err != nil {
+					return nil, err
+				}
+				v, _, err := reply.Read(slices.Clone(raw))
+				if err != nil {
+					return nil, err
+				}
+				values = append(values, v)
 			}
-			v, _, err := reply.Read(slices.Clone(raw))
-			if err != nil {
-				return nil, err
-			}
-			values = append(values, v)
 		}
 		all = append(all, values)
 	}

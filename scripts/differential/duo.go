@@ -170,6 +170,10 @@ func (d *duo) pipeline(steps []workload.Step) (*difference, error) {
 	}
 	c := d.clients[steps[0].Client]
 	for i := range steps {
+		if steps[i].Probe != nil {
+			c.redis.Put(steps[i].Probe...)
+			c.ours.Put(steps[i].Probe...)
+		}
 		c.redis.Put(steps[i].Args...)
 		c.ours.Put(steps[i].Args...)
 	}
@@ -178,27 +182,47 @@ func (d *duo) pipeline(steps []workload.Step) (*difference, error) {
 		return nil, err
 	}
 	var diff *difference
-	var before rawPair
+	var got rawPair
 	for i := range steps {
-		got, err := c.next()
+		next, reply, err := d.step(c, &steps[i], diff != nil)
 		if err != nil {
-			return nil, fmt.Errorf("%q: %w", steps[i].Args, err)
+			return nil, err
 		}
-		d.counts.note(&steps[i], got.redis)
-		if diff == nil { // the replies behind a difference are read, no more
-			if diff, err = d.judge(c, &steps[i], got, before); err != nil {
-				return nil, err
-			}
-			if diff != nil {
-				diff.step = i
-			}
+		if got = reply; next != nil {
+			diff = next
+			diff.step = i
 		}
-		before = got
 	}
 	if last := &steps[len(steps)-1]; diff == nil && last.Settle != workload.Nothing {
-		return d.settle(c, last, before, len(steps)-1)
+		return d.settle(c, last, got, len(steps)-1)
 	}
 	return diff, nil
+}
+
+// step reads the replies to a step, and judges them unless they only need to be
+// read.
+func (d *duo) step(c *client, s *workload.Step, read bool) (diff *difference, got rawPair, err error) {
+	var before rawPair
+	if s.Probe != nil {
+		if before, err = c.next(); err != nil {
+			return nil, got, fmt.Errorf("%q: %w", s.Probe, err)
+		}
+	}
+	if got, err = c.next(); err != nil {
+		return nil, got, fmt.Errorf("%q: %w", s.Args, err)
+	}
+	d.counts.note(s, got.redis)
+	if read {
+		return nil, got, nil
+	}
+	if s.Probe != nil {
+		probe := &workload.Step{Args: s.Probe, Rule: s.ProbeRule}
+		if diff, err = d.judge(c, probe, before, rawPair{}); diff != nil || err != nil {
+			return diff, got, err
+		}
+	}
+	diff, err = d.judge(c, s, got, before)
+	return diff, got, err
 }
 
 // rawPair is a reply of each side, as sent.
@@ -236,21 +260,25 @@ func (d *duo) judge(c *client, s *workload.Step, got, before rawPair) (*differen
 	if err != nil {
 		return nil, err
 	}
-	a := &compare.Answers{Args: s.Args, Got: pair}
+	var parted *known
+	a := &compare.Answers{Args: s.Args, Got: pair, Excuse: func(a *compare.Answers) bool {
+		why := explain(a)
+		if why == nil {
+			return false
+		}
+		d.counts.known[why]++
+		if why.diverges {
+			parted = why
+		}
+		return true
+	}}
 	if a.Before, err = before.values(); err != nil {
 		return nil, err
 	}
-	if compare.Same(rule, a) {
+	if compare.Same(rule, a) && parted == nil {
 		return nil, nil
 	}
-	why := explain(a)
-	if why != nil {
-		d.counts.known[why]++
-		if !why.diverges {
-			return nil, nil
-		}
-	}
-	return &difference{pair: pair, known: why}, nil
+	return &difference{pair: pair, known: parted}, nil
 }
 
 // follow keeps the books of transactions, and returns the rule for the replies
@@ -284,6 +312,10 @@ func (c *client) follow(s *workload.Step, redis []byte) compare.Rule {
 
 // settle does what a step whose outcome hangs on chance asks for.
 func (d *duo) settle(c *client, s *workload.Step, got rawPair, at int) (*difference, error) {
+	if s.Settle == workload.LoadTheScript { // whatever became of it
+		_, err := c.ours.Do([]byte("SCRIPT"), []byte("LOAD"), s.Args[1])
+		return nil, err
+	}
 	if got.redis[0] == '-' {
 		return nil, nil
 	}
@@ -296,7 +328,15 @@ func (d *duo) settle(c *client, s *workload.Step, got rawPair, at int) (*differe
 	case workload.PopTheSame:
 		return nil, popTheSame(c, key, pair)
 	case workload.CopyTheKey:
-		return nil, copyTheKey(c, key)
+		return nil, restore(c.redis, c.ours, key)
+	case workload.TouchTheKey:
+		_, err := c.redis.Do([]byte("EXISTS"), key)
+		return nil, err
+	case workload.PackTheKey:
+		if err := restore(c.redis, c.redis, key); err != nil {
+			return nil, err
+		}
+		return nil, restore(c.redis, c.ours, key)
 	case workload.WalkTheScan:
 		return walkTheScan(c, s.Args, at)
 	}
@@ -329,9 +369,9 @@ func texts(v reply.Value) [][]byte {
 	return all
 }
 
-// copyTheKey gives the cluster redis-server's value of a key.
-func copyTheKey(c *client, key []byte) error {
-	raw, err := c.redis.Do([]byte("DUMP"), key)
+// restore loads one server's value of a key into another.
+func restore(from, to *wire.Conn, key []byte) error {
+	raw, err := from.Do([]byte("DUMP"), key)
 	if err != nil {
 		return err
 	}
@@ -340,7 +380,7 @@ func copyTheKey(c *client, key []byte) error {
 		return err
 	}
 	payload := slices.Clone(v.Text)
-	ttl, err := c.redis.Do([]byte("PEXPIRETIME"), key)
+	ttl, err := from.Do([]byte("PEXPIRETIME"), key)
 	if err != nil {
 		return err
 	}
@@ -348,8 +388,8 @@ func copyTheKey(c *client, key []byte) error {
 	if at[0] == '-' {
 		at = []byte("0")
 	}
-	c.ours.Put([]byte("RESTORE"), key, at, payload, []byte("REPLACE"), []byte("ABSTTL"))
-	return answers(c.ours, 1)
+	to.Put([]byte("RESTORE"), key, at, payload, []byte("REPLACE"), []byte("ABSTTL"))
+	return answers(to, 1)
 }
 
 // walkTheScan goes through a whole iteration on each side. The cursors are each

@@ -86,7 +86,7 @@ type fuzz struct {
 	out      io.Writer
 	end      time.Time
 	has      map[string]bool // commands of both sides
-	payloads [][]byte
+	payloads map[string][][]byte
 	found    int // differences
 	outages  int // epochs that ended because the cluster did not serve
 }
@@ -163,23 +163,29 @@ func commandsOf(conn *wire.Conn) (map[string]bool, error) {
 	return has, nil
 }
 
-// makePayloads has redis-server dump a value of each kind and encoding.
-func makePayloads(conn *wire.Conn) ([][]byte, error) {
-	values := []string{
-		"SET k 12", "SET k hello", "SET k " + strings.Repeat("x", 300), "RPUSH k a 1 b", "SADD k 1 2 3", "SADD k a b", "HSET k m1 v m2 2",
-		"HSET k m1 " + strings.Repeat("y", 100), "ZADD k 1 m1 2.5 m2", "ZADD k 3 " + strings.Repeat("z", 100), "XADD k 1-1 a b", "RPUSH k " + strings.Repeat("long ", 500),
-	}
-	var payloads [][]byte
-	for _, command := range values {
-		if _, err := conn.Ask(strings.Fields(command)...); err != nil {
+// dumped are commands that make values of each kind and encoding, under keys
+// named as package workload names them.
+var dumped = []string{
+	"SET s hello", "SET s " + strings.Repeat("x", 300), "SET n 12", "RPUSH l a 1 b", "RPUSH l " + strings.Repeat("long ", 500), "RPUSH i 3 1 2",
+	"SADD u 1 2 3", "SADD t a b", "HSET h m1 v m2 2", "HSET h m1 " + strings.Repeat("y", 100), "ZADD z 1 m1 2.5 m2",
+	"ZADD z 3 " + strings.Repeat("z", 100), "XADD x 1-1 a b",
+}
+
+// makePayloads has redis-server dump them.
+func makePayloads(conn *wire.Conn) (map[string][][]byte, error) {
+	payloads := make(map[string][][]byte)
+	for _, command := range dumped {
+		words := strings.Fields(command)
+		if _, err := conn.Ask(words...); err != nil {
 			return nil, err
 		}
-		v, err := conn.Ask("DUMP", "k")
+		key := words[1]
+		v, err := conn.Ask("DUMP", key)
 		if err != nil {
 			return nil, err
 		}
-		payloads = append(payloads, slices.Clone(v.Text))
-		if _, err := conn.Ask("DEL", "k"); err != nil {
+		payloads[key] = append(payloads[key], slices.Clone(v.Text))
+		if _, err := conn.Ask("DEL", key); err != nil {
 			return nil, err
 		}
 	}

@@ -127,6 +127,9 @@ func script(settings [][2]string, steps []workload.Step, replies [][]reply.Value
 		case steps[i].Client != steps[0].Client:
 			fmt.Fprintf(&b, "(client %d) ", steps[i].Client)
 		}
+		if steps[i].Probe != nil {
+			b.WriteString(line(steps[i].Probe) + "\n")
+		}
 		b.WriteString(line(steps[i].Args) + "\n")
 	}
 	var resp2 string

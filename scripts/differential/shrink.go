@@ -29,6 +29,9 @@ func (s *shrinker) shrink(steps []workload.Step) []workload.Step {
 		}
 	}
 	for i := range steps {
+		if steps[i].Whole {
+			continue
+		}
 		steps = s.shorter(steps, i)
 	}
 	return steps

@@ -38,6 +38,7 @@ func TestRules(t *testing.T) {
 		{"times left", Within(2), "", ":100", ":98", true},
 		{"times too far apart", Within(2), "", ":100", ":97", false},
 		{"no time left is no time", Within(2), "", ":0", ":-1", false},
+		{"no time at all", Within(2), "", "$-1", "$-1", true},
 		{"stream times", StreamTimes, "", "*4 $3 1-1 $1 a :5 :1", "*4 $3 1-1 $1 a :7 :1", true},
 		{"deliveries are counted", StreamTimes, "", "*4 $3 1-1 $1 a :5 :1", "*4 $3 1-1 $1 a :5 :2", false},
 		{"idle by name", StreamTimes, "", "*2 $4 idle :5", "*2 $4 idle :9", true},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 )
 
 // keysPerType bounds the key space, so that commands meet what others left.
@@ -25,7 +26,7 @@ func (w *Workload) key(r *rand.Rand, kind string) []byte {
 	letter := keyTypes[kind]
 	switch n := r.IntN(100); {
 	case n < 3:
-		letter = string(letters[r.IntN(len(letters))])
+		letter = strange(r, kind)
 	case n < 4:
 		return []byte(pick(r, "", "missing", "\x00\xff key", "{tag}s1"))
 	case n < 12 && kind == "set":
@@ -33,6 +34,19 @@ func (w *Workload) key(r *rand.Rand, kind string) []byte {
 	}
 	return w.named(r, letter)
 }
+
+// strange draws the letter of a key of any type, but of no sorted set where
+// those with one score and those with others must not be mixed.
+func strange(r *rand.Rand, kind string) string {
+	if kind == "lexset" {
+		return pick(r, "s", "h", "l", "t", "x")
+	}
+	return pick(r, strings.Split("snbpglihtuzxc", "")...)
+}
+
+// watchable are the letters of keys for WATCH. A stream changes here with its
+// groups; in redis-server XREADGROUP and the like go unnoticed.
+var watchable = strings.Split("snbpglihtuzy", "")
 
 // named draws a key whose name begins with a letter, and notes the letter.
 func (w *Workload) named(r *rand.Rand, letter string) []byte {
@@ -53,12 +67,17 @@ func (w *Workload) argument(r *rand.Rand, kind string) []byte {
 
 // kinds are the kinds of arguments that are no keys of one type.
 var kinds = map[string]func(w *Workload, r *rand.Rand) []byte{
-	"any":  func(w *Workload, r *rand.Rand) []byte { return w.named(r, string(letters[r.IntN(len(letters))])) },
-	"same": func(w *Workload, r *rand.Rand) []byte { return w.named(r, w.letter) },
+	"any":      func(w *Workload, r *rand.Rand) []byte { return w.named(r, string(letters[r.IntN(len(letters))])) },
+	"restored": func(w *Workload, r *rand.Rand) []byte { return w.named(r, pick(r, restorable...)) },
+	"watched":  func(w *Workload, r *rand.Rand) []byte { return w.named(r, pick(r, watchable...)) },
+	"same":     func(w *Workload, r *rand.Rand) []byte { return w.named(r, w.letter) },
 	"zsetorset": func(w *Workload, r *rand.Rand) []byte {
 		return w.key(r, pick(r, "zset", "zset", "lexset", "set", "intset"))
 	},
-	"db": oneOf("0", "0", "0", "0", "0", "1", "1", "1", "2", "2", "15", "16", "-1", "x"),
+	"listorset": func(w *Workload, r *rand.Rand) []byte {
+		return w.named(r, pick(r, "l", "l", "i", "t", "u", "h", "s", "x"))
+	},
+	"db": oneOf("0", "0", "0", "0", "0", "1", "1", "1", "2", "2", "15", "16", "-1", "01", "2147483648", "x"),
 
 	"value":   value,
 	"member":  member,
@@ -82,7 +101,9 @@ var kinds = map[string]func(w *Workload, r *rand.Rand) []byte{
 	"restorettl": oneOf("0", "0", "0", "500000", "1000000", "-1", "x"),
 	"at":         oneOf("1900000000", "2000000000", "4000000000", "1", "1000000000", "0", "-1", "9223372036854775807", "x"),
 	"pat":        oneOf("1900000000000", "2000000000000", "4000000000000", "1", "1000000000000", "0", "-1", "9223372036854775807", "x"),
-	"faraway":    oneOf("1900000000000", "2000000000000", "1000000000000"),
+	"future":     oneOf("1900000000", "2000000000", "4000000000", "0", "-1", "9223372036854775807", "x"),
+	"faraway":    oneOf("1900000000000", "2000000000000", "4000000000000", "0", "-1", "9223372036854775807", "x"),
+	"absttl":     oneOf("1900000000000", "2000000000000", "1000000000000"), // taken for relative, still far away
 	"past":       oneOf("1000", "1500000000000", "0", "x"),
 	"minidle":    oneOf("0", "0", "0", "0", "1000000000", "-1", "x"),
 	"payload":    func(w *Workload, r *rand.Rand) []byte { return w.payload(r) },
@@ -136,7 +157,7 @@ func value(_ *Workload, r *rand.Rand) []byte {
 	case n == 12:
 		return []byte(pick(r, long, story, story[:44], story[:45], story[:64], story[:65]))
 	case n == 13:
-		return []byte(pick(r, "", "\x00\x01\xff\r\n", "hello world", "ÿ", "*", "a b"))
+		return []byte(pick(r, "", "\x01\x00\xff\r\n", "hello world", "ÿ", "*", "a b"))
 	case n == 14:
 		return integer(nil, r)
 	case n == 15:
@@ -292,12 +313,17 @@ func rangeID(w *Workload, r *rand.Rand) []byte {
 	return append([]byte("("), w.oldID(r)...)
 }
 
-// payload draws what DUMP gave, sometimes damaged.
+// restorable are the letters of the keys of which there are dumps.
+var restorable = strings.Split("snlihtuzx", "")
+
+// payload draws what DUMP gave of a key of the type that was drawn last,
+// sometimes damaged.
 func (w *Workload) payload(r *rand.Rand) []byte {
-	if len(w.options.Payloads) == 0 || r.IntN(20) == 0 {
+	payloads := w.options.Payloads[w.letter]
+	if len(payloads) == 0 || r.IntN(20) == 0 {
 		return []byte("\x00\x01x\x0a\x00not a checksum")
 	}
-	p := w.options.Payloads[r.IntN(len(w.options.Payloads))]
+	p := payloads[r.IntN(len(payloads))]
 	if r.IntN(12) > 0 {
 		return p
 	}

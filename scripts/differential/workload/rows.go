@@ -12,9 +12,11 @@ type Row struct {
 	// Probe names what is asked, of the first key, before the command; the rule
 	// sees the answer.
 	Probe []string
-	// Chance says that the reply, or the effect, hangs on chance: such a command
-	// stands alone, outside transactions and scripts.
-	Chance bool
+	// Alone keeps a command out of transactions and scripts: its outcome hangs on
+	// chance and must be settled, or scripts don't have it.
+	Alone bool
+	// Intact says that it is never damaged, for what it could leave behind.
+	Intact bool
 	// Settle brings both sides to the same state after chance had its way.
 	Settle Settle
 	// Weight is how often it comes; 0 means 10.
@@ -26,10 +28,13 @@ type Settle int
 
 // What a step can ask for once it is answered.
 const (
-	Nothing     Settle = iota
-	PopTheSame         // the set loses what redis-server popped, and gets back what it did not
-	CopyTheKey         // the key is copied from redis-server
-	WalkTheScan        // the command is repeated with its cursor, on each side, to the end
+	Nothing       Settle = iota
+	PopTheSame           // the set loses what redis-server popped, and gets back what it did not
+	CopyTheKey           // the key is copied from redis-server
+	TouchTheKey          // redis-server deletes a key whose time is over when it is asked for it
+	PackTheKey           // redis-server loads its sorted set again, which SORT has unpacked, and the cluster copies it
+	LoadTheScript        // the cluster loads the script, which EVAL_RO leaves no trace of
+	WalkTheScan          // the command is repeated with its cursor, on each side, to the end
 )
 
 var (
@@ -55,7 +60,8 @@ func concat(groups ...[]Row) []Row {
 }
 
 var stringRows = []Row{
-	{Grammar: "SET string value [NX | XX] [GET] [EX ttl | PX pttl | EXAT at | PXAT pat | KEEPTTL]", Weight: 30},
+	{Grammar: "SET string value [NX | XX] [GET] [EX ttl | PX pttl | EXAT future | PXAT faraway | KEEPTTL]", Weight: 30},
+	{Grammar: "SET string value [NX | XX] [GET] (EXAT at | PXAT pat)", Alone: true, Settle: TouchTheKey, Weight: 2},
 	{Grammar: "SET numeric integer"},
 	{Grammar: "GET string", Weight: 20},
 	{Grammar: "GETSET string value"},
@@ -111,8 +117,8 @@ var generic = []Row{
 	{Grammar: "PEXPIRETIME any", Rule: millis},
 	{Grammar: "PERSIST any"},
 	{Grammar: "DUMP any", Rule: compare.Kind, Weight: 5},
-	{Grammar: "RESTORE any restorettl payload [REPLACE] [IDLETIME count | FREQ count]"},
-	{Grammar: "RESTORE any faraway payload ABSTTL [REPLACE]", Weight: 4},
+	{Grammar: "RESTORE restored restorettl payload [REPLACE] [IDLETIME count | FREQ count]"},
+	{Grammar: "RESTORE restored absttl payload ABSTTL [REPLACE]", Weight: 4},
 	{Grammar: "OBJECT|ENCODING any", Weight: 20},
 	{Grammar: "OBJECT|REFCOUNT any", Rule: compare.Kind, Weight: 2},
 	{Grammar: "OBJECT|IDLETIME any", Rule: compare.Within(600), Weight: 2},
@@ -121,18 +127,23 @@ var generic = []Row{
 	{Grammar: "MEMORY|USAGE any [SAMPLES count]", Rule: compare.Kind, Weight: 3},
 	{Grammar: "KEYS pattern", Rule: unordered, Weight: 5},
 	{Grammar: "SCAN '0' COUNT big [MATCH pattern] [TYPE ('string' | 'list' | 'hash' | 'set' | 'zset' | 'stream')]", Rule: unordered, Weight: 5},
-	{Grammar: "SCAN '0' [COUNT small] [MATCH pattern] [TYPE ('string' | 'hash')]", Rule: compare.Any, Chance: true, Settle: WalkTheScan, Weight: 1},
-	{Grammar: "RANDOMKEY", Rule: compare.Either, Chance: true, Weight: 3},
+	{Grammar: "SCAN '0' [COUNT small] [MATCH pattern] [TYPE ('string' | 'hash')]", Rule: compare.Any, Alone: true, Settle: WalkTheScan, Weight: 1},
+	{Grammar: "RANDOMKEY", Rule: compare.Either, Alone: true, Weight: 3},
 	{Grammar: "DBSIZE", Weight: 5},
 	{Grammar: "SELECT db", Weight: 5},
 	{Grammar: "SWAPDB db db", Weight: 1},
 	{Grammar: "FLUSHDB [SYNC | ASYNC]", Weight: 1},
-	{Grammar: "SORT (list | set | zset) BY weightpattern [LIMIT index count] [GET getpattern] [GET getpattern] [ASC | DESC]", Weight: 8},
-	{Grammar: "SORT (list | set | zset) [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA [STORE list]", Weight: 8},
-	{Grammar: "SORT (list | zset) BY 'nosort' [LIMIT index count] [GET getpattern] [ASC | DESC] [STORE list]", Weight: 5},
+	{Grammar: "SORT listorset BY weightpattern [LIMIT index count] [GET getpattern] [GET getpattern] [ASC | DESC]", Weight: 8},
+	{Grammar: "SORT listorset [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA [STORE list]", Weight: 8},
+	{Grammar: "SORT list BY 'nosort' [LIMIT index count] [GET getpattern] [ASC | DESC]", Probe: []string{"TYPE"}, Rule: compare.InListOrder, Alone: true, Weight: 5},
 	{Grammar: "SORT numlist [LIMIT index count] [ASC | DESC] [STORE list]", Weight: 8},
 	{Grammar: "SORT_RO numlist [LIMIT index count] [GET getpattern] [ASC | DESC]", Weight: 5},
-	{Grammar: "SORT_RO (list | set | zset) [BY weightpattern] [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA", Weight: 5},
+	{Grammar: "SORT_RO listorset [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA", Weight: 5},
+	// Elements with equal weights have no order, but in the set or list that they come from.
+	{Grammar: "SORT_RO listorset BY weightpattern [ASC | DESC] ALPHA", Rule: unordered, Weight: 5},
+	{Grammar: "SORT zset BY weightpattern [LIMIT index count] [GET getpattern] [ASC | DESC]", Alone: true, Settle: PackTheKey, Weight: 1},
+	{Grammar: "SORT zset BY 'nosort' [LIMIT index count] [GET getpattern] [ASC | DESC]", Probe: []string{"TYPE"}, Rule: compare.InListOrder, Alone: true, Settle: PackTheKey, Weight: 1},
+	{Grammar: "SORT zset ALPHA [LIMIT index count] [ASC | DESC] [STORE list]", Alone: true, Settle: PackTheKey, Weight: 1},
 }
 
 var lists = []Row{
@@ -172,10 +183,10 @@ var hashes = []Row{
 	{Grammar: "HINCRBY hash field integer"},
 	{Grammar: "HINCRBYFLOAT hash field float"},
 	{Grammar: "HSCAN hash '0' COUNT big [MATCH pattern]", Packed: 2},
-	{Grammar: "HSCAN hash '0' [COUNT small] [MATCH pattern]", Rule: compare.Any, Chance: true, Settle: WalkTheScan, Weight: 1},
-	{Grammar: "HRANDFIELD hash", Rule: compare.Picked(1), Probe: fields, Chance: true, Weight: 3},
-	{Grammar: "HRANDFIELD hash count", Rule: compare.Picked(1), Probe: fields, Chance: true, Weight: 3},
-	{Grammar: "HRANDFIELD hash count WITHVALUES", Rule: compare.Picked(2), Probe: fields, Chance: true, Weight: 3},
+	{Grammar: "HSCAN hash '0' [COUNT small] [MATCH pattern]", Rule: compare.Any, Alone: true, Settle: WalkTheScan, Weight: 1},
+	{Grammar: "HRANDFIELD hash", Rule: compare.Picked(1), Probe: fields, Alone: true, Weight: 3},
+	{Grammar: "HRANDFIELD hash count", Rule: compare.Picked(1), Probe: fields, Alone: true, Weight: 3},
+	{Grammar: "HRANDFIELD hash count WITHVALUES", Rule: compare.Picked(2), Probe: fields, Alone: true, Weight: 3},
 	{Grammar: "HRANDFIELD hash big", Rule: unordered, Weight: 3},
 	{Grammar: "HRANDFIELD hash big WITHVALUES", Rule: pairs, Weight: 3},
 }
@@ -197,11 +208,11 @@ var sets = []Row{
 	{Grammar: "SDIFFSTORE set set..."},
 	{Grammar: "SINTERCARD #(set) [LIMIT count]"},
 	{Grammar: "SSCAN set '0' COUNT big [MATCH pattern]", Packed: 1},
-	{Grammar: "SSCAN set '0' [COUNT small] [MATCH pattern]", Rule: compare.Any, Chance: true, Settle: WalkTheScan, Weight: 1},
-	{Grammar: "SPOP set", Rule: compare.Picked(1), Probe: members, Chance: true, Settle: PopTheSame, Weight: 1},
-	{Grammar: "SPOP set count", Rule: compare.Picked(1), Probe: members, Chance: true, Settle: PopTheSame, Weight: 1},
+	{Grammar: "SSCAN set '0' [COUNT small] [MATCH pattern]", Rule: compare.Any, Alone: true, Settle: WalkTheScan, Weight: 1},
+	{Grammar: "SPOP set", Rule: compare.Picked(1), Probe: members, Alone: true, Settle: PopTheSame, Weight: 1},
+	{Grammar: "SPOP set count", Rule: compare.Picked(1), Probe: members, Alone: true, Settle: PopTheSame, Weight: 1},
 	{Grammar: "SPOP set big", Rule: unordered, Weight: 3},
-	{Grammar: "SRANDMEMBER set", Rule: compare.Picked(1), Probe: members, Chance: true, Weight: 3},
-	{Grammar: "SRANDMEMBER set count", Rule: compare.Picked(1), Probe: members, Chance: true, Weight: 3},
+	{Grammar: "SRANDMEMBER set", Rule: compare.Picked(1), Probe: members, Alone: true, Weight: 3},
+	{Grammar: "SRANDMEMBER set count", Rule: compare.Picked(1), Probe: members, Alone: true, Weight: 3},
 	{Grammar: "SRANDMEMBER set big", Rule: unordered, Weight: 3},
 }

@@ -5,7 +5,7 @@ import "github.com/quorate/quorate/scripts/differential/compare"
 var streams = []Row{
 	{Grammar: "XADD stream newid (field value)...", Weight: 40},
 	{Grammar: "XADD stream [NOMKSTREAM] [MAXLEN count | MAXLEN '=' count | MAXLEN '~' count [LIMIT count] | MINID id | MINID '~' id [LIMIT count]] newid (field value)...", Weight: 20},
-	{Grammar: "XADD clockstream '*' (field value)...", Rule: compare.StreamID, Chance: true, Settle: CopyTheKey, Weight: 1},
+	{Grammar: "XADD clockstream '*' (field value)...", Rule: compare.StreamID, Alone: true, Settle: CopyTheKey, Weight: 1},
 	{Grammar: "XLEN stream"},
 	{Grammar: "XRANGE stream rangeid rangeid [COUNT count]", Weight: 20},
 	{Grammar: "XREVRANGE stream rangeid rangeid [COUNT count]"},
@@ -42,13 +42,13 @@ var streams = []Row{
 // are drawn by wrap.
 var scripts = []Row{
 	{Grammar: "EVAL conversion '0' value", Weight: 10},
-	{Grammar: "EVAL_RO conversion '0' value", Weight: 3},
+	{Grammar: "EVAL_RO conversion '0' value", Alone: true, Settle: LoadTheScript, Weight: 1},
 	{Grammar: "SCRIPT|LOAD conversion", Weight: 3},
 	{Grammar: "SCRIPT|EXISTS digest...", Weight: 2},
 	{Grammar: "EVALSHA digest '0' value", Weight: 5},
 	{Grammar: "EVALSHA_RO digest '0' value", Weight: 2},
 	{Grammar: "ECHO value", Weight: 2},
 	{Grammar: "PING [value]", Weight: 2},
-	{Grammar: "TIME", Rule: compare.Clock, Chance: true, Weight: 1},
-	{Grammar: "COMMAND|GETKEYS 'zunionstore' value '2' value value", Weight: 1},
+	{Grammar: "TIME", Rule: compare.Clock, Alone: true, Weight: 1},
+	{Grammar: "COMMAND|GETKEYS 'zunionstore' value '2' value value", Alone: true, Weight: 1},
 }

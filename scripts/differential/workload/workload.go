@@ -18,8 +18,13 @@ type Step struct {
 	Client int      // who does it
 	Args   [][]byte // the command; nil: to wait
 	Wait   time.Duration
-	Rule   compare.Rule
-	Settle Settle
+	// Probe is asked just before; the rule sees the answers, for which ProbeRule is.
+	Probe     [][]byte
+	ProbeRule compare.Rule
+	Rule      compare.Rule
+	Settle    Settle
+	// Whole says that with fewer arguments the rule would not be the command's.
+	Whole bool
 	// Shape is the command and the options that were drawn, for those to be
 	// counted; "" for what only serves others.
 	Shape string
@@ -33,8 +38,9 @@ type Options struct {
 	Has func(name string) bool
 	// Only, if not empty, names the commands that are drawn.
 	Only []string
-	// Payloads are replies of DUMP.
-	Payloads [][]byte
+	// Payloads are replies of DUMP, by the first letter of the keys that hold such
+	// values.
+	Payloads map[string][][]byte
 }
 
 // Workload draws steps, the same for the same options.
@@ -58,14 +64,14 @@ type row struct {
 // New returns a workload. It fails when there is nothing to draw.
 func New(o Options) (*Workload, error) {
 	w := &Workload{options: o, rand: rand.New(rand.NewPCG(o.Seed, 0))}
-	chancy := make(map[string]bool)
+	alone := make(map[string]bool)
 	total := 0
 	for i := range rows {
 		c, err := grammar.Parse(rows[i].Grammar)
 		if err != nil {
 			return nil, err
 		}
-		chancy[c.Name] = chancy[c.Name] || rows[i].Chance
+		alone[c.Name] = alone[c.Name] || rows[i].Alone
 		if !o.Has(c.Name) || (len(o.Only) > 0 && !slices.Contains(o.Only, c.Name)) {
 			continue
 		}
@@ -77,7 +83,7 @@ func New(o Options) (*Workload, error) {
 	}
 	for i := range w.rows {
 		r := &w.rows[i]
-		r.fragile = chancy[r.command.Name]
+		r.fragile = r.Intact || alone[r.command.Name]
 		r.loosened = r.Rule
 		if r.Packed > 0 {
 			r.loosened = compare.Unordered(r.Packed)
@@ -149,7 +155,7 @@ func (w *Workload) Next() []Step {
 		case n < 60:
 			steps = append(steps, w.script(client))
 		default:
-			steps = append(steps, w.plain(client)...)
+			steps = append(steps, w.plain(client))
 		}
 	}
 	return steps
@@ -167,7 +173,7 @@ func (w *Workload) row() *row {
 // drawn draws a command of a row.
 func (w *Workload) drawn(r *row) Step {
 	d := r.command.Draw(w.rand, w.argument)
-	s := Step{Args: d.Args, Rule: r.Rule, Settle: r.Settle, Shape: r.command.Name}
+	s := Step{Args: d.Args, Rule: r.Rule, Settle: r.Settle, Whole: r.fragile || r.Rule != nil || r.Packed > 0, Shape: r.command.Name}
 	if len(d.Options) > 0 {
 		slices.Sort(d.Options)
 		for _, o := range slices.Compact(d.Options) {
@@ -178,35 +184,27 @@ func (w *Workload) drawn(r *row) Step {
 }
 
 // plain draws a command, with the question before that its rule wants.
-func (w *Workload) plain(client int) []Step {
+func (w *Workload) plain(client int) Step {
 	r := w.row()
 	s := w.drawn(r)
 	s.Client = client
 	if !r.fragile && w.rand.IntN(16) == 0 {
 		w.damage(&s)
 		s.Rule, s.Shape = r.loosened, r.command.Name+" damaged"
-		return []Step{s}
+		return s
 	}
-	probe := r.Probe
-	if r.Packed > 0 {
-		s.Rule, probe = compare.InPackedOrder(r.Packed), []string{"OBJECT", "ENCODING"}
+	switch {
+	case r.Packed > 0:
+		s.Probe, s.Rule = ask([]string{"OBJECT", "ENCODING"}, s.Args[1]), compare.InPackedOrder(r.Packed)
+	case r.Probe != nil:
+		s.Probe = ask(r.Probe, s.Args[1])
+		s.ProbeRule = probeRules[r.Probe[0]]
 	}
-	if probe == nil {
-		return []Step{s}
-	}
-	return []Step{{Client: client, Args: ask(probe, s.Args[1]), Rule: r.loosenedProbe()}, s}
+	return s
 }
 
-// loosenedProbe is the rule for the answer to a row's probe.
-func (r *row) loosenedProbe() compare.Rule {
-	switch {
-	case r.Packed > 0 || r.Probe[0] == "ZRANGE":
-		return nil
-	case r.Probe[0] == "HGETALL":
-		return compare.Unordered(2)
-	}
-	return compare.Unordered(1)
-}
+// probeRules are those for the answers to probes that have no order.
+var probeRules = map[string]compare.Rule{"HGETALL": compare.Unordered(2), "SMEMBERS": compare.Unordered(1)}
 
 // ask puts a key into a question: behind its name, or behind OBJECT ENCODING.
 func ask(words []string, key []byte) [][]byte {
@@ -251,7 +249,7 @@ func (w *Workload) damage(s *Step) {
 func (w *Workload) inner() Step {
 	for {
 		r := w.row()
-		if r.Chance || r.command.Name == "flushdb" || r.command.Name == "swapdb" {
+		if r.Alone || r.command.Name == "flushdb" || r.command.Name == "swapdb" {
 			continue
 		}
 		s := w.drawn(r)
@@ -292,7 +290,7 @@ func (w *Workload) transaction(client int) []Step {
 func (w *Workload) watched(client int) []Step {
 	watch := command(client, "WATCH")
 	for range 1 + w.rand.IntN(4) {
-		watch.Args = append(watch.Args, w.argument(w.rand, "any"))
+		watch.Args = append(watch.Args, w.argument(w.rand, "watched"))
 	}
 	steps := []Step{watch}
 	other := w.rand.IntN(w.options.Clients)
@@ -313,7 +311,7 @@ func (w *Workload) script(client int) Step {
 		s := w.inner()
 		body := pick(w.rand, callOne, tryOne)
 		args := append([][]byte{[]byte("EVAL"), []byte(body), []byte("0")}, s.Args...)
-		return Step{Client: client, Args: args, Rule: s.Rule, Shape: "eval " + s.Shape}
+		return Step{Client: client, Args: args, Rule: s.Rule, Whole: true, Shape: "eval " + s.Shape}
 	}
 	out := command(client, "EVAL", tryAll, "0")
 	var rules []compare.Rule
@@ -324,7 +322,7 @@ func (w *Workload) script(client int) Step {
 		out.Args = append(out.Args, s.Args...)
 		rules, inner = append(rules, s.Rule), append(inner, s.Args)
 	}
-	out.Rule, out.Shape = compare.Each(rules, inner), "eval several"
+	out.Rule, out.Whole, out.Shape = compare.Each(rules, inner), true, "eval several"
 	return out
 }
 

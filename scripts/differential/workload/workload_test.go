@@ -54,7 +54,7 @@ func TestEveryKindIsKnown(t *testing.T) {
 	}
 }
 
-// What is damaged must not hang on chance: no row without Chance may become a
+// What is damaged must not hang on chance: no row but those that stand alone may become a
 // command that does.
 func TestChanceStandsAlone(t *testing.T) {
 	w := newWorkload(t, 1)
