@@ -63,7 +63,7 @@ func (d *decoder) group(s *stream.Stream, valueType byte) {
 	last := d.id()
 	entriesRead := s.EntriesReadAt(last)
 	if valueType != typeStream {
-		entriesRead = max(int64(d.length()), stream.EntriesReadUnknown)
+		entriesRead = int64(d.length()) // less than nothing once it has passed the largest number
 	}
 	if d.err != nil {
 		return

@@ -32,12 +32,11 @@ func (d *decoder) zset(valueType byte) keyspace.Value {
 	return d.packed(keyspace.Zset, keyspace.Listpack)
 }
 
-// plainZset reads a sorted set that is written member by member.
+// plainZset reads a sorted set that is written member by member. It is large on
+// the way, as in Redis, for a listpack would make 0 of -0.
 func (d *decoder) plainZset(valueType byte, limits zset.Limits) zset.Zset {
 	z := zset.NewLarge(d.build.Seed)
-	if d.build.Derive {
-		z = zset.New(d.build.Seed, d.block)
-	}
+	longest := 0
 	for n := d.count(); n > 0 && d.err == nil; n-- {
 		d.text = d.string(d.text[:0])
 		var score float64
@@ -46,6 +45,7 @@ func (d *decoder) plainZset(valueType byte, limits zset.Limits) zset.Zset {
 		} else {
 			score = d.scoreText()
 		}
+		longest = max(longest, len(d.text))
 		switch {
 		case d.err != nil:
 		case math.IsNaN(score):
@@ -54,7 +54,14 @@ func (d *decoder) plainZset(valueType byte, limits zset.Limits) zset.Zset {
 			d.fail("member %.64q twice", d.text)
 		}
 	}
-	return z
+	if !d.build.Derive || z.Len() > limits.Entries || longest > limits.Value || d.err != nil {
+		return z
+	}
+	packed := zset.New(d.build.Seed, d.block)
+	for member, score := range z.Ascend(0) {
+		packed.Add(member, score, limits)
+	}
+	return packed
 }
 
 // packedZset returns the sorted set in a listpack. Redis looks at the number of
