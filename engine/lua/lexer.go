@@ -109,6 +109,9 @@ func (lx *lexer) failNear(message, near string) {
 
 // failHere reports a syntax error at the current token.
 func (lx *lexer) failHere(message string) {
+	if lx.kind == 0 { // the byte 0, which C takes for no token to tell of
+		lx.fail(message)
+	}
 	near := lx.kind.String()
 	if lx.kind == tokNumber || lx.kind == tokName || lx.kind == tokString {
 		near = lx.raw

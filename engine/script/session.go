@@ -1,7 +1,6 @@
 package script
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/quorate/quorate/engine/call"
@@ -59,16 +58,13 @@ func ping(c *call.Call) {
 
 // selectDB chooses the database of the commands that follow in the script.
 func (r *runner) selectDB(c *call.Call) {
-	n, err := strconv.Atoi(string(c.Args[1]))
-	switch {
-	case err != nil:
-		c.Fail(reply.ErrNotInteger)
-	case n < 0 || n >= c.Keyspace.Databases():
-		c.Fail(reply.ErrDBIndex)
-	default:
-		r.nested.DB = c.Keyspace.DB(n)
-		c.Out.OK()
+	n, err := call.ParseDB(c.Args[1], c.Keyspace.Databases())
+	if err != "" {
+		c.Fail(err)
+		return
 	}
+	r.nested.DB = c.Keyspace.DB(n)
+	c.Out.OK()
 }
 
 // now replies with the log clock: the same on every node.
