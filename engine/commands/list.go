@@ -262,11 +262,11 @@ func moveElement(c *call.Call, from, to listEnd) {
 		rotate(c, &source, from, to)
 		return
 	}
-	source.write() // its element must outlive the change of the target
 	target, ok := openList(c, c.Args[2])
 	if !ok {
 		return
 	}
+	source.write() // its element must outlive the change of the target
 	target.write()
 	var buf [20]byte
 	at := source.At(from.first())
