@@ -28,6 +28,20 @@ func ParseInt(b []byte) (int64, bool) {
 	return n, err == nil
 }
 
+// ParseDB reads the number of one of so many databases: a C int, as redis-server has it.
+func ParseDB(b []byte, databases int) (int, reply.Error) {
+	n, ok := ParseInt(b)
+	switch {
+	case !ok:
+		return 0, reply.ErrNotInteger
+	case n != int64(int32(n)):
+		return 0, reply.ErrNotInt32
+	case n < 0 || n >= int64(databases):
+		return 0, reply.ErrDBIndex
+	}
+	return int(n), ""
+}
+
 // ParseFloat reads a floating point number as Redis does: C's strtod without
 // spaces around it, inf and infinity in any case, no nan.
 func ParseFloat(b []byte) (float64, bool) {

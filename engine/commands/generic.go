@@ -2,8 +2,6 @@ package commands
 
 import (
 	"bytes"
-	"fmt"
-	"math"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
@@ -144,21 +142,11 @@ func renameKey(c *call.Call, overwrite bool) bool {
 	return true
 }
 
-// intArg returns argument i as a C int. It replies with an error itself.
-func intArg(c *call.Call, i int) (int, bool) {
-	n, ok := c.IntIn(i, math.MinInt32, math.MaxInt32,
-		reply.Error(fmt.Sprintf("ERR value is out of range, value must between %d and %d", math.MinInt32, math.MaxInt32)))
-	return int(n), ok
-}
-
 // database returns the database that argument i names. It replies with an error itself.
 func database(c *call.Call, i int) (*keyspace.DB, bool) {
-	n, ok := intArg(c, i)
-	if !ok {
-		return nil, false
-	}
-	if n < 0 || n >= c.Keyspace.Databases() {
-		c.Fail(reply.ErrDBIndex)
+	n, err := call.ParseDB(c.Args[i], c.Keyspace.Databases())
+	if err != "" {
+		c.Fail(err)
 		return nil, false
 	}
 	return c.Keyspace.DB(n), true

@@ -212,9 +212,9 @@ func (o *sortOptions) weigh(c *call.Call, elements []sortElement) bool {
 	return true
 }
 
-// sortScore reads a number as C's strtod does: spaces before it, and nothing at all, are allowed.
+// sortScore reads a number as C's strtod does: spaces before it, and nothing at all, are allowed, a NUL is the end.
 func sortScore(text []byte) (float64, bool) {
-	if len(text) == 0 {
+	if text, _, _ = bytes.Cut(text, []byte{0}); len(text) == 0 {
 		return 0, true
 	}
 	return call.ParseFloat(bytes.TrimLeft(text, " \t\n\v\f\r"))

@@ -192,6 +192,10 @@ func (z *zsetKey) incr(member []byte, by float64, o zaddOptions) {
 
 // zincrby adds to the score of a member and replies with the outcome.
 func zincrby(c *call.Call) {
+	// Redis takes ZADD's options here too, and then misses a score or a member.
+	if _, ok := new(zaddOptions).parse(c); !ok {
+		return
+	}
 	by, ok := c.Float(2)
 	if !ok {
 		return

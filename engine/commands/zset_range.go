@@ -185,9 +185,9 @@ func parseScoreEnd(b []byte) (score float64, exclusive, ok bool) {
 
 // strtod reads a number as C's function of that name, to which redis-server
 // leaves the ends of ranges: nothing is 0, spaces may precede, what is too
-// large is infinite. It is no number if anything is left over.
+// large is infinite, a NUL is the end. It is no number if anything is left over.
 func strtod(s string) (float64, bool) {
-	if s == "" {
+	if s, _, _ = strings.Cut(s, "\x00"); s == "" {
 		return 0, true
 	}
 	s = strings.TrimLeft(s, " \t\n\v\f\r")

@@ -19,6 +19,7 @@ const (
 	ErrSyntax          Error = "ERR syntax error"
 	ErrNoSuchKey       Error = "ERR no such key"
 	ErrNotInteger      Error = "ERR value is not an integer or out of range"
+	ErrNotInt32        Error = "ERR value is out of range, value must between -2147483648 and 2147483647"
 	ErrNotFloat        Error = "ERR value is not a valid float"
 	ErrOutOfRange      Error = "ERR value is out of range"
 	ErrIndexOutOfRange Error = "ERR index out of range"

@@ -165,11 +165,11 @@ var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 func (r *runner) replyTable(t *lua.Table, depth int) {
 	out := r.call.Out
 	if s, ok := t.Get(errField).Str(); ok {
-		out.Error(reply.Error(reply.CString([]byte(s))))
+		out.Error(reply.Error(string(reply.CText([]byte(s)))))
 		return
 	}
 	if s, ok := t.Get(okField).Str(); ok {
-		out.Status(oneLine.Replace(reply.CString([]byte(s))))
+		out.Status(oneLine.Replace(string(reply.CText([]byte(s)))))
 		return
 	}
 	if f, ok := t.Get(doubleField).Float(); ok {

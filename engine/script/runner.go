@@ -118,7 +118,7 @@ func (r *runner) describe(s *script, err error) reply.Error {
 	if !errors.As(err, &e) {
 		return reply.Error("ERR " + err.Error())
 	}
-	message := reply.CString([]byte(r.errorMessage(e)))
+	message := string(reply.CText([]byte(r.errorMessage(e))))
 	if e.At.Chunk == "" {
 		return reply.Error(fmt.Sprintf("%s script: %s", message, s.sha))
 	}

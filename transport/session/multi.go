@@ -2,9 +2,9 @@ package session
 
 import (
 	"math/rand/v2"
-	"strconv"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
@@ -228,12 +228,5 @@ func (s *Session) lookAhead(e *entry, args [][]byte) func(*reply.Writer) {
 
 // parseDB returns the database that SELECT's argument names.
 func parseDB(arg []byte) (int, reply.Error) {
-	n, err := strconv.Atoi(string(arg))
-	if err != nil {
-		return 0, reply.ErrNotInteger
-	}
-	if n < 0 || n >= engine.Databases {
-		return 0, reply.ErrDBIndex
-	}
-	return n, ""
+	return call.ParseDB(arg, engine.Databases)
 }

@@ -253,7 +253,7 @@ func clientList(s *Session, r *request) {
 	case len(args) == 2 && strings.EqualFold(string(args[0]), "type"):
 		kind := strings.ToLower(string(args[1]))
 		if !knownClientType(kind) {
-			r.fail(reply.Error("ERR Unknown client type '" + string(args[1]) + "'"))
+			r.fail(reply.Error("ERR Unknown client type '" + string(reply.CText(args[1])) + "'"))
 			return
 		}
 		keep = func(c *Session) bool { return c.kind() == kind }

@@ -109,7 +109,7 @@ func hello(s *Session, r *request) {
 			name, named = args[1], true
 			args = args[2:]
 		default:
-			r.fail(reply.Error("ERR Syntax error in HELLO option '" + string(args[0]) + "'"))
+			r.fail(reply.Error("ERR Syntax error in HELLO option '" + string(reply.CText(args[0])) + "'"))
 			return
 		}
 	}
