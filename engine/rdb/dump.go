@@ -41,7 +41,8 @@ func Undump(payload []byte, build Build) (keyspace.Value, error) {
 	if version > versionMax || crc != checksum(0, payload[:n+2]) {
 		return keyspace.Value{}, ErrPayload
 	}
-	d := decoder{source: source{buf: payload[1:n]}, build: build}
+	// A client's few bytes must not become more than a string that it could have sent.
+	d := decoder{source: source{buf: payload[1:n], most: build.Settings.ProtoMaxBulkLen}, build: build}
 	v, err := d.value(payload[0])
 	if err != nil {
 		return keyspace.Value{}, err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/rdb/redistest"
 	"github.com/quorate/quorate/engine/types/intset"
@@ -327,6 +328,47 @@ func TestRefuses(t *testing.T) {
 	} {
 		if err := readAll(c.file, build(), func(*rdb.Item) {}); !errors.Is(err, c.want) {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+// TestDamagedValues cuts values of every type at every byte, and changes every byte:
+// a cut is noticed, anything else is noticed or harmless.
+func TestDamagedValues(t *testing.T) {
+	for _, v := range oldValues {
+		whole := []byte(string(v.valueType) + v.payload)
+		for n := range whole {
+			if n > 0 {
+				if _, err := rdb.Undump(rdb.Sealed(whole[:n]), build()); !errors.Is(err, rdb.ErrCorrupt) {
+					t.Fatalf("%s cut at %d: %v", v.name, n, err)
+				}
+			}
+			for _, mask := range []byte{0x01, 0x40, 0x80, 0xFF} {
+				damaged := bytes.Clone(whole)
+				damaged[n] ^= mask
+				if value, err := rdb.Undump(rdb.Sealed(damaged), build()); err == nil {
+					describe(&value)
+				}
+			}
+		}
+	}
+}
+
+// TestStringsOfPayloadsAreBounded has a payload of LZF data that stands for more than
+// any string may have.
+func TestStringsOfPayloadsAreBounded(t *testing.T) {
+	b := build()
+	b.Settings.ProtoMaxBulkLen = 1 << 20
+	for _, test := range []struct {
+		size int
+		want error
+	}{{1 << 20, nil}, {1<<20 + 1, rdb.ErrCorrupt}} {
+		value := keyspace.Value{Type: keyspace.String, Enc: keyspace.Raw, Packed: bytes.Repeat([]byte("x"), test.size)}
+		payload := new(rdb.Dumper).Append(nil, &value)
+		var err error
+		allocates := allocated(func() { _, err = rdb.Undump(payload, b) })
+		if !errors.Is(err, test.want) || test.want != nil && allocates > 1<<20 {
+			t.Errorf("%d bytes in a payload of %d: %v, %d bytes allocated", test.size, len(payload), err, allocates)
 		}
 	}
 }

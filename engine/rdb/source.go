@@ -39,6 +39,7 @@ type source struct {
 	crc    uint64
 	before int64 // what was read before buf
 	size   int64 // of all data; 0: not known
+	most   int   // bytes that a string may have after expansion; 0: any number
 }
 
 func (s *source) fail(format string, args ...any) {
@@ -195,7 +196,7 @@ func (s *source) string(dst []byte) []byte {
 // is held nowhere but in the buffer.
 func (s *source) compressed(dst []byte) []byte {
 	packed, size := s.length(), s.length()
-	if size/lzfRatioMax > packed {
+	if size/lzfRatioMax > packed || s.most > 0 && size > uint64(s.most) {
 		s.fail("%d bytes of LZF data claim to be %d", packed, size)
 	}
 	if s.err != nil {
