@@ -28,10 +28,13 @@ func (s *Stream) Range(from, to ID, reverse bool) Iter {
 // Next moves to the next entry and reports whether there is one.
 func (it *Iter) Next() bool {
 	for !it.done && it.step() {
+		if it.cur.deleted() { // its ID need not be in order
+			continue
+		}
 		if it.reverse && it.cur.id.Less(it.from) || !it.reverse && it.to.Less(it.cur.id) {
 			break
 		}
-		if !it.cur.deleted() && !it.cur.id.Less(it.from) && !it.to.Less(it.cur.id) {
+		if !it.cur.id.Less(it.from) && !it.to.Less(it.cur.id) {
 			return true
 		}
 	}

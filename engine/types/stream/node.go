@@ -19,6 +19,9 @@ import (
 //
 // The first form has the master's fields (flagSameFields). The last element tells
 // how many the entry has before it, for walking backwards.
+//
+// The IDs of entries alive ascend. Those of deleted ones need not: XSETID may take
+// the last ID back to before them, and what is added then stands behind them.
 const (
 	flagDeleted    = 1
 	flagSameFields = 2
@@ -189,7 +192,7 @@ func (n *node) endingAt(pos int) int {
 	return -1
 }
 
-// lastID returns the largest ID in the node, deleted entries included.
+// lastID returns the ID of the last entry in the node, which may be deleted.
 func (n *node) lastID() ID {
 	fields, _ := n.master()
 	e := n.entryAt(n.endingAt(listpack.Last(n.lp)), fields)
@@ -203,7 +206,7 @@ func (n *node) find(id ID) (entry, bool) {
 		e := n.entryAt(p, fields)
 		if c := e.id.Compare(id); c == 0 && !e.deleted() {
 			return e, true
-		} else if c > 0 {
+		} else if c > 0 && !e.deleted() {
 			break
 		}
 		p = n.after(&e)

@@ -122,16 +122,18 @@ func (s *Stream) Nodes(yield func(id ID, lp []byte) bool) {
 // loaded. It checks everything, also listpacks from untrusted sources. LastID and
 // FirstID follow; the rest of Meta is the caller's to set.
 func (s *Stream) AppendNode(id ID, lp []byte) error {
-	entries, first, last, err := validateNode(id, lp)
+	entries, last, err := validateNode(id, lp)
 	if err != nil {
 		return err
 	}
-	if n := s.lastNode(); n != nil && first.Compare(n.lastID()) <= 0 {
+	if n := s.lastNode(); n != nil && (id.Compare(n.id) <= 0 || id.Compare(s.LastID) <= 0) {
 		return errOrder
 	}
 	s.append(node{id: id, lp: lp})
 	s.length += entries
-	s.LastID = last
+	if entries > 0 {
+		s.LastID = last
+	}
 	if s.FirstID.IsZero() && entries > 0 {
 		s.FirstID = s.Edge(false)
 	}

@@ -13,16 +13,16 @@ var ErrCorrupt = errors.New("corrupt stream node")
 var errOrder = fmt.Errorf("%w: IDs do not ascend", ErrCorrupt)
 
 // validateNode checks a node from an untrusted source completely. It returns how
-// many entries are alive and the smallest and the largest ID of all.
-func validateNode(id ID, lp []byte) (entries int, first, last ID, err error) {
+// many entries are alive and the ID of the last of them.
+func validateNode(id ID, lp []byte) (entries int, last ID, err error) {
 	if err := listpack.Validate(lp); err != nil {
-		return 0, ID{}, ID{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		return 0, ID{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	r := reader{lp: lp, pos: listpack.First(lp)}
 	alive, deleted, fields := r.number(), r.number(), r.number()
 	r.skip(fields)
 	if r.number() != 0 || r.bad {
-		return 0, ID{}, ID{}, fmt.Errorf("%w: master entry", ErrCorrupt)
+		return 0, ID{}, fmt.Errorf("%w: master entry", ErrCorrupt)
 	}
 	n, seen, marked := node{id: id, lp: lp}, 0, 0
 	for r.pos >= 0 {
@@ -36,25 +36,23 @@ func validateNode(id ID, lp []byte) (entries int, first, last ID, err error) {
 		}
 		r.skip(width)
 		if r.number() != elements+width || r.bad {
-			return 0, ID{}, ID{}, fmt.Errorf("%w: entry %d", ErrCorrupt, seen)
+			return 0, ID{}, fmt.Errorf("%w: entry %d", ErrCorrupt, seen)
 		}
 		e := n.entryAt(at, fields)
-		if seen > 0 && e.id.Compare(last) <= 0 || e.id.Less(id) || e.id.IsZero() {
-			return 0, ID{}, ID{}, errOrder
+		if e.id.Less(id) || e.id.IsZero() || !e.deleted() && e.id.Compare(last) <= 0 {
+			return 0, ID{}, errOrder
 		}
-		if seen == 0 {
-			first = e.id
-		}
-		last = e.id
 		seen++
 		if e.deleted() {
 			marked++
+		} else {
+			last = e.id
 		}
 	}
 	if seen == 0 || marked != deleted || seen-marked != alive {
-		return 0, ID{}, ID{}, fmt.Errorf("%w: master entry counts %d and %d, there are %d and %d", ErrCorrupt, alive, deleted, seen-marked, marked)
+		return 0, ID{}, fmt.Errorf("%w: master entry counts %d and %d, there are %d and %d", ErrCorrupt, alive, deleted, seen-marked, marked)
 	}
-	return alive, first, last, nil
+	return alive, last, nil
 }
 
 // reader goes over a listpack and notes when it is not as expected.
