@@ -47,12 +47,41 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// begun starts a cluster that is stopped when the test ends; the logs of one that
+// failed are kept.
+func begun(t *testing.T, o Options) *Cluster {
+	t.Helper()
+	o.Binary, o.FirstPort, o.Log = testBinary(t), *firstPort, writer{t}
+	c, err := Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			keepLogs(t, o.Dir)
+		}
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// chosenSeed returns the seed that is asked for, or the time, and tells it.
+func chosenSeed(t *testing.T) int64 {
+	s := *seed
+	if s == 0 {
+		s = time.Now().UnixNano()
+	}
+	t.Logf("seed %d", s)
+	return s
+}
+
 // suffer runs a cluster under load while each of the faults comes, and checks
 // that nothing that was acknowledged is lost or done twice.
 func suffer(t *testing.T, o Options, faults ...string) {
 	t.Helper()
-	o.Binary, o.Nodes, o.FirstPort, o.Log = testBinary(t), *nodes, *firstPort, writer{t}
-	o.OtherBinary = os.Getenv("QUORATE_OTHER_BIN")
+	o.Nodes, o.OtherBinary = *nodes, os.Getenv("QUORATE_OTHER_BIN")
 	if o.Dir = *keep; o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
@@ -68,26 +97,11 @@ func suffer(t *testing.T, o Options, faults ...string) {
 			_ = d.close()
 		}
 	}
-	c, err := Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			keepLogs(t, o.Dir)
-		}
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	s := Schedule{Families: faults, Every: time.Second, Lasts: *lasts, Seed: *seed, Rounds: *rounds}
+	c := begun(t, o)
+	s := Schedule{Families: faults, Every: time.Second, Lasts: *lasts, Seed: chosenSeed(t), Rounds: *rounds}
 	if *families != "" {
 		s.Families = strings.Split(*families, ",")
 	}
-	if s.Seed == 0 {
-		s.Seed = time.Now().UnixNano()
-	}
-	t.Logf("seed %d", s.Seed)
 	l := startLoad(c.Endpoints(), 3)
 	if err := Run(context.Background(), c, s, nil); err != nil {
 		t.Error(err)

@@ -23,22 +23,7 @@ var positions = flag.Int("positions", 200, "how many damages of files are tried"
 // must not take a client's write meanwhile: its life is the same one again and
 // again.
 func TestFiles(t *testing.T) {
-	o := Options{
-		Binary: testBinary(t), Nodes: 3, Dir: t.TempDir(), FirstPort: *firstPort, Log: writer{t},
-		Args: []string{"--log-snapshot-bytes", "1mb", "--log-keep-bytes", "1mb"},
-	}
-	c, err := Start(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			keepLogs(t, o.Dir)
-		}
-		if err := c.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	c := begun(t, Options{Nodes: 3, Dir: t.TempDir(), Args: []string{"--log-snapshot-bytes", "1mb", "--log-keep-bytes", "1mb"}})
 	ctx := context.Background()
 	write(t, c, 0, 400)
 	n := victim(t, c)
@@ -58,12 +43,7 @@ func TestFiles(t *testing.T) {
 	if err := os.CopyFS(template, os.DirFS(n.dir)); err != nil {
 		t.Fatal(err)
 	}
-	s := *seed
-	if s == 0 {
-		s = time.Now().UnixNano()
-	}
-	t.Logf("seed %d", s)
-	all, err := damages(n.dir, *positions, rand.New(rand.NewPCG(uint64(s), 0)))
+	all, err := damages(n.dir, *positions, rand.New(rand.NewPCG(uint64(chosenSeed(t)), 0)))
 	if err != nil {
 		t.Fatal(err)
 	}
