@@ -290,8 +290,11 @@ func (e *exports) begin(id string) error {
 		return err
 	}
 	metas, err := n.store.snaps.List()
-	if err != nil || len(metas) == 0 {
-		return fmt.Errorf("no snapshot: %w", err)
+	if err != nil {
+		return fmt.Errorf("list the snapshots: %w", err)
+	}
+	if len(metas) == 0 {
+		return errors.New("this node has no snapshot: nothing is applied yet that one would hold")
 	}
 	_, file, err := n.store.snaps.Open(metas[0].ID)
 	if err != nil {

@@ -149,7 +149,9 @@ func (w *world) alone(e event, m *machine) {
 	}
 	if !w.awaitHealth(2 * time.Minute) {
 		w.fail("two minutes after %s of %s the cluster is not whole", e.kind, m.name)
+		return
 	}
+	m.recovered()
 }
 
 // dismiss has a node removed by an operator, if it does not lead, and takes its

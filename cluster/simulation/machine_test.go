@@ -45,7 +45,15 @@ type machine struct {
 	fuse int         // guarded by mu; file operations until the next process dies; 0 for never
 	gate gate
 
-	damaged atomic.Bool // its disk was: the node may refuse it
+	flipped flipped // guarded by mu
+}
+
+// flipped is a bit of a file that was flipped on a machine's disk.
+type flipped struct {
+	name   string
+	at     int
+	value  byte // of the byte since
+	recent bool // the cluster has not been well since
 }
 
 // life is one process.
@@ -135,7 +143,27 @@ func (m *machine) newDisk() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.disk = faultfs.New()
-	m.damaged.Store(false)
+	m.flipped = flipped{}
+}
+
+// damaged reports whether a flipped bit may explain that a node refuses its disk,
+// or ends itself: it was flipped just now, or stands there still, to be read one day.
+func (m *machine) damaged() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.flipped
+	if f.recent || f.name == "" {
+		return f.recent
+	}
+	content := m.disk.Content(f.name)
+	return f.at < len(content) && content[f.at] == f.value
+}
+
+// recovered tells that the cluster was well after the flip.
+func (m *machine) recovered() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.flipped.recent = false
 }
 
 // flip changes one bit on the disk of a machine whose process is dead.
@@ -143,7 +171,6 @@ func (m *machine) flip(r *rand.Rand) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.disk = m.life.disk.Kill()
-	m.damaged.Store(true)
 	names := m.disk.Names()
 	name := names[r.IntN(len(names))]
 	content := m.disk.Content(name)
@@ -152,6 +179,7 @@ func (m *machine) flip(r *rand.Rand) string {
 	}
 	at := r.IntN(len(content))
 	content[at] ^= 1 << r.IntN(8)
+	m.flipped = flipped{name: name, at: at, value: content[at], recent: true}
 	m.disk.SetContent(name, content)
 	return fmt.Sprintf("%s, byte %d of %d", name, at, len(content))
 }

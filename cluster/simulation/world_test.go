@@ -315,7 +315,7 @@ func (w *world) settle() []*life {
 // exited judges a node that ends its process.
 func (w *world) exited(l *life, err error) {
 	switch text := err.Error(); {
-	case l.machine.damaged.Load():
+	case l.machine.damaged():
 		w.note("nodes that ended themselves for a damaged disk")
 	case strings.Contains(text, "input/output error"):
 		w.note("nodes that ended themselves after a failed fsync")
@@ -339,7 +339,7 @@ func (w *world) restartSoon(m *machine, after time.Duration) {
 // it gets a new one.
 func (w *world) restart(m *machine) {
 	err := m.start()
-	if err != nil && m.damaged.Load() {
+	if err != nil && m.damaged() {
 		w.note("nodes that refused a damaged disk")
 		w.trace.add("%s refuses to start: %v", m.name, err)
 		m.newDisk()
