@@ -130,14 +130,10 @@ func (n *node) do(db int, args ...string) string {
 	n.index++
 	n.now += int64(n.index % 7)
 	out := reply.NewWriter(n.proto, nil)
-	words := make([][]byte, len(args))
-	for i := range args {
-		words[i] = []byte(args[i])
-	}
 	n.Apply(func(s *Step) {
 		s.Entry(n.index, n.now)
 		s.ExpireDue(4)
-		s.Do(db, words, false, out)
+		s.Do(db, words(args...), false, out)
 	})
 	return string(out.Bytes())
 }
@@ -145,12 +141,8 @@ func (n *node) do(db int, args ...string) string {
 // set changes settings through the log.
 func (n *node) set(t testing.TB, pairs ...string) {
 	t.Helper()
-	words := make([][]byte, len(pairs))
-	for i := range pairs {
-		words[i] = []byte(pairs[i])
-	}
 	n.Apply(func(s *Step) {
-		if err := s.Set(words); err != nil {
+		if err := s.Set(words(pairs...)); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -159,10 +151,14 @@ func (n *node) set(t testing.TB, pairs ...string) {
 // ask executes a command that changes nothing.
 func (n *node) ask(db int, args ...string) []byte {
 	out := reply.NewWriter(n.proto, nil)
-	words := make([][]byte, len(args))
-	for i := range args {
-		words[i] = []byte(args[i])
-	}
-	n.View(n.now, 1, func(v *View) { v.Do(db, words, false, out) })
+	n.View(n.now, 1, func(v *View) { v.Do(db, words(args...), false, out) })
 	return out.Bytes()
+}
+
+func words(s ...string) [][]byte {
+	b := make([][]byte, len(s))
+	for i := range s {
+		b[i] = []byte(s[i])
+	}
+	return b
 }
