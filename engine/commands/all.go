@@ -22,6 +22,7 @@ func All() []call.Row {
 		hashRows,
 		setRows,
 		zsetRows,
+		geoRows,
 		streamRows,
 		streamGroupRows,
 		hllRows,

@@ -139,10 +139,17 @@ func zadd(c *call.Call) {
 		z.incr(c.Args[first+1], scores[0], o)
 		return
 	}
+	z.addAll(o, scores, first+1, 2)
+}
+
+// addAll adds members with these scores, or changes theirs; every step-th argument
+// from first on is one. It replies with the number of new ones, or as CH says.
+func (z *zsetKey) addAll(o zaddOptions, scores []float64, first, step int) {
 	var added, changed int64
+	c := z.c
 	limits := zsetLimits(c)
 	for i, score := range scores {
-		member := c.Args[first+2*i+1]
+		member := c.Args[first+i*step]
 		old, isMember := z.Score(member)
 		if !o.permit(isMember, old, score) || isMember && old == score {
 			continue

@@ -2,6 +2,7 @@
 package reply
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 )
@@ -194,7 +195,26 @@ func (w *Writer) Double(f float64) {
 		return
 	}
 	var digits [32]byte
-	text := AppendDouble(digits[:0], f)
+	w.number(AppendDouble(digits[:0], f))
+}
+
+// Decimal writes a floating point number with up to 17 digits after the point and
+// no exponent; RESP2 sees a byte string.
+func (w *Writer) Decimal(f float64) {
+	if w.proto == Discard {
+		return
+	}
+	var digits [48]byte
+	text := strconv.AppendFloat(digits[:0], f, 'f', 17, 64)
+	text = bytes.TrimRight(bytes.TrimRight(text, "0"), ".")
+	if string(text) == "-0" {
+		text = text[1:]
+	}
+	w.number(text)
+}
+
+// number writes the text of a floating point number.
+func (w *Writer) number(text []byte) {
 	if w.proto == RESP2 {
 		w.Bulk(text)
 		return

@@ -1,0 +1,65 @@
+package commands
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// The first n are what a plain sort puts there; all elements are still there.
+func TestSortPartAgainstSort(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 6))
+	for range 2_000 {
+		s := make([]int, 1+r.IntN(300))
+		for i := range s {
+			s[i] = r.IntN(1 + r.IntN(300))
+		}
+		want := slices.Sorted(slices.Values(s))
+		n := r.IntN(len(s) + 1)
+		sortPart(s, n, func(a, b *int) int { return cmp.Compare(*a, *b) })
+		if !slices.Equal(s[:n], want[:n]) {
+			t.Fatalf("first %d: %v, want %v", n, s[:n], want[:n])
+		}
+		if slices.Sort(s); !slices.Equal(s, want) {
+			t.Fatalf("have %v, want %v", s, want)
+		}
+	}
+}
+
+// An order that is made up to lead a quicksort astray ends in time: the adversary of
+// M. D. McIlroy, "A Killer Adversary for Quicksort", 1999.
+func TestSortPartBesideItsAdversary(t *testing.T) {
+	const n = 20_000
+	gas := n // above all that are known
+	value := make([]int, n)
+	s := make([]int, n)
+	for i := range s {
+		s[i], value[i] = i, gas
+	}
+	solid, candidate, compared := 0, 0, 0
+	freeze := func(x int) {
+		value[x] = solid
+		solid++
+	}
+	sortPart(s, n-1, func(a, b *int) int {
+		compared++
+		if value[*a] == gas && value[*b] == gas {
+			if *a == candidate {
+				freeze(*a)
+			} else {
+				freeze(*b)
+			}
+		}
+		if value[*a] == gas {
+			candidate = *a
+		} else if value[*b] == gas {
+			candidate = *b
+		}
+		return cmp.Compare(value[*a], value[*b])
+	})
+	if limit := 2 * partDepthMax * n; compared > limit {
+		t.Errorf("%d elements took %d comparisons, want at most %d", n, compared, limit)
+	}
+	t.Logf("%d comparisons", compared)
+}
