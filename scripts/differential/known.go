@@ -62,6 +62,3 @@ func cutFold(s, prefix string) (string, bool) {
 func matches(pattern string, v reply.Value) bool {
 	return pattern == "" || regexp.MustCompile(pattern).MatchString(shown(v))
 }
-
-// leftOut are commands that both sides have and that are not drawn.
-var leftOut = map[string]string{}

@@ -111,9 +111,15 @@ func (w *Workload) Names() []string {
 
 // settings decide when encodings change: Redis' own values and small ones.
 var settings = []struct{ name, own, small string }{
-	{"hash-max-listpack-entries", "128", "4"}, {"hash-max-listpack-value", "64", "8"}, {"set-max-intset-entries", "512", "4"},
-	{"zset-max-listpack-entries", "128", "4"}, {"zset-max-listpack-value", "64", "8"}, {"list-max-listpack-size", "-2", "3"},
-	{"stream-node-max-entries", "100", "3"}, {"stream-node-max-bytes", "4096", "100"}, {"hll-sparse-max-bytes", "3000", "30"},
+	{"hash-max-listpack-entries", "128", "4"},
+	{"hash-max-listpack-value", "64", "8"},
+	{"set-max-intset-entries", "512", "4"},
+	{"zset-max-listpack-entries", "128", "4"},
+	{"zset-max-listpack-value", "64", "8"},
+	{"list-max-listpack-size", "-2", "3"},
+	{"stream-node-max-entries", "100", "3"},
+	{"stream-node-max-bytes", "4096", "100"},
+	{"hll-sparse-max-bytes", "3000", "30"},
 }
 
 // OwnSettings returns the settings that encodings hang on, with Redis' own values.
