@@ -105,7 +105,7 @@ func (s *source) byte() byte {
 
 // append appends the next n bytes to dst.
 func (s *source) append(dst []byte, n uint64) []byte {
-	dst = slices.Grow(dst, s.backed(n))
+	dst = withRoom(dst, s.backed(n))
 	for n > 0 {
 		if s.pos == len(s.buf) && !s.fill() {
 			return dst
@@ -126,6 +126,15 @@ func double(b []byte, n uint64) []byte {
 		return b
 	}
 	return regrow(b, len(b)+int(min(n, uint64(max(len(b), trustBytes)))))
+}
+
+// withRoom returns b with room for n more bytes. Where b is empty that is slices.Grow,
+// which a build for the race detector makes allocate twice.
+func withRoom(b []byte, n int) []byte {
+	if len(b) > 0 || cap(b) >= n {
+		return slices.Grow(b, n)
+	}
+	return make([]byte, 0, n)
 }
 
 // regrow returns b with exactly so much room: append alone would take up to a quarter
@@ -202,7 +211,7 @@ func (s *source) compressed(dst []byte) []byte {
 	if s.err != nil {
 		return dst
 	}
-	dst = slices.Grow(dst, int(min(size, trustBytes)))
+	dst = withRoom(dst, int(min(size, trustBytes)))
 	out := expander{dst: dst, start: len(dst), end: len(dst) + int(size)}
 	for packed > 0 && s.err == nil {
 		in := s.peek(int(min(packed, lzfPieceMax)))
