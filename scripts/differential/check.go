@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/quorate/quorate/engine/reply"
@@ -17,205 +17,142 @@ var databases = []string{"0", "1", "2", "15"}
 const scratch = "14"
 
 // check compares the whole state of redis-server and of every node, and loads
-// what each side dumps into the other.
+// what each side dumps into the other. All that is asked of a server at once
+// goes in one pipeline, and the servers work side by side: a check must not cost
+// more than the thousand commands before it.
 func (d *duo) check() (*difference, error) {
-	if diff, err := d.digests(); diff != nil || err != nil {
-		return diff, err
+	same, err := d.sameDigests()
+	if err != nil {
+		return nil, err
 	}
-	for _, db := range databases {
-		diff, err := d.exchange(db)
-		if diff != nil || err != nil {
-			return diff, err
-		}
+	state, err := d.sameContents()
+	switch {
+	case err != nil:
+		return nil, err
+	case state != "":
+		return &difference{state: state}, nil
+	case !same:
+		return d.differing()
 	}
 	return nil, nil
 }
 
-func (d *duo) digests() (*difference, error) {
-	want, err := d.redis.Ask("DEBUG", "DIGEST")
+// sameDigests reports whether DEBUG DIGEST is the same everywhere.
+func (d *duo) sameDigests() (bool, error) {
+	servers := append([]*wire.Conn{d.redis}, d.nodes...)
+	digests, err := atOnce(servers, func(int) []question { return []question{{"DEBUG", "DIGEST"}} })
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	for i, node := range d.nodes {
-		got, err := node.Ask("DEBUG", "DIGEST")
-		if err != nil {
-			return nil, err
-		}
-		if string(got.Text) != string(want.Text) {
-			return d.differing(i)
+	for _, digest := range digests {
+		if string(digest[0].Text) != string(digests[0][0].Text) {
+			return false, nil
 		}
 	}
-	return nil, nil
+	return true, nil
 }
 
-// differing finds the keys by which a node's state differs from redis-server's.
-func (d *duo) differing(node int) (*difference, error) {
-	var lines []string
-	for _, db := range databases {
-		redis, err := contents(d.redis, db)
-		if err != nil {
-			return nil, err
-		}
-		ours, err := contents(d.nodes[node], db)
-		if err != nil {
-			return nil, err
-		}
-		for key, digest := range redis {
-			if ours[key] != digest {
-				lines = append(lines, fmt.Sprintf("db %s: %q: redis-server has %s, node %d has %q", db, key, digest, node, ours[key]))
+// place is where a value is.
+type place struct{ db, key string }
+
+// held is a value in the forms that are compared.
+type held struct {
+	dump   []byte
+	expiry int64 // Unix time in ms; -1: none
+	digest string
+	stream reply.Value // all of it, for digests do not know of groups; of streams alone
+}
+
+// sameContents tells a value that redis-server and the first node do not both
+// have, or that is another when loaded from the other's dump; "" for none.
+func (d *duo) sameContents() (string, error) {
+	sides := []*wire.Conn{d.redis, d.nodes[0]}
+	all, err := contents(sides)
+	if err != nil {
+		return "", err
+	}
+	if state := compareSides(all[0], all[1]); state != "" {
+		return state, nil
+	}
+	loaded, state, err := exchange(sides, all)
+	if err != nil || state != "" {
+		return state, err
+	}
+	for i, way := range []int{1, 0} { // what side i loaded is the other's
+		for _, p := range sorted(all[way]) {
+			want, got := all[way][p], loaded[i][p]
+			if want.same(got) {
+				continue
 			}
-		}
-		for key, digest := range ours {
-			if redis[key] == "" {
-				lines = append(lines, fmt.Sprintf("db %s: %q: redis-server has none, node %d has %s", db, key, node, digest))
+			again, err := reloaded(sides[way], want)
+			if err != nil {
+				return "", err
 			}
-		}
-	}
-	if lines == nil {
-		lines = []string{"DEBUG DIGEST differs, though no key does: in whether a key has a time to live"}
-	}
-	slices.Sort(lines)
-	return &difference{state: strings.Join(lines, "\n")}, nil
-}
-
-// contents returns the digests of the values of a database.
-func contents(conn *wire.Conn, db string) (map[string]string, error) {
-	keys, err := keysOf(conn, db)
-	if err != nil || len(keys) == 0 {
-		return nil, err
-	}
-	v, err := conn.Ask(append([]string{"DEBUG", "DIGEST-VALUE"}, keys...)...)
-	if err != nil {
-		return nil, err
-	}
-	all := make(map[string]string)
-	for i, key := range keys {
-		all[key] = string(v.Elems[i].Text)
-	}
-	return all, nil
-}
-
-func keysOf(conn *wire.Conn, db string) ([]string, error) {
-	if _, err := conn.Ask("SELECT", db); err != nil {
-		return nil, err
-	}
-	v, err := conn.Ask("KEYS", "*")
-	if err != nil {
-		return nil, err
-	}
-	var keys []string
-	for _, e := range v.Elems {
-		keys = append(keys, string(e.Text))
-	}
-	return keys, nil
-}
-
-// exchange loads the dumps of a database's keys into the other side, and
-// compares what came of them.
-func (d *duo) exchange(db string) (*difference, error) {
-	keys, err := keysOf(d.redis, db)
-	if err != nil || len(keys) == 0 {
-		return nil, err
-	}
-	if _, err := d.nodes[0].Ask("SELECT", db); err != nil {
-		return nil, err
-	}
-	for _, way := range []struct{ from, to *wire.Conn }{{d.redis, d.nodes[0]}, {d.nodes[0], d.redis}} {
-		state, err := load(way.from, way.to, db, keys)
-		if err != nil {
-			return nil, err
-		}
-		if state != "" {
-			return &difference{state: state}, nil
-		}
-	}
-	return nil, nil
-}
-
-// load restores keys of one server in another's scratch database, and tells the
-// first whose value is not the same there.
-func load(from, to *wire.Conn, db string, keys []string) (string, error) {
-	dumps, err := each(from, keys, question{head: []string{"DUMP"}})
-	if err != nil {
-		return "", err
-	}
-	ends, err := each(from, keys, question{head: []string{"PEXPIRETIME"}})
-	if err != nil {
-		return "", err
-	}
-	if _, err := to.Ask("SELECT", scratch); err != nil {
-		return "", err
-	}
-	for i, key := range keys {
-		end := strconv.AppendInt(nil, max(ends[i].Int, 0), 10)
-		to.Put([]byte("RESTORE"), []byte(key), end, dumps[i].Text, []byte("REPLACE"), []byte("ABSTTL"))
-	}
-	if err := to.Flush(); err != nil {
-		return "", err
-	}
-	for i, key := range keys {
-		raw, err := to.Next()
-		if err != nil {
-			return "", err
-		}
-		if string(raw) != "+OK\r\n" {
-			return fmt.Sprintf("db %s: %q: %s does not load the dump of %s, %q: %s", db, key, to.Addr, from.Addr, dumps[i].Text, raw), nil
-		}
-	}
-	state, err := sameValues(from, to, db, keys)
-	if err != nil {
-		return "", err
-	}
-	if _, err := to.Ask("FLUSHDB"); err != nil {
-		return "", err
-	}
-	_, err = to.Ask("SELECT", db)
-	return state, err
-}
-
-// sameValues compares values by their digests, and streams in full, for digests
-// do not know of groups.
-func sameValues(from, to *wire.Conn, db string, keys []string) (string, error) {
-	for _, q := range []question{{head: []string{"DEBUG", "DIGEST-VALUE"}}, {[]string{"XINFO", "STREAM"}, []string{"FULL", "COUNT", "0"}}} {
-		want, err := each(from, keys, q)
-		if err != nil {
-			return "", err
-		}
-		got, err := each(to, keys, q)
-		if err != nil {
-			return "", err
-		}
-		for i, key := range keys {
-			a := &compare.Answers{Got: compare.Pair{Redis: want[i], Ours: got[i]}}
-			if !compare.Same(compare.StreamTimes, a) {
-				return fmt.Sprintf("db %s: %q: %s: %s at %s, which is %s when loaded at %s", db, key, q.head[1], shown(want[i]), from.Addr, shown(got[i]), to.Addr), nil
+			if again.same(got) {
+				continue // no value that outlives loading: -0 in a sorted set that becomes compact
 			}
+			return fmt.Sprintf("db %s: %q of %s, loaded at %s:\n%s", p.db, p.key, sides[way].Addr, sides[i].Addr, apart(want, got)), nil
 		}
 	}
 	return "", nil
 }
 
-// question is a command with a place for a key.
-type question struct{ head, tail []string }
+// same reports whether values are the same. When they end is not looked at.
+func (h *held) same(other *held) bool {
+	a := &compare.Answers{Got: compare.Pair{Redis: h.stream, Ours: other.stream}}
+	return h.digest == other.digest && compare.Same(compare.StreamTimes, a)
+}
 
-// each asks the same of every key.
-func each(conn *wire.Conn, keys []string, q question) ([]reply.Value, error) {
-	for _, key := range keys {
-		conn.Put(wire.Words(slices.Concat(q.head, []string{key}, q.tail)...)...)
+// apart shows how two values differ.
+func apart(a, b *held) string {
+	if a.digest != b.digest {
+		return fmt.Sprintf("digest %s, not %s; dump %q", b.digest, a.digest, a.dump)
 	}
-	if err := conn.Flush(); err != nil {
-		return nil, err
+	return fmt.Sprintf("%s\nnot\n%s", shown(b.stream), shown(a.stream))
+}
+
+// compareSides tells what differs between the contents of two servers.
+func compareSides(redis, ours map[place]*held) string {
+	var lines []string
+	for _, p := range sorted(redis) {
+		a, b := redis[p], ours[p]
+		switch {
+		case b == nil:
+			lines = append(lines, fmt.Sprintf("db %s: %q: redis-server has it, the cluster does not", p.db, p.key))
+		case !a.same(b):
+			lines = append(lines, fmt.Sprintf("db %s: %q: in the cluster\n%s", p.db, p.key, apart(a, b)))
+		case (a.expiry < 0) != (b.expiry < 0), max(a.expiry-b.expiry, b.expiry-a.expiry) > expiryApartMs:
+			lines = append(lines, fmt.Sprintf("db %s: %q: ends at %d in redis-server, at %d in the cluster", p.db, p.key, a.expiry, b.expiry))
+		}
 	}
-	values := make([]reply.Value, len(keys))
-	for i := range keys {
-		raw, err := conn.Next()
+	for _, p := range sorted(ours) {
+		if redis[p] == nil {
+			lines = append(lines, fmt.Sprintf("db %s: %q: the cluster has it, redis-server does not", p.db, p.key))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// expiryApartMs is how far apart the ends of a key may lie, for what is relative
+// is so to each server's now.
+const expiryApartMs = 5000
+
+func sorted(all map[place]*held) []place {
+	return slices.SortedFunc(maps.Keys(all), func(a, b place) int {
+		return strings.Compare(a.db+" "+a.key, b.db+" "+b.key)
+	})
+}
+
+// differing finds the node by whose keys digests differ.
+func (d *duo) differing() (*difference, error) {
+	for i, node := range d.nodes[1:] {
+		all, err := contents([]*wire.Conn{d.redis, node})
 		if err != nil {
 			return nil, err
 		}
-		// Cloned, for it outlives the next question.
-		if values[i], _, err = reply.Read(slices.Clone(raw)); err != nil {
-			return nil, err
+		if state := compareSides(all[0], all[1]); state != "" {
+			return &difference{state: fmt.Sprintf("at node %d:\n%s", i+1, state)}, nil
 		}
 	}
-	return values, nil
+	return &difference{state: "DEBUG DIGEST differs, though no key does"}, nil
 }

@@ -146,7 +146,7 @@ func (d *duo) run(steps []workload.Step) (*difference, error) {
 }
 
 // pipelineMax bounds the commands that are sent at once.
-const pipelineMax = 200
+const pipelineMax = 500
 
 // together is how many of the first steps can be sent at once: those of one
 // client, up to one after which there is something to do.

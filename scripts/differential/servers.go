@@ -53,7 +53,7 @@ func startServers(binary string, first int) (_ *servers, err error) {
 	}
 	for i := range nodes {
 		err := s.start(fmt.Sprintf("node-%d", i), binary, "server", "--port", strconv.Itoa(first+1+i), "--cluster-port", strconv.Itoa(first+11+i),
-			"--save", "", "--enable-debug-command", "yes", "--bootstrap-expect", strconv.Itoa(nodes), "--join", strings.Join(peers, ","))
+			"--save", "", "--appendfsync", "no", "--enable-debug-command", "yes", "--bootstrap-expect", strconv.Itoa(nodes), "--join", strings.Join(peers, ","))
 		if err != nil {
 			return nil, err
 		}

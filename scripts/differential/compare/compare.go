@@ -81,9 +81,13 @@ func InPackedOrder(group int) Rule {
 }
 
 // InListOrder is Unordered when the answer before names the one type that has no
-// order.
+// order. Of such a value LIMIT takes any part.
 func InListOrder(a *Answers) bool {
-	return equal(a.Before.Redis, a.Before.Ours) && string(a.Before.Redis.Text) == "set" && Unordered(1)(a)
+	if !equal(a.Before.Redis, a.Before.Ours) || string(a.Before.Redis.Text) != "set" {
+		return false
+	}
+	limited := slices.ContainsFunc(a.Args, func(arg []byte) bool { return strings.EqualFold(string(arg), "LIMIT") })
+	return limited && Kind(a) || Unordered(1)(a)
 }
 
 // Within lets integers lie apart by so many: times left, of which some has

@@ -35,6 +35,8 @@ func TestRules(t *testing.T) {
 		{"pairs torn apart", Unordered(2), "", "*4 :1 :2 :3 :4", "*4 :1 :4 :3 :2", false},
 		{"packed values have an order", InPackedOrder(1), "$8 listpack", "*2 :1 :2", "*2 :2 :1", false},
 		{"hash tables have none", InPackedOrder(1), "$9 hashtable", "*2 :1 :2", "*2 :2 :1", true},
+		{"sets have no order", InListOrder, "+set", "*2 :1 :2", "*2 :2 :1", true},
+		{"lists have one", InListOrder, "+list", "*2 :1 :2", "*2 :2 :1", false},
 		{"times left", Within(2), "", ":100", ":98", true},
 		{"times too far apart", Within(2), "", ":100", ":97", false},
 		{"no time left is no time", Within(2), "", ":0", ":-1", false},

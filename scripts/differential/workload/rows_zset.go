@@ -15,8 +15,9 @@ var zsets = []Row{
 	{Grammar: "ZCARD zset"},
 	{Grammar: "ZCOUNT zset scorebound scorebound"},
 	{Grammar: "ZLEXCOUNT lexset lexbound lexbound"},
-	{Grammar: "ZRANK zset member"},
-	{Grammar: "ZREVRANK zset member"},
+	// One argument more is an error of another kind here, which knows WITHSCORE.
+	{Grammar: "ZRANK zset member", Intact: true},
+	{Grammar: "ZREVRANK zset member", Intact: true},
 	{Grammar: "ZRANGE zset index index [REV] [WITHSCORES]", Weight: 20},
 	{Grammar: "ZRANGE zset scorebound scorebound BYSCORE [REV] [LIMIT index count] [WITHSCORES]"},
 	{Grammar: "ZRANGE lexset lexbound lexbound BYLEX [REV] [LIMIT index count]"},

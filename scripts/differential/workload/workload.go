@@ -92,11 +92,17 @@ func New(o Options) (*Workload, error) {
 	return w, nil
 }
 
+// weight is how often a row comes. What must be settled ends a pipeline, so it
+// comes more rarely than its Weight says.
 func weight(r *Row) int {
-	if r.Weight == 0 {
-		return 10
+	w := r.Weight
+	if w == 0 {
+		w = 10
 	}
-	return r.Weight
+	if r.Settle == Nothing {
+		w *= 3
+	}
+	return w
 }
 
 // Names returns the commands that can be drawn.
@@ -146,19 +152,20 @@ func (w *Workload) Settings() [][2]string {
 }
 
 // Next draws the steps of one scene, by one client or two. It ends outside of
-// transactions.
+// transactions. A scene is long, and what needs a second client rare, because
+// the steps of one client can be sent at once.
 func (w *Workload) Next() []Step {
 	client := w.rand.IntN(w.options.Clients)
 	var steps []Step
-	for range 1 + w.rand.IntN(150) {
-		switch n := w.rand.IntN(500); {
-		case n == 0 && w.rand.IntN(12) == 0:
+	for range 1 + w.rand.IntN(600) {
+		switch n := w.rand.IntN(1000); {
+		case n == 0 && w.rand.IntN(6) == 0:
 			steps = append(steps, w.expiry(client)...)
-		case n < 8:
+		case n < 3:
 			steps = append(steps, w.watched(client)...)
-		case n < 20:
+		case n < 15:
 			steps = append(steps, w.transaction(client)...)
-		case n < 60:
+		case n < 100:
 			steps = append(steps, w.script(client))
 		default:
 			steps = append(steps, w.plain(client))
@@ -280,7 +287,7 @@ func command(client int, words ...string) Step {
 // the commands that were queued, by who carries the steps out.
 func (w *Workload) transaction(client int) []Step {
 	steps := []Step{command(client, "MULTI")}
-	for range 1 + w.rand.IntN(6) {
+	for range 1 + w.rand.IntN(10) {
 		s := w.inner()
 		s.Client = client
 		steps = append(steps, s)
@@ -333,7 +340,7 @@ func (w *Workload) script(client int) Step {
 }
 
 // expiryWait is longer than keys with a short time to live stay on either side.
-const expiryWait = 60 * time.Millisecond
+const expiryWait = 15 * time.Millisecond
 
 // expiry gives some keys a few milliseconds and waits until they are gone. The
 // SET then tells the cluster of the time, and EXISTS makes redis-server delete.
