@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -33,13 +32,6 @@ func (i id) String() string { return fmt.Sprintf("%d-%d", uint64(i.ms), uint64(i
 
 func (i id) compare(j id) int {
 	return cmp.Or(cmp.Compare(uint64(i.ms), uint64(j.ms)), cmp.Compare(uint64(i.seq), uint64(j.seq)))
-}
-
-func readID(text string) id {
-	ms, seq, _ := strings.Cut(text, "-")
-	a, _ := strconv.ParseUint(ms, 10, 64)
-	b, _ := strconv.ParseUint(seq, 10, 64)
-	return id{int64(a), int64(b)}
 }
 
 type streamEntry struct {
@@ -235,8 +227,10 @@ func (m *streamModel) compareFull(w *walk, key string, s *stream) {
 			}
 			consumers = append(consumers, []any{"name", consumer, "seen-time", g.consumers[consumer], "pel-count", len(own), "pending", own})
 		}
-		groups = append(groups, []any{"name", name, "last-delivered-id", g.last.String(), "entries-read", known(g.read), "lag", s.lag(g),
-			"pel-count", len(all), "pending", all, "consumers", consumers})
+		groups = append(groups, []any{
+			"name", name, "last-delivered-id", g.last.String(), "entries-read", known(g.read), "lag", s.lag(g),
+			"pel-count", len(all), "pending", all, "consumers", consumers,
+		})
 	}
 	for name, want := range map[string]any{
 		"length": len(s.entries), "last-generated-id": s.last.String(), "max-deleted-entry-id": s.maxDeleted.String(), "entries-added": s.added,
@@ -888,8 +882,10 @@ func (m *streamModel) info(w *walk, key string) {
 		var all []any
 		for _, name := range slices.Sorted(maps.Keys(s.groups)) {
 			g := s.groups[name]
-			all = append(all, []any{"name", name, "consumers", len(g.consumers), "pending", len(g.pending),
-				"last-delivered-id", g.last.String(), "entries-read", known(g.read), "lag", s.lag(g)})
+			all = append(all, []any{
+				"name", name, "consumers", len(g.consumers), "pending", len(g.pending),
+				"last-delivered-id", g.last.String(), "entries-read", known(g.read), "lag", s.lag(g),
+			})
 		}
 		w.want(all, "XINFO", "GROUPS", key)
 	case 2:
