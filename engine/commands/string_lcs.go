@@ -65,36 +65,76 @@ func lcs(c *call.Call) {
 	}
 }
 
-// lcsTable holds at row i, column j the length of the longest common subsequence of the first i bytes of a and the
-// first j bytes of b.
+// lcsTable tells how the longest common subsequence of a and b is found, from their ends to their beginnings.
+//
+// The longest one of the first i bytes of a and the first j of b is longer by a byte than that of i-1 and j-1 if these
+// bytes are equal, else it is the longer one of i-1 and j, and of i and j-1. Which of the two is one bit a pair; the
+// lengths themselves are needed of one row alone.
 type lcsTable struct {
-	a, b  []byte
-	cells []uint32
+	a, b   []byte
+	length int
+	up     []uint64 // a bit of each pair, see bitOf: i-1 and j is the longer one
 }
 
-// newLCSTable fills a table of at most bytesMax bytes.
+// newLCSTable fills a table, unless Redis' own, which takes four bytes of each pair, would take more than bytesMax bytes.
 func newLCSTable(a, b []byte, bytesMax int) (*lcsTable, bool) {
-	width := len(b) + 1
-	if len(a)+1 > bytesMax/4/width {
+	if len(a)+1 > bytesMax/4/(len(b)+1) {
 		return nil, false
 	}
-	t := &lcsTable{a, b, make([]uint32, (len(a)+1)*width)}
-	for i := range a {
-		above, row := t.cells[i*width:(i+1)*width], t.cells[(i+1)*width:(i+2)*width]
-		for j := range b {
-			if a[i] == b[j] {
-				row[j+1] = above[j] + 1
-			} else {
-				row[j+1] = max(above[j+1], row[j])
-			}
-		}
-	}
+	t := &lcsTable{a: a, b: b, up: make([]uint64, len(a)*len(b)/64+1)}
+	t.fill()
 	return t, true
 }
 
-func (t *lcsTable) at(i, j int) uint32 { return t.cells[i*(len(t.b)+1)+j] }
+// byB reports whether rows are of bytes of a, and there is one for each byte of b: a row belongs to the shorter one.
+func (t *lcsTable) byB() bool { return len(t.a) < len(t.b) }
 
-func (t *lcsTable) len() int { return int(t.at(len(t.a), len(t.b))) }
+// bitOf returns where the bit of the first i bytes of a and the first j of b is.
+func (t *lcsTable) bitOf(i, j int) int {
+	if t.byB() {
+		return (j-1)*len(t.a) + i - 1
+	}
+	return (i-1)*len(t.b) + j - 1
+}
+
+func (t *lcsTable) fill() {
+	long, short, byB := t.a, t.b, t.byB()
+	if byB {
+		long, short = short, long
+	}
+	row := make([]uint32, len(short)+1) // the lengths for what is done of long, and each beginning of short
+	bit := 0
+	for _, x := range long {
+		before := uint32(0) // row[k] before x
+		for k, y := range short {
+			lessLong, lessShort := row[k+1], row[k]
+			switch {
+			case x == y:
+				row[k+1] = before + 1
+			case lessLong > lessShort:
+				if !byB {
+					t.up[bit>>6] |= 1 << (bit & 63)
+				}
+			default:
+				row[k+1] = lessShort
+				if byB && lessShort > lessLong {
+					t.up[bit>>6] |= 1 << (bit & 63)
+				}
+			}
+			before = lessLong
+			bit++
+		}
+	}
+	t.length = int(row[len(short)])
+}
+
+func (t *lcsTable) len() int { return t.length }
+
+// goesUp reports whether the first i-1 bytes of a and j of b have more in common than i of a and j-1 of b.
+func (t *lcsTable) goesUp(i, j int) bool {
+	bit := t.bitOf(i, j)
+	return t.up[bit>>6]>>(bit&63)&1 == 1
+}
 
 // matches calls visit for each run of common bytes from the last to the first: a[i:i+n] is b[j:j+n].
 func (t *lcsTable) matches(visit func(i, j, n int)) {
@@ -108,7 +148,7 @@ func (t *lcsTable) matches(visit func(i, j, n int)) {
 			visit(i, j, n)
 			continue
 		}
-		if t.at(i-1, j) > t.at(i, j-1) {
+		if t.goesUp(i, j) {
 			i--
 		} else {
 			j--
