@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 
 	"github.com/quorate/quorate/engine/call"
@@ -183,11 +184,14 @@ func findBit(b []byte, bit byte, from, limit int64) int64 {
 		}
 		from++
 	}
-	skip := byte(0)
+	skip := uint64(0) // bytes without that bit
 	if bit == 0 {
-		skip = 0xff
+		skip = math.MaxUint64
 	}
-	for from+8 <= limit && b[from>>3] == skip {
+	for from+64 <= limit && binary.LittleEndian.Uint64(b[from>>3:]) == skip {
+		from += 64
+	}
+	for from+8 <= limit && b[from>>3] == byte(skip) {
 		from += 8
 	}
 	for from < limit && bitAt(b, from) != bit {
@@ -258,22 +262,16 @@ func bitop(c *call.Call) {
 	switch {
 	case c.Is(1, "AND"):
 		combine = func(dst, src []byte) {
-			for i, x := range src {
-				dst[i] &= x
-			}
+			byWords(dst, src, func(x, y uint64) uint64 { return x & y })
 			clear(dst[len(src):])
 		}
 	case c.Is(1, "OR"):
 		combine = func(dst, src []byte) {
-			for i, x := range src {
-				dst[i] |= x
-			}
+			byWords(dst, src, func(x, y uint64) uint64 { return x | y })
 		}
 	case c.Is(1, "XOR"):
 		combine = func(dst, src []byte) {
-			for i, x := range src {
-				dst[i] ^= x
-			}
+			byWords(dst, src, func(x, y uint64) uint64 { return x ^ y })
 		}
 	case c.Is(1, "NOT"):
 		if len(c.Args) != 4 {
@@ -301,20 +299,32 @@ func bitop(c *call.Call) {
 		combine(result, src)
 	}
 	if combine == nil {
-		for i := range result {
-			result[i] = ^result[i]
-		}
+		byWords(result, result, func(x, _ uint64) uint64 { return ^x })
 	}
 	storeBits(c, c.Args[2], result)
 	c.Out.Int(int64(longest))
 }
 
-// storeBits stores the result of BITOP, or deletes the key if it is empty.
+// byWords puts what f makes of the bytes of dst and of src, eight at once, into
+// dst. src must not be the longer one.
+func byWords(dst, src []byte, f func(x, y uint64) uint64) {
+	n := len(src)
+	dst = dst[:n]
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		binary.LittleEndian.PutUint64(dst[i:], f(binary.LittleEndian.Uint64(dst[i:]), binary.LittleEndian.Uint64(src[i:])))
+	}
+	for ; i < n; i++ {
+		dst[i] = byte(f(uint64(dst[i]), uint64(src[i])))
+	}
+}
+
+// storeBits stores the result of BITOP, which is given away, or deletes the key if it is empty.
 func storeBits(c *call.Call, key, result []byte) {
 	_, existed := c.Get(key)
 	switch {
 	case len(result) > 0:
-		putValue(c, key, keyspace.Value{Type: keyspace.String, Enc: keyspace.Raw, Packed: result}, keyspace.NoExpiry, existed)
+		putValue(c, key, keyspace.Value{Type: keyspace.String, Enc: keyspace.Raw, Given: true, Packed: result}, keyspace.NoExpiry, existed)
 		c.Notify(call.EventString, "set", key)
 	case existed:
 		deleteKey(c, key)
