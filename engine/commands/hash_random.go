@@ -7,10 +7,6 @@ import (
 	"github.com/quorate/quorate/engine/reply"
 )
 
-// repeatsMax is how many elements, perhaps the same ones over and over, a client
-// may ask for at once. Redis has no such limit but the client's output buffer.
-const repeatsMax = 1 << 24
-
 // parseRandomCount reads argument 2, the number of elements to choose; a
 // negative one allows repetition. It replies with errors itself.
 func parseRandomCount(c *call.Call) (int64, bool) {
@@ -20,7 +16,7 @@ func parseRandomCount(c *call.Call) (int64, bool) {
 	case n == math.MinInt64:
 		c.Fail("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
 	case n < -repeatsMax:
-		c.Fail(reply.ErrOutOfRange)
+		c.Fail(errRepeats)
 	default:
 		return n, true
 	}
@@ -71,10 +67,7 @@ func (h *hashKey) replyRandom(n int64, withValues bool) {
 	case size == 0 || n == 0:
 		c.Out.Array(0)
 	case n < 0:
-		h.beginFields(int(-n), withValues)
-		for range -n {
-			h.replyFieldAt(randomRank(c.Rand, size), withValues)
-		}
+		replyRepeats(c, int(-n), size, func(n int) { h.beginFields(n, withValues) }, func(rank int) { h.replyFieldAt(rank, withValues) })
 	case n < int64(size):
 		h.beginFields(int(n), withValues)
 		for _, rank := range randomRanks(c.Rand, int(n), size) {

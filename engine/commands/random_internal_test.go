@@ -27,3 +27,13 @@ func TestRandomRanksAreDistinctAndReachAll(t *testing.T) {
 		t.Errorf("all of five: %v", all)
 	}
 }
+
+// A deck on the table is dealt like one of which only the moved cards are known.
+func TestRanksDoNotHangOnHowTheyAreDealt(t *testing.T) {
+	const n = 1000
+	few := randomRanks(call.NewRand(7, 1), n/8, n)
+	all := shuffled(call.NewRand(7, 1), n/8, n)
+	if !slices.Equal(few, all) {
+		t.Errorf("got %v and %v", few, all)
+	}
+}

@@ -243,10 +243,7 @@ func (s *setKey) replyRandom(n int64) {
 	case size == 0 || n == 0:
 		out.Array(0)
 	case n < 0:
-		out.Array(int(-n))
-		for range -n {
-			s.replyAt(randomRank(s.c.Rand, size))
-		}
+		replyRepeats(s.c, int(-n), size, out.Array, s.replyAt)
 	case n < int64(size):
 		out.Array(int(n))
 		for _, rank := range randomRanks(s.c.Rand, int(n), size) {

@@ -135,10 +135,6 @@ func parseZmpop(c *call.Call, i int) (keys [][]byte, end zsetEnd, n int64, ok bo
 	return keys, end, n, ok
 }
 
-// zrandmemberMax bounds the members of one reply of ZRANDMEMBER with a
-// negative count, which may repeat them: redis-server knows no bound but memory.
-const zrandmemberMax = 1 << 24
-
 // zrandmember replies with members chosen by chance, by their ranks: one, or a
 // count of distinct ones, or a negative count of any.
 func zrandmember(c *call.Call) {
@@ -164,8 +160,11 @@ func zrandmember(c *call.Call) {
 	case len(c.Args) > 4 || len(c.Args) == 4 && !withScores:
 		c.Fail(reply.ErrSyntax)
 		return
-	case withScores && (n < -math.MaxInt64/2 || n > math.MaxInt64/2), n < -zrandmemberMax:
+	case withScores && (n < -math.MaxInt64/2 || n > math.MaxInt64/2):
 		c.Fail(reply.ErrOutOfRange)
+		return
+	case n < -repeatsMax:
+		c.Fail(errRepeats)
 		return
 	}
 	z, ok := openZset(c, c.Args[1])
@@ -203,10 +202,7 @@ func (z *zsetKey) replyChosen(n int64, withScores bool) {
 		replyMember(c.Out, member, score, withScores)
 	}
 	if n < 0 {
-		replyMembers(c.Out, int(-n), withScores)
-		for range -n {
-			write(randomRank(c.Rand, z.Len()))
-		}
+		replyRepeats(c, int(-n), z.Len(), func(n int) { replyMembers(c.Out, n, withScores) }, write)
 		return
 	}
 	replyMembers(c.Out, int(n), withScores)
