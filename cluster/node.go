@@ -13,7 +13,6 @@ import (
 
 	"github.com/quorate/quorate/cluster/hclogslog"
 	"github.com/quorate/quorate/cluster/wire"
-	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/fsm/entry"
@@ -479,14 +478,7 @@ func (n *Node) beginTerm() error {
 	if err := n.raft.Apply(first.Seal(0, n.fsm.Semantic()), 0).Error(); err != nil || n.ClusterID() != "" {
 		return err
 	}
-	first.Reset()
-	settings := n.opts.Settings
-	if err := engine.CheckSettings(settings); err != nil {
-		n.opts.Log.Error("the cluster begins with default settings: those of this node's configuration are not valid", "error", err)
-		settings = nil
-	}
-	first.Add(entry.PartGenesis, newGenesis(settings))
-	if err := n.raft.Apply(first.Seal(0, 1), 0).Error(); err != nil {
+	if err := n.raft.Apply(n.foundingEntry(), 0).Error(); err != nil {
 		return err
 	}
 	n.founded.Store(true)

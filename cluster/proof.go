@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/fsm/entry"
@@ -163,7 +164,7 @@ func (p *proof) moot(index uint64) bool {
 // log logs this leader's chain if it is time and anything has happened.
 func (p *proof) log(now time.Time) {
 	n := p.node
-	if n.readyTerm.Load() == 0 || n.fsm.Semantic() < 2 {
+	if n.readyTerm.Load() == 0 || n.fsm.Semantic() < semantic.Chain {
 		return
 	}
 	behind := n.applied.value.Load() - min(p.loggedIndex, n.applied.value.Load())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/fsm/entry"
@@ -199,7 +200,7 @@ func (r *recounts) serve(_ context.Context, _ peer.Info, req []byte) ([]byte, er
 
 // logRecount makes all nodes count their keys, if this one leads.
 func (n *Node) logRecount() {
-	if n.readyTerm.Load() != 0 && n.fsm.Semantic() >= 2 {
+	if n.readyTerm.Load() != 0 && n.fsm.Semantic() >= semantic.Chain {
 		_ = n.packer.add(entry.PartRecount, "", nil) // refused when leadership has gone: there will be another snapshot
 	}
 }

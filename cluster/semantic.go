@@ -5,6 +5,8 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/fsm/entry"
 )
@@ -15,7 +17,8 @@ import (
 // release that does not know the version stops at the entry that raised it. So the
 // leader waits a while after the last member came up, in which an operator may
 // change his mind, or for ever if it is told to. A cluster that this node has just
-// founded has no past to go back to, and does not wait.
+// founded has no past to go back to, and does not wait: if its members are known to
+// know a version, it begins with it.
 
 // raiser is what the leader remembers between two looks.
 type raiser struct {
@@ -55,9 +58,32 @@ func knownToAll(self raft.ServerID, servers []raft.Server, peer func(raft.Server
 	return known
 }
 
+// Semantic returns the semantic version that is in force on this node.
+func (n *Node) Semantic() semantic.Version { return n.fsm.Semantic() }
+
 // HoldVersion keeps this node, as leader, from raising the semantic version, or
 // lets it do so again.
 func (n *Node) HoldVersion(hold bool) { n.held.Store(hold) }
+
+// foundingEntry returns the first entry of a cluster: the version that it begins
+// with, its identity and its settings.
+func (n *Node) foundingEntry() []byte {
+	var first entry.Builder
+	version := semantic.First
+	if !n.held.Load() {
+		version = knownToAll(n.id(), n.members.servers(), n.members.peer)
+	}
+	if version > semantic.First {
+		first.Add(entry.PartRaise, entry.AppendRaise(nil, version))
+	}
+	settings := n.opts.Settings
+	if err := engine.CheckSettings(settings, version); err != nil {
+		n.opts.Log.Error("the cluster begins with default settings: those of this node's configuration are not valid", "error", err)
+		settings = nil
+	}
+	first.Add(entry.PartGenesis, newGenesis(settings))
+	return first.Seal(0, version)
+}
 
 // raiseVersion logs that a newer semantic version is in force, if it is time.
 func (n *Node) raiseVersion(r *raiser, now time.Time) {

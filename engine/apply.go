@@ -4,6 +4,7 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
 )
@@ -70,6 +71,9 @@ func (s *Step) Reset(order seed.Seed) {
 	s.Chain().Words(noteReset, order.K0)
 	s.Chain().Words(noteReset, order.K1)
 }
+
+// Follow puts the rules of a semantic version in force.
+func (s *Step) Follow(v semantic.Version) { s.engine.env.Semantic = v }
 
 // Do executes a command of the log.
 func (s *Step) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {

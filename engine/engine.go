@@ -38,6 +38,7 @@ import (
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/script"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
@@ -89,7 +90,8 @@ type Engine struct {
 }
 
 // New returns an empty engine. Its order of keys and members is not the
-// cluster's until Step.Reset has given it the cluster's seed.
+// cluster's until Step.Reset has given it the cluster's seed. It follows the newest
+// rules until Step.Follow says which are in force.
 func New(opts Options) *Engine {
 	e := &Engine{opts: opts, settings: call.DefaultSettings()}
 	if e.opts.Receivers == nil {
@@ -107,7 +109,7 @@ func New(opts Options) *Engine {
 	e.scripts = script.New(script.Options{Log: e.logScript})
 	e.warmers.New = func() any { return new(keyspace.Warmer) }
 	e.table = command.NewTable(slices.Concat(pointers(commands.All()), pointers(e.scripts.Rows())), func(r *call.Row) *command.Spec { return &r.Spec })
-	e.env = call.Env{Settings: &e.settings, Effects: effects{e}, Lookup: e.table.Find}
+	e.env = call.Env{Settings: &e.settings, Semantic: semantic.Max, Effects: effects{e}, Lookup: e.find}
 	e.reset(seed.Seed{})
 	return e
 }
@@ -162,9 +164,23 @@ func (f effects) Publish(channel, message []byte, sharded bool) int {
 	return f.e.opts.Receivers(channel, sharded)
 }
 
+// find is command.Table.Find of the table's rows that the semantic version in
+// force knows: of the others it tells what releases before them would.
+func (e *Engine) find(args [][]byte) (row *call.Row, container string, ok bool) {
+	row, container, ok = e.table.Find(args)
+	if !ok || row.Semantic <= e.env.Semantic {
+		return row, container, ok
+	}
+	container = row.Container()
+	if c, isRow := e.table.Lookup(container); isRow && c.Semantic > e.env.Semantic {
+		container = ""
+	}
+	return nil, container, false
+}
+
 // execute finds the row that c.Args call and carries it out.
 func (e *Engine) execute(c *call.Call) {
-	row, container, ok := e.table.Find(c.Args)
+	row, container, ok := e.find(c.Args)
 	switch {
 	case container != "":
 		c.Fail(reply.UnknownSubcommand(container, c.Args[1]))

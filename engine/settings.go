@@ -7,12 +7,15 @@ import (
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 )
 
 // setting is a cluster-wide configuration value.
 type setting struct {
 	get func(*call.Settings) string
 	set func(*call.Settings, string) error
+	// came is the semantic version that the setting came with; 0 means the first.
+	came semantic.Version
 }
 
 // number is a setting between low and high.
@@ -81,6 +84,9 @@ func (e *Engine) Setting(name string) (value string, ok bool) {
 	return s.get(&e.settings), true
 }
 
+// SettingCame returns the semantic version that a cluster-wide setting came with.
+func SettingCame(name string) semantic.Version { return settings[name].came }
+
 // AllSettings returns all cluster-wide settings by name.
 func (e *Engine) AllSettings() map[string]string {
 	e.mu.RLock()
@@ -96,7 +102,7 @@ func (e *Engine) AllSettings() map[string]string {
 // set or, with an error that names the first bad one, none.
 func (s *Step) Set(pairs [][]byte) error {
 	changed := s.engine.settings
-	if err := change(&changed, pairs); err != nil {
+	if err := change(&changed, pairs, s.engine.env.Semantic); err != nil {
 		return err
 	}
 	for _, text := range pairs {
@@ -107,19 +113,20 @@ func (s *Step) Set(pairs [][]byte) error {
 	return nil
 }
 
-// CheckSettings returns the error that Set would give for these pairs.
-func CheckSettings(pairs [][]byte) error {
+// CheckSettings returns the error that Set would give for these pairs while a
+// semantic version is in force.
+func CheckSettings(pairs [][]byte, inForce semantic.Version) error {
 	s := call.DefaultSettings()
-	return change(&s, pairs)
+	return change(&s, pairs, inForce)
 }
 
 // change sets what pairs say, in pairs' order, up to the first bad one.
-func change(s *call.Settings, pairs [][]byte) error {
+func change(s *call.Settings, pairs [][]byte, inForce semantic.Version) error {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		name := string(pairs[i])
 		known, ok := settings[name]
-		if !ok {
-			return fmt.Errorf("%s is not a cluster-wide setting", name)
+		if !ok || known.came > inForce {
+			return fmt.Errorf("%s is not a cluster-wide setting", name) // or not yet: sessions say so
 		}
 		if err := known.set(s, string(pairs[i+1])); err != nil {
 			return fmt.Errorf("CONFIG SET failed (possibly related to argument '%s') - %w", name, err)

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/script"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
 )
@@ -32,6 +33,7 @@ type state struct {
 	clock    int64
 	seed     seed.Seed
 	settings call.Settings
+	semantic semantic.Version // in force: which settings are known
 	versions keyspace.State
 	scripts  []script.Body
 }
@@ -54,6 +56,7 @@ func (e *Engine) freezeLocked(aux []Aux) (*Snapshot, error) {
 		clock:    e.clock,
 		seed:     e.seed,
 		settings: e.settings,
+		semantic: e.env.Semantic,
 		versions: frozen.State(),
 		scripts:  e.scripts.Bodies(),
 	}}, nil

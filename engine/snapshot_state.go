@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/script"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/list"
 	"github.com/quorate/quorate/engine/types/seed"
@@ -62,18 +63,23 @@ func (s *state) append(dst []byte) []byte {
 		}
 	}
 
-	dst = binary.AppendUvarint(dst, uint64(len(settings)))
-	for _, name := range settingNames() {
+	names := settingNames(s.semantic)
+	dst = binary.AppendUvarint(dst, uint64(len(names)))
+	for _, name := range names {
 		dst = appendText(dst, name)
 		dst = appendText(dst, settings[name].get(&s.settings))
 	}
 	return dst
 }
 
-func settingNames() []string {
+// settingNames returns the names of the settings that a semantic version knows: others
+// would be refused by a release that knows no more.
+func settingNames(inForce semantic.Version) []string {
 	names := make([]string, 0, len(settings))
-	for name := range settings {
-		names = append(names, name)
+	for name, s := range settings {
+		if s.came <= inForce {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names

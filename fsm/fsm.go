@@ -117,7 +117,7 @@ func New(opts Options) *FSM {
 		opts.Wall = time.Now
 	}
 	f := &FSM{opts: opts, state: newState()}
-	f.semantic.Store(1)
+	opts.Engine.Apply(f.follow)
 	return f
 }
 

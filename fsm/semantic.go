@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/fsm/entry"
 )
@@ -11,16 +12,10 @@ import (
 // The semantic version says by which rules entries become state. Every node must
 // follow the same ones, so the version in force is part of the state: it begins
 // with 1, and an entry raises it once all members know the next. It never goes
-// down. What a version brought:
-//
-//	1  all that there was before
-//	2  the chain of changes is compared: PartChain
-const (
-	// SemanticMax is the newest semantic version that this release knows.
-	SemanticMax uint16 = semanticChain
+// down. Package semantic says what came with each.
 
-	semanticChain uint16 = 2
-)
+// SemanticMax is the newest semantic version that this release knows.
+const SemanticMax = semantic.Max
 
 // tooNew refuses what was made by rules that this release does not know.
 func tooNew(version uint16) error {
@@ -41,7 +36,7 @@ func (f *FSM) raise(step *engine.Step, payload []byte) error {
 	case version <= f.state.semantic:
 		return nil
 	}
-	if f.state.semantic < semanticChain {
+	if f.state.semantic < semantic.Chain {
 		// Releases without a chain have left no value in their snapshots, so nodes
 		// have different ones. From here on they have the same.
 		*step.Chain() = chain.Chain{}
@@ -49,6 +44,12 @@ func (f *FSM) raise(step *engine.Step, payload []byte) error {
 	}
 	step.Chain().Note(noteRaise, uint64(version), f.state.genesis.ClusterID[:], nil)
 	f.state.semantic = version
-	f.semantic.Store(uint32(version))
+	f.follow(step)
 	return nil
+}
+
+// follow has the engine follow the rules that are in force by the state.
+func (f *FSM) follow(step *engine.Step) {
+	step.Follow(f.state.semantic)
+	f.semantic.Store(uint32(f.state.semantic))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/fsm/entry"
 )
@@ -87,6 +88,32 @@ func TestNewerVersionIsFatal(t *testing.T) {
 	file := m.snapshot()
 	if err := newMachine(t).restore(file); err == nil || !strings.Contains(err.Error(), "upgrade this node") {
 		t.Errorf("a snapshot of it: %v", err)
+	}
+}
+
+// Commands of a version are commands once it is in force, on every node and also on
+// one that came by way of a snapshot.
+func TestCommandsComeWithTheirVersion(t *testing.T) {
+	m := begun(t)
+	count := func() string {
+		return m.read("EXISTS h")
+	}
+	m.part(2, entry.PartRaise, entry.AppendRaise(nil, semantic.Geo-1))
+	m.batch(head(2, 1, 3), command(nil, "PFADD h a"))
+	if got := count(); got != ":0\r\n" {
+		t.Errorf("before the version PFADD did something: %q", got)
+	}
+	m.part(3, entry.PartRaise, entry.AppendRaise(nil, semantic.Geo))
+	came := newMachine(t)
+	if err := came.restore(m.snapshot()); err != nil {
+		t.Fatal(err)
+	}
+	came.index = m.index
+	for _, n := range []*machine{m, came} {
+		n.batch(head(2, 1, 4), command(nil, "PFADD h a"))
+	}
+	if got := count(); got != ":1\r\n" || m.chain() != came.chain() {
+		t.Errorf("from the version on: %q, chains %v and %v", got, m.chain(), came.chain())
 	}
 }
 

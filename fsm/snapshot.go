@@ -126,7 +126,7 @@ func (f *FSM) adopt(l *loaded) error {
 		return err
 	}
 	f.state = l.state
-	f.semantic.Store(uint32(l.state.semantic))
+	f.opts.Engine.Apply(f.follow)
 	f.trail = trail{}
 	f.trail.put(l.state.applied, f.opts.Engine.Chain())
 	return nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/fsm/entry"
 )
 
@@ -34,7 +35,7 @@ type origin struct {
 }
 
 func newState() state {
-	return state{semantic: 1, origins: make(map[entry.NodeID]*origin)}
+	return state{semantic: semantic.First, origins: make(map[entry.NodeID]*origin)}
 }
 
 func (s *state) setMembers(conf raft.Configuration) {

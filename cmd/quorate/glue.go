@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/cluster"
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/pubsub"
@@ -55,6 +56,8 @@ func (c *sessionCluster) ReadBarrier(ctx context.Context, level session.Consiste
 	}
 	return c.node.Barrier(ctx)
 }
+
+func (c *sessionCluster) Semantic() semantic.Version { return c.node.Semantic() }
 
 func (c *sessionCluster) Topology(listener string) session.Topology {
 	c.mu.Lock()

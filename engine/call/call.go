@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 )
 
 // Row is a command: what describes it, and the function that carries it out.
@@ -21,10 +22,13 @@ type Row struct {
 type Env struct {
 	Keyspace *keyspace.Keyspace
 	Settings *Settings
+	// Semantic is the semantic version in force.
+	Semantic semantic.Version
 	Effects  Effects
 	// Counter is nil where nobody counts.
 	Counter Counter
-	// Lookup finds the row that args call, as command.Table.Find does.
+	// Lookup finds the row that args call, as command.Table.Find does, among those
+	// of the semantic version in force.
 	Lookup func(args [][]byte) (row *Row, container string, ok bool)
 }
 
@@ -90,6 +94,22 @@ func (c *Call) LookedUp(found bool) {
 
 // Fail replies with an error.
 func (c *Call) Fail(e reply.Error) { c.Out.Error(e) }
+
+// TooNew reports whether the semantic version that an option or a form of the
+// command came with is not in force yet, and replies with an error then. A client
+// is told why. A script gets the error that releases before have for it, since what
+// a script makes of it is state.
+func (c *Call) TooNew(came semantic.Version, before reply.Error) bool {
+	switch {
+	case came <= c.Semantic:
+		return false
+	case c.InScript:
+		c.Fail(before)
+	default:
+		c.Fail(reply.TooNew("this form of the command", came, c.Semantic))
+	}
+	return true
+}
 
 // Get returns what key holds; false when there is nothing or it has expired.
 // Where changes are allowed an expired key is deleted on the way, so that

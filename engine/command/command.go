@@ -2,7 +2,11 @@
 // and which kind of act they are. It has no behaviour of its own.
 package command
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/quorate/quorate/engine/semantic"
+)
 
 // Flags tell what kind of act a command is. They decide its route: Write goes
 // through the log, ReadOnly is served from memory behind a read barrier, and a
@@ -96,6 +100,9 @@ type Spec struct {
 	Keys []KeySpec
 	// Tips are the hints that COMMAND INFO gives to clients and proxies.
 	Tips []string
+	// Semantic is the semantic version that the command came with: before it is in
+	// force there is no such command. 0 means the first.
+	Semantic semantic.Version
 }
 
 // NewContainer describes a command that is nothing without a subcommand.

@@ -10,12 +10,13 @@ import (
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 )
 
 var dumpRows = []call.Row{
 	{Spec: command.Spec{Name: "dump", Group: command.Generic, Arity: 2, Flags: command.ReadOnly, Keys: command.One(readKey), Tips: wallClockTip}, Do: dump},
 	{Spec: command.Spec{Name: "restore", Group: command.Generic, Arity: -4, Flags: command.Write | command.DenyOOM, Categories: command.CatDangerous, Keys: command.One(command.OW | command.Update)}, Do: restore},
-	{Spec: command.Spec{Name: "restore-asking", Group: command.Server, Arity: -4, Flags: command.Write | command.DenyOOM | command.Asking, Categories: command.CatKeyspace | command.CatDangerous, Keys: command.One(command.OW | command.Update)}, Do: restore},
+	{Spec: command.Spec{Name: "restore-asking", Semantic: semantic.Geo, Group: command.Server, Arity: -4, Flags: command.Write | command.DenyOOM | command.Asking, Categories: command.CatKeyspace | command.CatDangerous, Keys: command.One(command.OW | command.Update)}, Do: restore},
 }
 
 var dumpers = sync.Pool{New: func() any { return new(rdb.Dumper) }}

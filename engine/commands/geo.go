@@ -8,21 +8,22 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/geohash"
 )
 
 var geoRows = []call.Row{
-	{Spec: command.Spec{Name: "geoadd", Group: command.Geo, Arity: -5, Flags: command.Write | command.DenyOOM, Keys: command.One(command.RW | command.Update)}, Do: geoadd},
-	{Spec: command.Spec{Name: "geodist", Group: command.Geo, Arity: -4, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: geodist},
-	{Spec: command.Spec{Name: "geohash", Group: command.Geo, Arity: -2, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: geohashes},
-	{Spec: command.Spec{Name: "geopos", Group: command.Geo, Arity: -2, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: geopos},
+	{Spec: command.Spec{Name: "geoadd", Semantic: semantic.Geo, Group: command.Geo, Arity: -5, Flags: command.Write | command.DenyOOM, Keys: command.One(command.RW | command.Update)}, Do: geoadd},
+	{Spec: command.Spec{Name: "geodist", Semantic: semantic.Geo, Group: command.Geo, Arity: -4, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: geodist},
+	{Spec: command.Spec{Name: "geohash", Semantic: semantic.Geo, Group: command.Geo, Arity: -2, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: geohashes},
+	{Spec: command.Spec{Name: "geopos", Semantic: semantic.Geo, Group: command.Geo, Arity: -2, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: geopos},
 
-	{Spec: command.Spec{Name: "geosearch", Group: command.Geo, Arity: -7, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: geosearch},
-	{Spec: command.Spec{Name: "geosearchstore", Group: command.Geo, Arity: -8, Flags: command.Write | command.DenyOOM, Keys: []command.KeySpec{command.Range(overwriteKey, 1, 0, 1), command.Range(readKey, 2, 0, 1)}}, Do: geosearchstore},
-	{Spec: command.Spec{Name: "georadius", Group: command.Geo, Arity: -6, Flags: command.Write | command.DenyOOM, Keys: geoStoreKeys(6)}, Do: georadius},
-	{Spec: command.Spec{Name: "georadius_ro", Group: command.Geo, Arity: -6, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: georadiusRO},
-	{Spec: command.Spec{Name: "georadiusbymember", Group: command.Geo, Arity: -5, Flags: command.Write | command.DenyOOM, Keys: geoStoreKeys(5)}, Do: georadiusbymember},
-	{Spec: command.Spec{Name: "georadiusbymember_ro", Group: command.Geo, Arity: -5, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: georadiusbymemberRO},
+	{Spec: command.Spec{Name: "geosearch", Semantic: semantic.Geo, Group: command.Geo, Arity: -7, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: geosearch},
+	{Spec: command.Spec{Name: "geosearchstore", Semantic: semantic.Geo, Group: command.Geo, Arity: -8, Flags: command.Write | command.DenyOOM, Keys: []command.KeySpec{command.Range(overwriteKey, 1, 0, 1), command.Range(readKey, 2, 0, 1)}}, Do: geosearchstore},
+	{Spec: command.Spec{Name: "georadius", Semantic: semantic.Geo, Group: command.Geo, Arity: -6, Flags: command.Write | command.DenyOOM, Keys: geoStoreKeys(6)}, Do: georadius},
+	{Spec: command.Spec{Name: "georadius_ro", Semantic: semantic.Geo, Group: command.Geo, Arity: -6, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: georadiusRO},
+	{Spec: command.Spec{Name: "georadiusbymember", Semantic: semantic.Geo, Group: command.Geo, Arity: -5, Flags: command.Write | command.DenyOOM, Keys: geoStoreKeys(5)}, Do: georadiusbymember},
+	{Spec: command.Spec{Name: "georadiusbymember_ro", Semantic: semantic.Geo, Group: command.Geo, Arity: -5, Flags: command.ReadOnly, Keys: command.One(readKey)}, Do: georadiusbymemberRO},
 }
 
 // geoStoreKeys says that a key may follow STORE or STOREDIST, which are looked for

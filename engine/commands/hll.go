@@ -7,14 +7,15 @@ import (
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/hll"
 )
 
 var hllRows = []call.Row{
-	{Spec: command.Spec{Name: "pfadd", Group: command.HyperLogLog, Arity: -2, Flags: command.Write | command.DenyOOM | command.Fast, Keys: command.One(command.RW | command.Insert)}, Do: pfadd},
-	{Spec: command.Spec{Name: "pfcount", Group: command.HyperLogLog, Arity: -2, Flags: command.ReadOnly | command.MayReplicate, Keys: command.All(command.RW | command.Access)}, Do: pfcount},
-	{Spec: command.Spec{Name: "pfmerge", Group: command.HyperLogLog, Arity: -2, Flags: command.Write | command.DenyOOM, Keys: []command.KeySpec{command.Range(command.RW|command.Access|command.Insert, 1, 0, 1), command.Range(readKey, 2, -1, 1)}}, Do: pfmerge},
-	{Spec: command.Spec{Name: "pfdebug", Group: command.HyperLogLog, Arity: 3, Flags: command.Write | command.DenyOOM | command.Admin, Keys: []command.KeySpec{command.Range(command.RW|command.Access, 2, 0, 1)}}, Do: pfdebug},
+	{Spec: command.Spec{Name: "pfadd", Semantic: semantic.Geo, Group: command.HyperLogLog, Arity: -2, Flags: command.Write | command.DenyOOM | command.Fast, Keys: command.One(command.RW | command.Insert)}, Do: pfadd},
+	{Spec: command.Spec{Name: "pfcount", Semantic: semantic.Geo, Group: command.HyperLogLog, Arity: -2, Flags: command.ReadOnly | command.MayReplicate, Keys: command.All(command.RW | command.Access)}, Do: pfcount},
+	{Spec: command.Spec{Name: "pfmerge", Semantic: semantic.Geo, Group: command.HyperLogLog, Arity: -2, Flags: command.Write | command.DenyOOM, Keys: []command.KeySpec{command.Range(command.RW|command.Access|command.Insert, 1, 0, 1), command.Range(readKey, 2, -1, 1)}}, Do: pfmerge},
+	{Spec: command.Spec{Name: "pfdebug", Semantic: semantic.Geo, Group: command.HyperLogLog, Arity: 3, Flags: command.Write | command.DenyOOM | command.Admin, Keys: []command.KeySpec{command.Range(command.RW|command.Access, 2, 0, 1)}}, Do: pfdebug},
 }
 
 const (

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/glob"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 )
 
 // scanOptions is what SCAN, HSCAN, SSCAN and ZSCAN may be asked for.
@@ -55,6 +56,9 @@ func (o *scanOptions) parse(c *call.Call, i int, only scanOnly) bool {
 	for ; i < len(c.Args); i += 2 {
 		switch {
 		case only == noValuesOnly && c.Is(i, "NOVALUES"):
+			if c.TooNew(semantic.Geo, reply.ErrSyntax) {
+				return false
+			}
 			o.noValues = true
 			i-- // has no value itself
 		case i+1 == len(c.Args):

@@ -5,6 +5,7 @@ import (
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/stream"
 )
 
@@ -157,6 +158,9 @@ func xread(c *call.Call) {
 			}
 			continue
 		case "+":
+			if c.TooNew(semantic.Geo, errStreamID) {
+				return
+			}
 			after[i] = beforeLast(s)
 			continue
 		case ">":

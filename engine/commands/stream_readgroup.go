@@ -3,6 +3,7 @@ package commands
 import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/stream"
 )
 
@@ -64,6 +65,9 @@ func parseGroupReads(c *call.Call, a *readArgs) ([]groupRead, bool) {
 		r.key, r.s = key, s
 		switch id := string(reply.CText(text)); id {
 		case "$", "+":
+			if id == "+" && c.TooNew(semantic.Geo, errStreamID) {
+				return nil, false
+			}
 			c.Fail(meaninglessID(id))
 			return nil, false
 		case ">":

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/engine/commands"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/transcript"
 	"github.com/quorate/quorate/engine/types/seed"
 )
@@ -47,6 +48,7 @@ type target struct {
 func newTarget(proto reply.Proto) *target {
 	t := &target{settings: call.DefaultSettings(), proto: proto, now: time.Now().UnixMilli()}
 	t.env = call.Env{
+		Semantic: semantic.Max,
 		Keyspace: keyspace.New(keyspace.Options{Seed: seed.Seed{K0: 1, K1: 2}, Databases: databases}),
 		Settings: &t.settings,
 		Effects:  t,

@@ -6,6 +6,7 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 )
 
 const (
@@ -262,6 +263,8 @@ func zrevrank(c *call.Call) { replyRank(c, "zrevrank", true) }
 func replyRank(c *call.Call, name string, reverse bool) {
 	withScore := len(c.Args) == 4
 	switch {
+	case len(c.Args) > 3 && c.TooNew(semantic.Geo, reply.ErrScriptArity):
+		return
 	case len(c.Args) > 4:
 		c.Fail(reply.WrongArgs(name))
 		return

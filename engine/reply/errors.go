@@ -44,6 +44,8 @@ const (
 	ErrDiscardNoMulti  Error = "ERR DISCARD without MULTI"
 	ErrWatchInMulti    Error = "ERR WATCH inside MULTI is not allowed"
 	ErrMaxClients      Error = "ERR max number of clients reached"
+	ErrScriptUnknown   Error = "ERR Unknown Redis command called from script"
+	ErrScriptArity     Error = "ERR Wrong number of args calling Redis command from script"
 	ErrMisconf         Error = "MISCONF the disk of this node is nearly full: writes are refused until space is freed or another node leads"
 )
 
@@ -89,6 +91,12 @@ const (
 	// ErrInternal answers a command whose execution panicked.
 	ErrInternal Error = "ERR internal error"
 )
+
+// TooNew tells that something came with a semantic version that is not in force
+// yet. It is definite.
+func TooNew(what string, came, inForce uint16) Error {
+	return Error(fmt.Sprintf("ERR %s needs semantic version %d, and the cluster is at %d until all its members know it; nothing was executed", what, came, inForce))
+}
 
 // InDoubt tells that a write was sent and its outcome can't be known.
 func InDoubt(why string) Error {

@@ -14,8 +14,6 @@ import (
 const (
 	errNoArguments  reply.Error = "ERR Please specify at least one argument for this redis lib call"
 	errArgumentType reply.Error = "ERR Lua redis lib command arguments must be strings or integers"
-	errUnknown      reply.Error = "ERR Unknown Redis command called from script"
-	errArity        reply.Error = "ERR Wrong number of args calling Redis command from script"
 	errNotAllowed   reply.Error = "ERR This Redis command is not allowed from script"
 )
 
@@ -107,19 +105,19 @@ func (r *runner) find() (*call.Row, reply.Error) {
 		arity, forbidden := forbids(r.args)
 		switch {
 		case !forbidden:
-			return nil, errUnknown
+			return nil, reply.ErrScriptUnknown
 		case arity >= 0 && arity != len(r.args), len(r.args) < -arity:
-			return nil, errArity
+			return nil, reply.ErrScriptArity
 		}
 		return nil, errNotAllowed
 	}
 	switch {
 	case !row.TakesArgs(len(r.args)):
-		return row, errArity
+		return row, reply.ErrScriptArity
 	case row.Flags.Has(command.NoScript) && !r.call.Settings.ScriptsMayCallAll:
 		return row, errNotAllowed
 	case row.Do == nil:
-		return nil, errUnknown
+		return nil, reply.ErrScriptUnknown
 	}
 	return row, ""
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/script"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/transcript"
 	"github.com/quorate/quorate/engine/types/seed"
 )
@@ -53,6 +54,7 @@ func newTarget(proto reply.Proto) *target {
 	}
 	t.table = command.NewTable(rows, func(row *call.Row) *command.Spec { return &row.Spec })
 	t.env = call.Env{
+		Semantic: semantic.Max,
 		Keyspace: keyspace.New(keyspace.Options{Seed: seed.Seed{K0: 1}, Databases: 16}),
 		Settings: &t.settings, Effects: t, Lookup: t.table.Find,
 	}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/quorate/quorate/cluster"
 )
 
@@ -72,6 +74,7 @@ func roll(t *testing.T, c *testCluster, release string, extra ...string) {
 		n.terminate()
 		n.startAs(release, extra...)
 		c.waitReady()
+		exerciseNew(t, c)
 	}
 	exercise(t, c)
 	c.checkDigests()
@@ -94,6 +97,23 @@ func exercise(t *testing.T, c *testCluster) {
 		for _, other := range c.nodes {
 			if got := must[string](t, "HGET")(other.client().HGet(ctx, key, "f").Result()); got != fmt.Sprint(n.number) {
 				t.Fatalf("node %d says %q", other.number, got)
+			}
+		}
+	}
+}
+
+// exerciseNew tries what the older release does not have: no node lets it into the
+// log, and what a script hears of it is the same on all, for it writes that down.
+func exerciseNew(t *testing.T, c *testCluster) {
+	t.Helper()
+	for _, n := range c.nodes {
+		for _, args := range [][]any{{"PFADD", "new", "x"}, {"GEOADD", "new", 1, 2, "x"}} {
+			if got, err := n.client().Do(t.Context(), args...).Result(); err == nil || !strings.HasPrefix(err.Error(), "ERR ") {
+				t.Errorf("node %d: %v: %v, %v", n.number, args, got, err)
+			}
+			script := "redis.call('RPUSH', KEYS[1], redis.pcall(unpack(ARGV)).err)"
+			if err := n.client().Do(t.Context(), append([]any{"EVAL", script, 1, "heard"}, args...)...).Err(); err != nil && err != redis.Nil {
+				t.Errorf("node %d: EVAL of %v: %v", n.number, args, err)
 			}
 		}
 	}
@@ -123,7 +143,10 @@ func TestRollingUpgradeBackAndForth(t *testing.T) {
 		t.Fatalf("the semantic version is %d although it is held back", got)
 	}
 	roll(t, c, old)
-	roll(t, c, binary, "--cluster-version-raise-delay", "0")
+	roll(t, c, binary, "--cluster-version-raise", "no", "--cluster-version-raise-delay", "0")
+	for _, n := range c.nodes {
+		must[string](t, "CONFIG SET")(n.client().ConfigSet(t.Context(), "cluster-version-raise", "auto").Result())
+	}
 	eventually(t, readyWithin, "the semantic version rises", func() error {
 		for _, n := range c.nodes {
 			if r, err := n.report(); err != nil || r.Semantic != cluster.SemanticMax {
@@ -133,6 +156,7 @@ func TestRollingUpgradeBackAndForth(t *testing.T) {
 		return nil
 	})
 	exercise(t, c)
+	must[int64](t, "PFADD")(c.nodes[0].client().Do(t.Context(), "PFADD", "new", "x").Int64())
 	c.checkDigests()
 
 	n := c.nodes[0]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/fsm"
 )
 
@@ -20,6 +21,9 @@ type Cluster interface {
 	// every write that was acknowledged, anywhere, before the call. The error
 	// is a reply.Error to be sent to the client: the read is not executed.
 	ReadBarrier(ctx context.Context, level Consistency) error
+
+	// Semantic returns the semantic version that is in force on this node.
+	Semantic() semantic.Version
 
 	// Topology returns what this node knows of the cluster, as seen through
 	// one of its listeners. It is cheap.

@@ -149,6 +149,9 @@ func (s *Session) refusal(e *entry, args [][]byte) reply.Error {
 	if err := s.allowed(e); err != "" {
 		return err
 	}
+	if inForce := s.srv.opts.Cluster.Semantic(); e.Semantic > inForce {
+		return reply.TooNew("'"+e.Name+"'", e.Semantic, inForce)
+	}
 	if s.tx != nil && e.Flags.Has(command.NoMulti) {
 		return errNoMulti
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 
+	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
@@ -83,7 +84,11 @@ func configSet(s *Session, r *request) {
 // returns the error, or "".
 func (s *Server) setWide(pairs []config.Pair) reply.Error {
 	var args [][]byte
+	inForce := s.opts.Cluster.Semantic()
 	for _, p := range pairs {
+		if came := engine.SettingCame(p.Name); came > inForce {
+			return reply.TooNew("the setting "+p.Name, came, inForce)
+		}
 		args = append(args, []byte(p.Name), []byte(p.Value))
 	}
 	answer := newAnswer(1)

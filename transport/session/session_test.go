@@ -12,6 +12,7 @@ import (
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/observe"
 	"github.com/quorate/quorate/transport/pubsub"
@@ -209,6 +210,22 @@ func TestOneSubmission(t *testing.T) {
 		}
 	}
 	c.expect(lines("SET a 5", "SELECT 1", "GET a", "SELECT 0", "GET a"), "+OK", "+OK", "$-1", "+OK", "$1 5")
+}
+
+// A command that came with a later semantic version is refused before it is logged,
+// also where it would only read or wait in a transaction.
+func TestCommandsOfALaterVersionAreRefused(t *testing.T) {
+	n := newNode(t, func(c *sessiontest.Cluster) { c.Rules = semantic.Geo - 1 })
+	c := n.client()
+	refused := func(name string) string {
+		return "-ERR '" + name + "' needs semantic version 3, and the cluster is at 2 until all its members know it; nothing was executed"
+	}
+	c.expect(lines("PFADD k a", "GEOPOS k a", "SET a 1"), refused("pfadd"), refused("geopos"), "+OK")
+	c.expect(lines("MULTI", "SET a 2", "PFADD k a", "EXEC", "GET a"),
+		"+OK", "+QUEUED", refused("pfadd"), "-EXECABORT Transaction discarded because of previous errors.", "$1 1")
+	if got := n.cluster.Submitted(); got != 1 {
+		t.Errorf("%d submissions, want that of SET", got)
+	}
 }
 
 func TestTransactions(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/transport/pubsub"
 	"github.com/quorate/quorate/transport/session"
@@ -31,6 +32,8 @@ type Cluster struct {
 	// Err, if set, is the answer to all that is submitted, in place of its
 	// execution.
 	Err func() reply.Error
+	// Rules is what Semantic returns; 0 is the newest.
+	Rules semantic.Version
 
 	mu      sync.Mutex
 	index   uint64         // guarded by mu; also the order of Apply
@@ -39,6 +42,14 @@ type Cluster struct {
 	submits int            // guarded by mu; calls of Submit
 	queue   chan *fsm.Request
 	done    sync.WaitGroup
+}
+
+// Semantic implements session.Cluster.
+func (c *Cluster) Semantic() semantic.Version {
+	if c.Rules == 0 {
+		return semantic.Max
+	}
+	return c.Rules
 }
 
 // Start begins to execute what is submitted, on a goroutine of its own, until
