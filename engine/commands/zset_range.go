@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -155,15 +156,25 @@ func (r *zsetRange) reply(out *reply.Writer, z *zset.Zset) {
 	if out.Discards() || from == to {
 		return
 	}
-	left, members := to-from, z.Ascend(from)
-	if r.reverse {
-		members = z.Descend(to - 1)
-	}
-	for member, score := range members {
+	left := to - from
+	for member, score := range r.ordered(z, from, to) {
 		replyMember(out, member, score, r.withScores)
 		if left--; left == 0 {
 			return
 		}
+	}
+}
+
+// ordered yields members in the order of the range [from, to) of ranks, from its
+// first on, and does not stop at its end. Of an empty range it yields nothing.
+func (r *zsetRange) ordered(z *zset.Zset, from, to int) iter.Seq2[[]byte, float64] {
+	switch {
+	case from == to:
+		return func(func([]byte, float64) bool) {}
+	case r.reverse:
+		return z.Descend(to - 1)
+	default:
+		return z.Ascend(from)
 	}
 }
 
@@ -251,7 +262,8 @@ func replyRange(c *call.Call, r zsetRange, general bool) {
 	r.reply(c.Out, &z.Zset)
 }
 
-// zrangestore stores what ZRANGE would reply with.
+// zrangestore stores what ZRANGE would reply with, in the same order: as long as
+// the target is small, -0 loses its sign.
 func zrangestore(c *call.Call) {
 	var r zsetRange
 	if !r.parseOptions(c, 5, true, false) || !r.parseEnds(c, 3) {
@@ -263,13 +275,18 @@ func zrangestore(c *call.Call) {
 		return
 	}
 	from, to := r.ranks(&source.Zset)
-	target, limits := newZset(c, to-from, 0), zsetLimits(c)
-	for member, score := range source.Ascend(from) {
-		if from == to {
+	known := 0 // of the members, by redis-server, before it goes through them
+	if r.by == byRank {
+		known = to - from
+	}
+	target, limits := newZset(c, known, 0), zsetLimits(c)
+	left := to - from
+	for member, score := range r.ordered(&source.Zset, from, to) {
+		if left == 0 {
 			break
 		}
 		target.Add(member, score, limits)
-		from++
+		left--
 	}
 	replaceZset(c, c.Args[1], &target, "zrangestore")
 }
