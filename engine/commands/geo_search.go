@@ -272,9 +272,9 @@ func (q *geoSearch) carryOut(z *zset.Zset) []geoPlace {
 	}
 	switch q.order {
 	case nearestFirst:
-		sortPart(found, n, compareDistances)
+		sortPart(found, 0, n, compareDistances)
 	case farthestFirst:
-		sortPart(found, n, func(a, b *geoPlace) int { return -compareDistances(a, b) })
+		sortPart(found, 0, n, func(a, b *geoPlace) int { return -compareDistances(a, b) })
 	}
 	found = found[:n]
 	for i := range found {

@@ -111,8 +111,8 @@ type sortElement struct {
 	score float64
 }
 
-// sortKey sorts what the first argument holds. Where redis-server's order is that of its hash tables or of an unstable
-// sort, it is here that of the set, which is the same on all nodes.
+// sortKey sorts what the first argument holds. Where redis-server's order is that of its hash tables, it is here that of
+// the set, which is the same on all nodes.
 func sortKey(c *call.Call, mayStore bool) {
 	var o sortOptions
 	if !o.parse(c, mayStore) {
@@ -136,22 +136,38 @@ func sortKey(c *call.Call, mayStore bool) {
 		// A set has no order of its own: what scripts see and what is stored gets one.
 		o.asIs, o.alpha, o.by = false, true, nil
 	}
+	from, to := o.limits(len(elements))
 	switch {
 	case !o.asIs:
 		if !o.weigh(c, elements) {
 			c.Fail("ERR One or more scores can't be converted into double")
 			return
 		}
-		slices.SortStableFunc(elements, o.compare)
+		o.sort(elements, from, to)
 	case o.desc && e.Type != keyspace.Set:
 		slices.Reverse(elements)
 	}
-	from := min(max(o.offset, 0), int64(len(elements)))
-	to := int64(len(elements))
-	if o.count >= 0 {
-		to = from + min(o.count, to-from)
-	}
 	o.give(c, elements[from:to])
+}
+
+// limits returns which of n elements LIMIT asks for.
+func (o *sortOptions) limits(n int) (from, to int) {
+	first := min(max(o.offset, 0), int64(n))
+	limit := int64(n)
+	if o.count >= 0 {
+		limit = first + min(o.count, limit-first)
+	}
+	return int(first), int(limit)
+}
+
+// sort brings the elements in [from, to) to their places. redis-server leaves the
+// others alone when it sorts by other keys, and then those of equal weight come
+// in another order than in a whole sort.
+func (o *sortOptions) sort(elements []sortElement, from, to int) {
+	if o.by == nil {
+		from, to = 0, len(elements)
+	}
+	sortPart(elements, from, to, o.compare)
 }
 
 // sortElements returns copies of the elements of the first argument, which holds a list, a set or a sorted set.
@@ -221,7 +237,7 @@ func sortScore(text []byte) (float64, bool) {
 }
 
 // compare orders by number, then by text; or by text.
-func (o *sortOptions) compare(a, b sortElement) int {
+func (o *sortOptions) compare(a, b *sortElement) int {
 	var order int
 	switch {
 	case !o.alpha:

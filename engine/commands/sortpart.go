@@ -2,16 +2,16 @@ package commands
 
 import "slices"
 
-// sortPart brings the first n elements of a sorted s to their places. The others
-// stand behind them in no order.
+// sortPart brings the elements of a sorted s in [from, to) to their places. The
+// others stand before and behind them in no order.
 //
 // What compares equal stays as it was if all are wanted. If not, it comes to stand as
 // it does in redis-server, which then sorts by J. L. Bentley and M. D. McIlroy's
 // quicksort ("Engineering a Sort Function", 1993) and leaves the parts alone that
 // nobody wants. An order that leads that astray is noticed, and sorted otherwise.
-func sortPart[T any](s []T, n int, compare func(a, b *T) int) {
-	p := partSorter[T]{compare: compare, wanted: n}
-	if n < len(s) {
+func sortPart[T any](s []T, from, to int, compare func(a, b *T) int) {
+	p := partSorter[T]{compare: compare, from: from, to: to}
+	if to-from < len(s) {
 		p.sort(s, 0, partDepthMax)
 		return
 	}
@@ -27,9 +27,12 @@ const (
 )
 
 type partSorter[T any] struct {
-	compare func(a, b *T) int
-	wanted  int // elements from the first on that must be in order
+	compare  func(a, b *T) int
+	from, to int // elements that must come to their places
 }
+
+// wants reports whether some of the n elements from the at-th on are wanted.
+func (p *partSorter[T]) wants(at, n int) bool { return at < p.to && at+n > p.from }
 
 func (p *partSorter[T]) stable(s []T) {
 	slices.SortStableFunc(s, func(a, b T) int { return p.compare(&a, &b) })
@@ -43,14 +46,14 @@ func (p *partSorter[T]) sort(s []T, at, depth int) {
 			return
 		}
 		less, greater := p.part(s)
-		if less > 1 {
-			p.sort(s[:less], at, depth) // it begins before the part does that is wanted
-		}
-		if greater <= 1 || at+len(s)-greater >= p.wanted {
-			return
+		if less > 1 && p.wants(at, less) {
+			p.sort(s[:less], at, depth)
 		}
 		at += len(s) - greater
 		s = s[len(s)-greater:]
+		if greater <= 1 || !p.wants(at, greater) {
+			return
+		}
 	}
 	p.insertion(s)
 }

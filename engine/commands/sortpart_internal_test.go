@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The first n are what a plain sort puts there; all elements are still there.
+// The part is what a plain sort puts there; all elements are still there.
 func TestSortPartAgainstSort(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 6))
 	for range 2_000 {
@@ -16,10 +16,11 @@ func TestSortPartAgainstSort(t *testing.T) {
 			s[i] = r.IntN(1 + r.IntN(300))
 		}
 		want := slices.Sorted(slices.Values(s))
-		n := r.IntN(len(s) + 1)
-		sortPart(s, n, func(a, b *int) int { return cmp.Compare(*a, *b) })
-		if !slices.Equal(s[:n], want[:n]) {
-			t.Fatalf("first %d: %v, want %v", n, s[:n], want[:n])
+		from := r.IntN(len(s) + 1)
+		to := from + r.IntN(len(s)-from+1)
+		sortPart(s, from, to, func(a, b *int) int { return cmp.Compare(*a, *b) })
+		if !slices.Equal(s[from:to], want[from:to]) {
+			t.Fatalf("%d to %d: %v, want %v", from, to, s[from:to], want[from:to])
 		}
 		if slices.Sort(s); !slices.Equal(s, want) {
 			t.Fatalf("have %v, want %v", s, want)
@@ -42,7 +43,7 @@ func TestSortPartBesideItsAdversary(t *testing.T) {
 		value[x] = solid
 		solid++
 	}
-	sortPart(s, n-1, func(a, b *int) int {
+	sortPart(s, 0, n-1, func(a, b *int) int {
 		compared++
 		if value[*a] == gas && value[*b] == gas {
 			if *a == candidate {
