@@ -33,6 +33,7 @@ type options struct {
 	endpoints string
 	redis     string
 	quorate   string
+	logs      string
 	port      int
 	failures  int
 }
@@ -46,6 +47,7 @@ func main() {
 	flag.StringVar(&o.redis, "redis", "", "address of a redis-server 7.0; empty: one is started")
 	flag.StringVar(&o.endpoints, "endpoints", "", "addresses of nodes, with commas between; empty: three are started")
 	flag.StringVar(&o.quorate, "quorate", "bin/quorate", "binary of the nodes that are started")
+	flag.StringVar(&o.logs, "logs", "bin/differential-logs", "directory for the logs of what is started")
 	flag.IntVar(&o.port, "port", 23000, "the first of the ports of what is started")
 	flag.IntVar(&o.failures, "failures", 1, "differences after which it ends")
 	flag.Parse()
@@ -59,15 +61,23 @@ func run(o options, out io.Writer) error {
 	if (o.redis == "") != (o.endpoints == "") {
 		return errors.New("-redis and -endpoints go together")
 	}
-	redis, endpoints := o.redis, strings.Split(o.endpoints, ",")
-	if redis == "" {
-		s, err := startServers(o.quorate, o.port)
+	if o.redis == "" {
+		s, err := startServers(o.quorate, o.port, o.logs)
 		if err != nil {
 			return err
 		}
 		defer s.stop()
-		redis, endpoints = s.redis, s.endpoints
+		err = fuzzed(o, s.redis, s.endpoints, out)
+		if err != nil {
+			fmt.Fprint(out, s.obituary())
+		}
+		return err
 	}
+	return fuzzed(o, o.redis, strings.Split(o.endpoints, ","), out)
+}
+
+// fuzzed runs against servers that are up.
+func fuzzed(o options, redis string, endpoints []string, out io.Writer) error {
 	d, err := newDuo(redis, endpoints)
 	if err != nil {
 		return err

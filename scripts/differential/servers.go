@@ -20,20 +20,32 @@ const (
 
 // servers are processes of our own: a redis-server and a cluster.
 type servers struct {
-	dir       string
-	processes []*exec.Cmd
+	dir       string // for their data
+	logs      string // directory, which stays
+	processes []*process
 	redis     string   // its address
 	endpoints []string // of the cluster's nodes
 }
 
+// process is a server that was started.
+type process struct {
+	name  string
+	log   string // file
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when it has ended, with cmd.ProcessState set
+}
+
 // startServers starts them on ports from first on; data stays in memory where
-// the system has a place for it, for nothing is to survive.
-func startServers(binary string, first int) (_ *servers, err error) {
+// the system has a place for it, for nothing is to survive but the logs.
+func startServers(binary string, first int, logs string) (_ *servers, err error) {
 	base := "/dev/shm"
 	if _, err := os.Stat(base); err != nil {
 		base = ""
 	}
-	s := &servers{redis: local(first), endpoints: []string{local(first + 1), local(first + 2), local(first + 3)}}
+	s := &servers{logs: logs, redis: local(first), endpoints: []string{local(first + 1), local(first + 2), local(first + 3)}}
+	if err := os.MkdirAll(logs, 0o755); err != nil {
+		return nil, err
+	}
 	if s.dir, err = os.MkdirTemp(base, "quorate-differential-"); err != nil {
 		return nil, err
 	}
@@ -42,7 +54,7 @@ func startServers(binary string, first int) (_ *servers, err error) {
 			s.stop()
 		}
 	}()
-	err = s.start("redis-server", "redis-server", "--port", strconv.Itoa(first), "--save", "", "--appendonly", "no",
+	err = s.start(fmt.Sprintf("redis-%d", first), "redis-server", "--port", strconv.Itoa(first), "--save", "", "--appendonly", "no",
 		"--enable-debug-command", "yes")
 	if err != nil {
 		return nil, err
@@ -52,7 +64,7 @@ func startServers(binary string, first int) (_ *servers, err error) {
 		peers[i] = local(first + 11 + i)
 	}
 	for i := range nodes {
-		err := s.start(fmt.Sprintf("node-%d", i), binary, "server", "--port", strconv.Itoa(first+1+i), "--cluster-port", strconv.Itoa(first+11+i),
+		err := s.start(fmt.Sprintf("node-%d", first+1+i), binary, "server", "--port", strconv.Itoa(first+1+i), "--cluster-port", strconv.Itoa(first+11+i),
 			"--save", "", "--appendfsync", "no", "--enable-debug-command", "yes", "--bootstrap-expect", strconv.Itoa(nodes), "--join", strings.Join(peers, ","))
 		if err != nil {
 			return nil, err
@@ -69,19 +81,60 @@ func (s *servers) start(name, program string, args ...string) error {
 	if err := os.Mkdir(home, 0o755); err != nil {
 		return err
 	}
-	log, err := os.Create(home + ".log")
+	p := &process{name: name, log: filepath.Join(s.logs, name+".log"), cmd: exec.Command(program, append(args, "--dir", home)...), ended: make(chan struct{})}
+	log, err := os.Create(p.log)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(program, append(args, "--dir", home)...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
-	s.processes = append(s.processes, cmd)
+	s.processes = append(s.processes, p)
+	go func() { // ends with the process, for which stop waits
+		_ = p.cmd.Wait() // how it ended is in the ProcessState
+		close(p.ended)
+	}()
 	return nil
+}
+
+// Of a process that died so many lines of its log are told, and so long is waited
+// for the end of one that may have closed a connection.
+const (
+	lastLines   = 40
+	endPatience = 500 * time.Millisecond
+)
+
+// obituary tells how processes ended that were not stopped, and what they logged
+// last; "" if all are alive.
+func (s *servers) obituary() string {
+	var b strings.Builder
+	for _, p := range s.processes {
+		if !p.endsWithin(endPatience) {
+			continue
+		}
+		log, err := os.ReadFile(p.log)
+		if err != nil {
+			log = []byte(err.Error())
+		}
+		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+		fmt.Fprintf(&b, "%s ended: %v; its log is %s, which ends so:\n", p.name, p.cmd.ProcessState, p.log)
+		for _, line := range lines[max(0, len(lines)-lastLines):] {
+			fmt.Fprintf(&b, "    %s\n", line)
+		}
+	}
+	return b.String()
+}
+
+func (p *process) endsWithin(d time.Duration) bool {
+	select {
+	case <-p.ended:
+		return true
+	case <-time.After(d):
+		return false
+	}
 }
 
 // await waits until every server takes a write.
@@ -94,7 +147,7 @@ func (s *servers) await() error {
 				break
 			}
 			if time.Now().After(deadline) {
-				return fmt.Errorf("%s does not serve: %w; see the logs in %s", addr, err, s.dir)
+				return fmt.Errorf("%s does not serve: %w; see the logs in %s", addr, err, s.logs)
 			}
 			time.Sleep(100 * time.Millisecond) // another process: nothing to wait on
 		}
@@ -112,11 +165,11 @@ func tryWrite(addr string) error {
 	return err
 }
 
-// stop ends the servers and removes what they left.
+// stop ends the servers and removes their data.
 func (s *servers) stop() {
 	for _, p := range s.processes {
-		_ = p.Process.Kill()
-		_ = p.Wait() // killed: an error is what it should be
+		_ = p.cmd.Process.Kill() // an error: it has ended
+		<-p.ended
 	}
 	_ = os.RemoveAll(s.dir)
 }

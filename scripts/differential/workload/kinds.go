@@ -27,6 +27,8 @@ func (w *Workload) key(r *rand.Rand, kind string) []byte {
 	switch n := r.IntN(100); {
 	case n < 3:
 		letter = strange(r, kind)
+	case n < 4 && kind == "lexset":
+		return []byte("{tag}y1") // no other kind's
 	case n < 4:
 		return []byte(pick(r, "", "missing", "\x00\xff key", "{tag}s1"))
 	case n < 12 && kind == "set":

@@ -34,6 +34,7 @@ const (
 	TouchTheKey          // redis-server deletes a key whose time is over when it is asked for it
 	PackTheKey           // redis-server loads its sorted set again, which SORT has unpacked, and the cluster copies it
 	LoadTheScript        // the cluster loads the script, which EVAL_RO leaves no trace of
+	NearScores           // scores may differ in their last digits; then the key is copied from redis-server
 	WalkTheScan          // the command is repeated with its cursor, on each side, to the end
 )
 
@@ -140,7 +141,8 @@ var generic = []Row{
 	{Grammar: "SORT_RO numlist [LIMIT index count] [GET getpattern] [ASC | DESC]", Weight: 5},
 	{Grammar: "SORT_RO listorset [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA", Weight: 5},
 	// Elements with equal weights have no order, but in the set or list that they come from.
-	{Grammar: "SORT_RO listorset BY weightpattern [ASC | DESC] ALPHA", Rule: unordered, Weight: 5},
+	{Grammar: "SORT_RO listorset BY weightpattern [ASC | DESC] ALPHA", Rule: unordered, Weight: 3},
+	{Grammar: "SORT_RO listorset BY weightpattern [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA", Probe: []string{"TYPE"}, Rule: compare.InListOrder, Alone: true, Weight: 5},
 	{Grammar: "SORT zset BY weightpattern [LIMIT index count] [GET getpattern] [ASC | DESC]", Alone: true, Settle: PackTheKey, Weight: 1},
 	{Grammar: "SORT zset BY 'nosort' [LIMIT index count] [GET getpattern] [ASC | DESC]", Probe: []string{"TYPE"}, Rule: compare.InListOrder, Alone: true, Settle: PackTheKey, Weight: 1},
 	{Grammar: "SORT zset ALPHA [LIMIT index count] [ASC | DESC] [STORE list]", Alone: true, Settle: PackTheKey, Weight: 1},

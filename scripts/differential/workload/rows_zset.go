@@ -63,11 +63,15 @@ var sketches = []Row{
 	{Grammar: "GEODIST geo member member [M | KM | MI | FT]"},
 	{Grammar: "GEOSEARCH geo (FROMMEMBER member | FROMLONLAT longitude latitude) (BYRADIUS distance unit | BYBOX distance distance unit) (ASC | DESC) [COUNT positive] [WITHCOORD] [WITHDIST] [WITHHASH]"},
 	{Grammar: "GEOSEARCH geo (FROMMEMBER member | FROMLONLAT longitude latitude) (BYRADIUS distance unit | BYBOX distance distance unit) [WITHCOORD] [WITHDIST] [WITHHASH]", Rule: unordered},
-	{Grammar: "GEOSEARCHSTORE geo geo (FROMMEMBER member | FROMLONLAT longitude latitude) (BYRADIUS distance unit | BYBOX distance distance unit) [ASC | DESC] [COUNT positive] [STOREDIST]"},
+	{Grammar: "GEOSEARCHSTORE geo geo (FROMMEMBER member | FROMLONLAT longitude latitude) (BYRADIUS distance unit | BYBOX distance distance unit) [ASC | DESC] [COUNT positive]"},
+	// Distances stored show all their digits, the last of which hangs on the C library's sine.
+	{Grammar: "GEOSEARCHSTORE geo geo (FROMMEMBER member | FROMLONLAT longitude latitude) (BYRADIUS distance unit | BYBOX distance distance unit) [ASC | DESC] [COUNT positive] STOREDIST", Alone: true, Settle: NearScores, Weight: 3},
 	{Grammar: "GEORADIUS geo longitude latitude distance unit (ASC | DESC) [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT positive]"},
-	{Grammar: "GEORADIUS geo longitude latitude distance unit [COUNT positive] (STORE | STOREDIST) geo"},
+	{Grammar: "GEORADIUS geo longitude latitude distance unit [COUNT positive] STORE geo"},
+	{Grammar: "GEORADIUS geo longitude latitude distance unit [COUNT positive] STOREDIST geo", Alone: true, Settle: NearScores, Weight: 1},
 	{Grammar: "GEORADIUS_RO geo longitude latitude distance unit (ASC | DESC) [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT positive]"},
 	{Grammar: "GEORADIUSBYMEMBER geo member distance unit (ASC | DESC) [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT positive]"},
-	{Grammar: "GEORADIUSBYMEMBER geo member distance unit [COUNT positive] (STORE | STOREDIST) geo"},
+	{Grammar: "GEORADIUSBYMEMBER geo member distance unit [COUNT positive] STORE geo"},
+	{Grammar: "GEORADIUSBYMEMBER geo member distance unit [COUNT positive] STOREDIST geo", Alone: true, Settle: NearScores, Weight: 1},
 	{Grammar: "GEORADIUSBYMEMBER_RO geo member distance unit (ASC | DESC) [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT positive]"},
 }

@@ -23,11 +23,21 @@ type Step struct {
 	ProbeRule compare.Rule
 	Rule      compare.Rule
 	Settle    Settle
+	// Inner is the command that a script of one carries out.
+	Inner [][]byte
 	// Whole says that with fewer arguments the rule would not be the command's.
 	Whole bool
 	// Shape is the command and the options that were drawn, for those to be
 	// counted; "" for what only serves others.
 	Shape string
+}
+
+// Answered is the command whose reply is the step's.
+func (s *Step) Answered() [][]byte {
+	if s.Inner != nil {
+		return s.Inner
+	}
+	return s.Args
 }
 
 // Options say what is drawn.
@@ -324,7 +334,7 @@ func (w *Workload) script(client int) Step {
 		s := w.inner()
 		body := pick(w.rand, callOne, tryOne)
 		args := append([][]byte{[]byte("EVAL"), []byte(body), []byte("0")}, s.Args...)
-		return Step{Client: client, Args: args, Rule: s.Rule, Whole: true, Shape: "eval " + s.Shape}
+		return Step{Client: client, Args: args, Inner: s.Args, Rule: s.Rule, Whole: true, Shape: "eval " + s.Shape}
 	}
 	out := command(client, "EVAL", tryAll, "0")
 	var rules []compare.Rule
