@@ -2,6 +2,7 @@ package models
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,6 +32,8 @@ type kind struct {
 	limits map[string][]string
 	// forms are the encodings that the walks of the test must meet.
 	forms []string
+	// bytes is how many a walk of the test is made of; 0 is the usual number.
+	bytes int
 }
 
 // walk is an engine that is driven by dice.
@@ -224,7 +227,7 @@ func testKind(t *testing.T, k kind) {
 	forms := make(map[string]bool)
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := newWalk(t, k, randomBytes(seed, 30_000))
+			w := newWalk(t, k, randomBytes(seed, cmp.Or(k.bytes, 20_000)))
 			w.run()
 			maps.Copy(forms, w.forms)
 		})
@@ -239,7 +242,7 @@ func testKind(t *testing.T, k kind) {
 // fuzzKind walks with the fuzzer's bytes.
 func fuzzKind(f *testing.F, k kind) {
 	for seed := range uint64(4) {
-		f.Add(randomBytes(100+seed, 1000))
+		f.Add(randomBytes(100+seed, 300))
 	}
-	f.Fuzz(func(t *testing.T, choices []byte) { newWalk(t, k, choices[:min(len(choices), 8<<10)]).run() })
+	f.Fuzz(func(t *testing.T, choices []byte) { newWalk(t, k, choices[:min(len(choices), 2<<10)]).run() })
 }
