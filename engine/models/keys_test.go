@@ -162,9 +162,12 @@ func (m *keyModel) expire(w *walk, key string) {
 		name, at = "PEXPIREAT", w.now+n*100
 		n = at
 	}
+	h, found := m.get(w, w.db, key)
+	if h.at != 0 && w.below(4) == 0 { // the same time again
+		name, at, n = "PEXPIREAT", h.at, h.at
+	}
 	conditions := pick(&w.dice, nil, nil, []string{"NX"}, []string{"XX"}, []string{"GT"}, []string{"LT"}, []string{"XX", "GT"}, []string{"LT", "XX"})
 	args := append([]string{name, key, fmt.Sprint(n)}, conditions...)
-	h, found := m.get(w, w.db, key)
 	allowed := found
 	for _, c := range conditions {
 		switch c {

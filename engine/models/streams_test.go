@@ -179,7 +179,7 @@ var (
 
 func (m *streamModel) step(w *walk) {
 	steps := []func(*walk, string){
-		m.add, m.add, m.add, m.add, m.add, m.trim, m.del, m.del, m.ranges, m.read, m.setID, m.create, m.groupSetID, m.groupOther,
+		m.add, m.add, m.add, m.add, m.add, m.addMany, m.trim, m.del, m.del, m.ranges, m.read, m.setID, m.create, m.groupSetID, m.groupOther,
 		m.readGroup, m.readGroup, m.readGroup, m.history, m.ack, m.pending, m.pending, m.claim, m.claim, m.autoclaim, m.autoclaim, m.info, m.remove,
 	}
 	pick(&w.dice, steps...)(w, pick(&w.dice, streamKeys...))
@@ -324,6 +324,25 @@ func (m *streamModel) add(w *walk, key string) {
 	w.want(next.String(), args...)
 	if limit != nil {
 		limit(w, s, len(s.entries)-int(w.do("XLEN", key).Int))
+	}
+}
+
+// addMany adds entries of one millisecond and, at times, gives all that a group has
+// not read to a consumer.
+func (m *streamModel) addMany(w *walk, key string) {
+	s := m.streams[key]
+	if s == nil || w.below(3) > 0 {
+		return
+	}
+	for range w.between(10, 40) {
+		s.last.seq++
+		s.entries = append(s.entries, streamEntry{s.last, []string{"f", "v"}})
+		s.added++
+		w.want(s.last.String(), "XADD", key, fmt.Sprint(s.last.ms, "-*"), "f", "v")
+	}
+	s.noteFirst()
+	if w.coin() {
+		m.readGroup(w, key)
 	}
 }
 
