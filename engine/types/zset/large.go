@@ -114,9 +114,7 @@ func (l *Large) add(member []byte, score float64) (added bool) {
 		sign = negativeZero
 	}
 	l.byScore.Put(appendPlace(room[:0], score, member), sign)
-	var bits [scoreBytes]byte
-	binary.LittleEndian.PutUint64(bits[:], math.Float64bits(score))
-	l.byMember.Put(member, bits[:])
+	l.putMember(member, score)
 	l.joined.Note('a', math.Float64bits(score), member, nil)
 	return !had
 }
@@ -132,14 +130,38 @@ func (l *Large) remove(member []byte) bool {
 	return l.byMember.Delete(member)
 }
 
+// deleteRange removes the members with ranks in [from, to). Where few are left it
+// looks up those, and not all the others.
 func (l *Large) deleteRange(from, to int) {
+	fewLeft := (l.byScore.Len()-(to-from))*4 < to-from
 	it := l.byScore.SeekRank(from)
 	for range to - from {
 		l.joined.Note('d', 0, it.Key(), it.Value())
-		l.byMember.Delete(it.Key()[scoreBytes:])
+		if !fewLeft {
+			l.byMember.Delete(it.Key()[scoreBytes:])
+		}
 		it.Next()
 	}
 	l.byScore.DeleteRange(from, to)
+	if fewLeft {
+		l.indexMembers()
+	}
+}
+
+// indexMembers makes byMember anew of what byScore holds.
+func (l *Large) indexMembers() {
+	l.byMember = byhash.New(l.byMember.Seed())
+	l.ascend(0, func(member []byte, score float64) bool {
+		l.putMember(member, score)
+		return true
+	})
+}
+
+// putMember keeps the score of a member.
+func (l *Large) putMember(member []byte, score float64) {
+	var bits [scoreBytes]byte
+	binary.LittleEndian.PutUint64(bits[:], math.Float64bits(score))
+	l.byMember.Put(member, bits[:])
 }
 
 func (l *Large) rank(member []byte) (rank int, ok bool) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -361,4 +362,30 @@ func FuzzZset(f *testing.F) {
 		}
 		same(t, &z, m)
 	})
+}
+
+// A range that leaves few members is cut another way: those left are as before,
+// the sign of a zero too, and a copy taken before keeps all.
+func TestRangeThatLeavesFew(t *testing.T) {
+	z, m := NewLarge(testSeed), model{}
+	for i := range 1000 {
+		member, score := strconv.Itoa(i), float64(i-2)
+		if i == 2 {
+			score = math.Copysign(0, -1)
+		}
+		z.Add([]byte(member), score, defaults)
+		m[member] = score
+	}
+	before, all := FromObject(z.Object().Freeze()), maps.Clone(m)
+	for _, p := range m.sorted()[5:990] {
+		delete(m, p.member)
+	}
+	z.DeleteRange(5, 990)
+	same(t, &z, m)
+	if score, ok := z.Score([]byte("2")); !ok || !math.Signbit(score) {
+		t.Errorf("the zero became %v", score)
+	}
+	same(t, &before, all)
+	z.DeleteRange(0, z.Len())
+	same(t, &z, model{})
 }
