@@ -6,7 +6,7 @@ GOFUMPT  := $(TOOLS)/gofumpt
 STATIC   := $(TOOLS)/staticcheck
 IMAGE    ?= quorate:latest
 
-.PHONY: build demo test check race fuzz power oracle redis-suite compatibility e2e chaos chaos-mutants chaos-gaps chaos-upgrade chaos-ci compose differential sim bench image tools clean nemesis chaos-compose FORCE
+.PHONY: build demo test check race fuzz power oracle redis-suite compatibility e2e chaos chaos-mutants chaos-gaps chaos-upgrade chaos-ci compose differential sim bench bench-types image tools clean nemesis chaos-compose FORCE
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/quorate ./cmd/quorate
@@ -132,6 +132,12 @@ sim:
 
 bench: build
 	$(GO) run ./scripts/bench -quorate bin/quorate
+
+# The commands of each type at 10, 1,000 and 1,000,000 elements, on one node beside
+# a redis-server. Three minutes; TYPES="-only zset" measures some.
+TYPES ?=
+bench-types: build
+	$(GO) run ./scripts/bench -quorate bin/quorate -types $(TYPES)
 
 # A static binary in an empty image: needs no other image to build.
 image: build

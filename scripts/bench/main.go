@@ -4,6 +4,9 @@
 //
 //	go run ./scripts/bench -quorate bin/quorate -rounds 5
 //
+// With -types it measures instead how the commands of each type grow with what
+// their keys hold, on one node (types.go).
+//
 // redis-server and redis-benchmark must be installed. Ratios are worth more
 // than figures: all processes share the machine.
 package main
@@ -25,6 +28,7 @@ type options struct {
 	port     int    // the first of those used
 	only     string // a part of the names of the loads to run
 	keys     int    // loaded for the memory figure; 0: none is taken
+	types    bool   // measure commands by the size of what they work on instead
 }
 
 func main() {
@@ -35,6 +39,7 @@ func main() {
 	flag.IntVar(&o.port, "port", 21001, "the first of the ports used, below 32768")
 	flag.StringVar(&o.only, "only", "", "run loads whose name contains this; memory: the memory figure alone")
 	flag.IntVar(&o.keys, "memory", 1_000_000, "keys loaded for the memory figure; 0 leaves it out")
+	flag.BoolVar(&o.types, "types", false, "measure the commands of each type at 10, 1,000 and 1,000,000 elements instead, on one node")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -77,6 +82,9 @@ func loads() []load {
 }
 
 func run(o options) error {
+	if o.types {
+		return types(o)
+	}
 	if err := withServers(o, func(b *bench) error { return b.loads(o) }); err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (b *bench) start() error {
 			return err
 		}
 	}
-	return b.waitReady(first)
+	return b.waitReady(first, 3)
 }
 
 func (b *bench) spawn(group string, port int, name string, args ...string) error {
@@ -83,9 +83,10 @@ func (b *bench) spawn(group string, port int, name string, args ...string) error
 	return nil
 }
 
-func (b *bench) waitReady(first int) error {
+// waitReady waits for nodes whose ports follow each other.
+func (b *bench) waitReady(first, nodes int) error {
 	deadline := time.Now().Add(30 * time.Second)
-	for i := 0; i < 3; {
+	for i := 0; i < nodes; {
 		if exec.Command(b.binary, "health", "--port", strconv.Itoa(first+i)).Run() == nil {
 			i++
 			continue
