@@ -230,6 +230,9 @@ func atOnce(servers []*wire.Conn, questions func(server int) []question) ([][]re
 			if err != nil {
 				return nil, err
 			}
+			if err := unavailable(raw); err != nil {
+				return nil, err
+			}
 			v, _, err := reply.Read(slices.Clone(raw)) // it outlives the next pipeline
 			if err != nil {
 				return nil, err

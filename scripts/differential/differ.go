@@ -69,7 +69,7 @@ func (t *trial) shrink() bool {
 
 func (t *trial) differs(settings [][2]string, steps []workload.Step) bool {
 	diff, err := t.again(settings, steps)
-	return err == nil && diff != nil
+	return err == nil && diff != nil && diff.known == nil
 }
 
 // again carries out steps from the beginning.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/scripts/differential/compare"
@@ -15,10 +14,12 @@ import (
 
 // duo is a redis-server and a cluster that are given the same commands.
 type duo struct {
-	clients []*client
-	redis   *wire.Conn   // for what is no client's
-	nodes   []*wire.Conn // as well
-	counts  *counts
+	addr      string // of redis-server
+	endpoints []string
+	clients   []*client
+	redis     *wire.Conn   // for what is no client's
+	nodes     []*wire.Conn // as well
+	counts    *counts
 }
 
 // client is a conversation with redis-server, and the same one with a node.
@@ -37,31 +38,51 @@ type queued struct {
 var protocols = []string{"2", "3"}
 
 func newDuo(redis string, endpoints []string) (*duo, error) {
-	d := &duo{counts: newCounts()}
-	var err error
-	if d.redis, err = wire.Dial(redis); err != nil {
-		return nil, err
+	d := &duo{addr: redis, endpoints: endpoints, counts: newCounts()}
+	return d, d.dial()
+}
+
+// dial connects to all servers; connections that there are, which may have replies
+// to come, are closed.
+func (d *duo) dial() (err error) {
+	for _, conn := range d.connections() {
+		_ = conn.Close() // nothing is wanted of it any more
 	}
-	for _, addr := range endpoints {
+	d.nodes, d.clients = nil, nil
+	if d.redis, err = wire.Dial(d.addr); err != nil {
+		return err
+	}
+	for _, addr := range d.endpoints {
 		node, err := wire.Dial(addr)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		d.nodes = append(d.nodes, node)
 	}
 	for _, proto := range protocols {
-		for _, addr := range endpoints {
+		for _, addr := range d.endpoints {
 			c := &client{proto: proto}
-			if c.redis, err = wire.Dial(redis); err != nil {
-				return nil, err
+			if c.redis, err = wire.Dial(d.addr); err != nil {
+				return err
 			}
 			if c.ours, err = wire.Dial(addr); err != nil {
-				return nil, err
+				return err
 			}
 			d.clients = append(d.clients, c)
 		}
 	}
-	return d, nil
+	return nil
+}
+
+func (d *duo) connections() []*wire.Conn {
+	if d.redis == nil {
+		return nil
+	}
+	all := append([]*wire.Conn{d.redis}, d.nodes...)
+	for _, c := range d.clients {
+		all = append(all, c.redis, c.ours)
+	}
+	return all
 }
 
 // errUnavailable means that the cluster did not serve for a moment: what both
@@ -104,6 +125,9 @@ func answers(conn *wire.Conn, n int) error {
 		if err != nil {
 			return err
 		}
+		if err := unavailable(raw); err != nil {
+			return err
+		}
 		if raw[0] == '-' {
 			return fmt.Errorf("%s: %s", conn.Addr, bytes.TrimSpace(raw))
 		}
@@ -127,102 +151,6 @@ func (d *difference) String() string {
 }
 
 func indent(s string) string { return "    " + strings.ReplaceAll(s, "\n", "\n    ") }
-
-// run carries out steps and returns the first difference, nil for none.
-func (d *duo) run(steps []workload.Step) (*difference, error) {
-	for at := 0; at < len(steps); {
-		n := together(steps[at:])
-		diff, err := d.pipeline(steps[at : at+n])
-		if diff != nil {
-			diff.step += at
-		}
-		if diff != nil || err != nil {
-			return diff, err
-		}
-		at += n
-	}
-	return nil, nil
-}
-
-// pipelineMax bounds the commands that are sent at once.
-const pipelineMax = 500
-
-// together is how many of the first steps can be sent at once: those of one
-// client, up to one after which there is something to do.
-func together(steps []workload.Step) int {
-	for i := range steps {
-		switch {
-		case steps[i].Client != steps[0].Client, i == pipelineMax, i > 0 && steps[i].Args == nil:
-			return i
-		case steps[i].Settle != workload.Nothing, steps[i].Args == nil:
-			return i + 1
-		}
-	}
-	return len(steps)
-}
-
-// pipeline carries out steps of one client, sent at once.
-func (d *duo) pipeline(steps []workload.Step) (*difference, error) {
-	if steps[0].Args == nil {
-		time.Sleep(steps[0].Wait)
-		return nil, nil
-	}
-	c := d.clients[steps[0].Client]
-	for i := range steps {
-		if steps[i].Probe != nil {
-			c.redis.Put(steps[i].Probe...)
-			c.ours.Put(steps[i].Probe...)
-		}
-		c.redis.Put(steps[i].Args...)
-		c.ours.Put(steps[i].Args...)
-	}
-	// The cluster takes longer: it begins first.
-	if err := errors.Join(c.ours.Flush(), c.redis.Flush()); err != nil {
-		return nil, err
-	}
-	var diff *difference
-	var got rawPair
-	for i := range steps {
-		next, reply, err := d.step(c, &steps[i], diff != nil)
-		if err != nil {
-			return nil, err
-		}
-		if got = reply; next != nil {
-			diff = next
-			diff.step = i
-		}
-	}
-	if last := &steps[len(steps)-1]; diff == nil && last.Settle != workload.Nothing {
-		return d.settle(c, last, got, len(steps)-1)
-	}
-	return diff, nil
-}
-
-// step reads the replies to a step, and judges them unless they only need to be
-// read.
-func (d *duo) step(c *client, s *workload.Step, read bool) (diff *difference, got rawPair, err error) {
-	var before rawPair
-	if s.Probe != nil {
-		if before, err = c.next(); err != nil {
-			return nil, got, fmt.Errorf("%q: %w", s.Probe, err)
-		}
-	}
-	if got, err = c.next(); err != nil {
-		return nil, got, fmt.Errorf("%q: %w", s.Args, err)
-	}
-	d.counts.note(s, got.redis)
-	if read {
-		return nil, got, nil
-	}
-	if s.Probe != nil {
-		probe := &workload.Step{Args: s.Probe, Rule: s.ProbeRule}
-		if diff, err = d.judge(c, probe, before, rawPair{}); diff != nil || err != nil {
-			return diff, got, err
-		}
-	}
-	diff, err = d.judge(c, s, got, before)
-	return diff, got, err
-}
 
 // rawPair is a reply of each side, as sent.
 type rawPair struct{ redis, ours []byte }
@@ -250,10 +178,8 @@ func (d *duo) judge(c *client, s *workload.Step, got, before rawPair) (*differen
 	if bytes.Equal(got.redis, got.ours) {
 		return nil, nil
 	}
-	for _, prefix := range []string{"-CLUSTERDOWN", "-INDOUBT", "-TRYAGAIN", "-LOADING"} {
-		if bytes.HasPrefix(got.ours, []byte(prefix)) {
-			return nil, fmt.Errorf("%w: %s", errUnavailable, bytes.TrimSpace(got.ours))
-		}
+	if err := unavailable(got.ours); err != nil {
+		return nil, err
 	}
 	pair, err := got.values()
 	if err != nil {

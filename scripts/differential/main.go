@@ -118,7 +118,9 @@ func (f *fuzz) run() error {
 		if errors.Is(err, errUnavailable) && f.outages < outagesMax {
 			f.outages++
 			fmt.Fprintf(f.out, "seed %d: given up: %v\n", seed, err)
-			continue
+			if err = f.duo.dial(); err == nil {
+				continue
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("seed %d: %w", seed, err)

@@ -65,7 +65,8 @@ func startServers(binary string, first int, logs string) (_ *servers, err error)
 	}
 	for i := range nodes {
 		err := s.start(fmt.Sprintf("node-%d", first+1+i), binary, "server", "--port", strconv.Itoa(first+1+i), "--cluster-port", strconv.Itoa(first+11+i),
-			"--save", "", "--appendfsync", "no", "--enable-debug-command", "yes", "--bootstrap-expect", strconv.Itoa(nodes), "--join", strings.Join(peers, ","))
+			// On a busy machine a node must not be taken for dead; nothing is to outlive a loss of power.
+			"--heartbeat-timeout", "2000", "--appendfsync", "no", "--save", "", "--enable-debug-command", "yes", "--bootstrap-expect", strconv.Itoa(nodes), "--join", strings.Join(peers, ","))
 		if err != nil {
 			return nil, err
 		}

@@ -80,14 +80,16 @@ func InPackedOrder(group int) Rule {
 	}
 }
 
-// InListOrder is Unordered when the answer before names the one type that has no
-// order. Of such a value LIMIT takes any part.
-func InListOrder(a *Answers) bool {
-	if !equal(a.Before.Redis, a.Before.Ours) || string(a.Before.Redis.Text) != "set" {
-		return false
+// InListOrder is Unordered when the answer before names one of the types that have
+// no order in the question. Of such a value LIMIT takes any part.
+func InListOrder(unordered ...string) Rule {
+	return func(a *Answers) bool {
+		if !equal(a.Before.Redis, a.Before.Ours) || !slices.Contains(unordered, string(a.Before.Redis.Text)) {
+			return false
+		}
+		limited := slices.ContainsFunc(a.Args, func(arg []byte) bool { return strings.EqualFold(string(arg), "LIMIT") })
+		return limited && Kind(a) || Unordered(1)(a)
 	}
-	limited := slices.ContainsFunc(a.Args, func(arg []byte) bool { return strings.EqualFold(string(arg), "LIMIT") })
-	return limited && Kind(a) || Unordered(1)(a)
 }
 
 // Within lets integers lie apart by so many: times left, of which some has

@@ -19,7 +19,8 @@ type Conn struct {
 	Addr string
 	nc   net.Conn
 	out  []byte
-	in   []byte // received; replies that were returned alias it until the next Flush
+	in   []byte // received since the last Flush; replies that were returned alias it
+	past []byte // received before that
 	read int    // of in, so much has been returned
 }
 
@@ -50,7 +51,7 @@ func (c *Conn) header(sign byte, n int) {
 
 // Flush sends the pipeline. All replies of the one before must have been read.
 func (c *Conn) Flush() error {
-	c.in, c.read = c.in[:0], 0
+	c.in, c.past, c.read = c.past[:0], c.in, 0
 	if err := c.nc.SetDeadline(time.Now().Add(patience)); err != nil {
 		return fmt.Errorf("wire: %s: %w", c.Addr, err)
 	}
@@ -62,7 +63,7 @@ func (c *Conn) Flush() error {
 	return nil
 }
 
-// Next returns the next reply, as sent. It is good until the next Flush.
+// Next returns the next reply, as sent. It is good until the Flush after the next.
 func (c *Conn) Next() ([]byte, error) {
 	for {
 		n, err := size(c.in[c.read:])
