@@ -243,17 +243,29 @@ func (o *sortOptions) compare(a, b *sortElement) int {
 	case !o.alpha:
 		order = cmp.Or(cmp.Compare(a.score, b.score), bytes.Compare(a.text, b.text))
 	case o.by == nil:
-		order = bytes.Compare(a.text, b.text)
+		order = o.compareTexts(a.text, b.text)
 	case a.by == nil || b.by == nil: // what is not there comes first
 		order = cmp.Compare(presence(a.by), presence(b.by))
 	default:
-		order = bytes.Compare(a.by, b.by)
+		order = o.compareTexts(a.by, b.by)
 	}
 	if o.desc {
 		return -order
 	}
 	return order
 }
+
+// compareTexts compares as C strings, which end with a NUL, what is only replied
+// with, and all bytes where the order is stored: as redis-server does.
+func (o *sortOptions) compareTexts(a, b []byte) int {
+	if o.store == nil {
+		a, _, _ = bytes.Cut(a, nul)
+		b, _, _ = bytes.Cut(b, nul)
+	}
+	return bytes.Compare(a, b)
+}
+
+var nul = []byte{0}
 
 func presence(b []byte) int {
 	if b == nil {
