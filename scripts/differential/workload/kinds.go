@@ -111,8 +111,10 @@ var kinds = map[string]func(w *Workload, r *rand.Rand) []byte{
 	"faraway":    oneOf("1900000000000", "2000000000000", "4000000000000", "0", "-1", "9223372036854775807", "x"),
 	"absttl":     oneOf("1900000000000", "2000000000000", "1000000000000"), // taken for relative, still far away
 	"past":       oneOf("1000", "1500000000000", "0", "x"),
-	"minidle":    oneOf("0", "0", "0", "0", "1000000000", "-1", "x"),
-	"payload":    func(w *Workload, r *rand.Rand) []byte { return w.payload(r) },
+	// Nobody serves who waits: none waits for long.
+	"timeout": oneOf("0.001", "0.005", "0.01", "1e-3", "-1", "x", "1e400", ""),
+	"minidle": oneOf("0", "0", "0", "0", "1000000000", "-1", "x"),
+	"payload": func(w *Workload, r *rand.Rand) []byte { return w.payload(r) },
 
 	"bit":           oneOf("0", "1", "7", "8", "13", "100", "500", "1000", "4294967296", "-1", "9223372036854775807", "x"),
 	"bitvalue":      oneOf("0", "1", "1", "0", "1", "0", "1", "2", "x"),

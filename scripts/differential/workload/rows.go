@@ -120,6 +120,7 @@ var generic = []Row{
 	{Grammar: "DUMP any", Rule: compare.Kind, Weight: 5},
 	{Grammar: "RESTORE restored restorettl payload [REPLACE] [IDLETIME count | FREQ count]"},
 	{Grammar: "RESTORE restored absttl payload ABSTTL [REPLACE]", Weight: 4},
+	{Grammar: "RESTORE-ASKING restored restorettl payload [REPLACE]", Weight: 1},
 	{Grammar: "OBJECT|ENCODING any", Weight: 20},
 	{Grammar: "OBJECT|REFCOUNT any", Rule: compare.Kind, Weight: 2},
 	{Grammar: "OBJECT|IDLETIME any", Rule: compare.Within(600), Weight: 2},
@@ -134,6 +135,7 @@ var generic = []Row{
 	{Grammar: "SELECT db", Weight: 5},
 	{Grammar: "SWAPDB db db", Weight: 1},
 	{Grammar: "FLUSHDB [SYNC | ASYNC]", Weight: 1},
+	{Grammar: "FLUSHALL [SYNC | ASYNC]", Weight: 1},
 	{Grammar: "SORT listorset BY weightpattern [LIMIT index count] [GET getpattern] [GET getpattern] [ASC | DESC]", Weight: 8},
 	{Grammar: "SORT listorset [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA [STORE list]", Weight: 8},
 	{Grammar: "SORT list BY 'nosort' [LIMIT index count] [GET getpattern] [ASC | DESC]", Probe: []string{"TYPE"}, Rule: compare.InListOrder("set"), Alone: true, Weight: 5},
@@ -167,6 +169,11 @@ var lists = []Row{
 	{Grammar: "LMOVE list list (LEFT | RIGHT) (LEFT | RIGHT)"},
 	{Grammar: "RPOPLPUSH list list"},
 	{Grammar: "LMPOP #(list) (LEFT | RIGHT) [COUNT positive]"},
+	{Grammar: "BLPOP list... timeout", Intact: true, Weight: 1},
+	{Grammar: "BRPOP list... timeout", Intact: true, Weight: 1},
+	{Grammar: "BLMOVE list list (LEFT | RIGHT) (LEFT | RIGHT) timeout", Intact: true, Weight: 1},
+	{Grammar: "BRPOPLPUSH list list timeout", Intact: true, Weight: 1},
+	{Grammar: "BLMPOP timeout #(list) (LEFT | RIGHT) [COUNT positive]", Intact: true, Weight: 1},
 }
 
 var hashes = []Row{

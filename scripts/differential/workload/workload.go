@@ -267,12 +267,16 @@ func (w *Workload) damage(s *Step) {
 	s.Args = args
 }
 
+// sweeping are commands that would leave too little if they came in transactions
+// and scripts as well.
+var sweeping = []string{"flushall", "flushdb", "swapdb"}
+
 // inner draws a command that may stand in a transaction or a script, nearly
 // valid ones too.
 func (w *Workload) inner() Step {
 	for {
 		r := w.row()
-		if r.Alone || r.command.Name == "flushdb" || r.command.Name == "swapdb" {
+		if r.Alone || slices.Contains(sweeping, r.command.Name) {
 			continue
 		}
 		s := w.drawn(r)
