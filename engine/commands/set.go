@@ -202,7 +202,27 @@ func popMembers(c *call.Call) {
 	for range count {
 		s.popRandom()
 	}
+	if !s.IsIntset() && int64(s.Len())*popAnew <= count {
+		s.renew()
+	}
 	s.save("spop")
+}
+
+// popAnew is how many times more members than it leaves SPOP has to take for
+// redis-server to move those that are left to a new set, which may be an intset.
+const popAnew = 5
+
+// renew gives the members the form that they get when they are added to a new
+// set. The set must be ready for writing.
+func (s *setKey) renew() {
+	anew := newSet(s.c)
+	for member := range s.All() {
+		anew.Add(member, setLimits(s.c))
+	}
+	if s.Object() != nil {
+		s.c.DB.Replace(s.key, setValue(&anew))
+	}
+	s.Set = anew
 }
 
 // srandmember replies with a member chosen by chance, or with several.
