@@ -181,6 +181,9 @@ func (d *duo) judge(c *client, s *workload.Step, got, before rawPair) (*differen
 	if err := unavailable(got.ours); err != nil {
 		return nil, err
 	}
+	if s.Settle == workload.DropTheKey {
+		return nil, nil // what came of it is looked at when it is settled
+	}
 	pair, err := got.values()
 	if err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ var knowns = []*known{
 		reason: "WATCH: keys that are absent share versions, over databases too; a transaction may fail without need",
 	},
 	{
-		command: "OBJECT ENCODING", args: `^[^zyg]`, redis: `^"skiplist"`, ours: `^"listpack"`,
+		command: "OBJECT ENCODING", args: `^([^zyg]|$)`, redis: `^"skiplist"`, ours: `^"listpack"`,
 		reason: "SORT unpacks a sorted set in redis-server; a read changes nothing here",
 	},
 	{

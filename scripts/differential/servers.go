@@ -55,7 +55,7 @@ func startServers(binary string, first int, logs string) (_ *servers, err error)
 		}
 	}()
 	err = s.start(fmt.Sprintf("redis-%d", first), "redis-server", "--port", strconv.Itoa(first), "--save", "", "--appendonly", "no",
-		"--enable-debug-command", "yes")
+		"--enable-debug-command", "yes", "--sanitize-dump-payload", "yes")
 	if err != nil {
 		return nil, err
 	}

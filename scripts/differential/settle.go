@@ -22,6 +22,9 @@ func (d *duo) settle(c *client, s *workload.Step, got rawPair, at int) (*differe
 		_, err := c.ours.Do([]byte("SCRIPT"), []byte("LOAD"), s.Args[1])
 		return nil, err
 	}
+	if s.Settle == workload.DropTheKey {
+		return dropTheKey(c, got, slices.Clone(s.Args[1]), at)
+	}
 	if got.redis[0] == '-' {
 		return nil, nil
 	}
@@ -32,23 +35,60 @@ func (d *duo) settle(c *client, s *workload.Step, got rawPair, at int) (*differe
 	key := slices.Clone(s.Args[1])
 	switch s.Settle {
 	case workload.PopTheSame:
-		return nil, popTheSame(c, key, pair)
+		if compare.Same(unordered, &compare.Answers{Got: pair}) {
+			return nil, nil
+		}
+		return nil, c.pack(key)
 	case workload.CopyTheKey:
 		return nil, restore(c.redis, c.ours, key)
 	case workload.TouchTheKey:
 		_, err := c.redis.Do([]byte("EXISTS"), key)
 		return nil, err
 	case workload.PackTheKey:
-		if err := restore(c.redis, c.redis, key); err != nil {
-			return nil, err
-		}
-		return nil, restore(c.redis, c.ours, key)
+		return nil, c.pack(key)
 	case workload.NearScores:
 		return nearScores(c, s.Args, at)
 	case workload.WalkTheScan:
 		return walkTheScan(c, s.Args, at)
 	}
 	return nil, nil
+}
+
+// dropTheKey deletes what came of a damaged dump. Where both sides took it they
+// must have made the same of it.
+func dropTheKey(c *client, got rawPair, key []byte, at int) (*difference, error) {
+	taken := bytes.HasPrefix(got.redis, []byte("+OK")) && bytes.HasPrefix(got.ours, []byte("+OK"))
+	values := make([]string, 2)
+	for i, conn := range []*wire.Conn{c.redis, c.ours} {
+		conn.Put([]byte("DEBUG"), []byte("DIGEST-VALUE"), key)
+		conn.Put([]byte("DEL"), key)
+		if err := conn.Flush(); err != nil {
+			return nil, err
+		}
+		raw, err := conn.Next()
+		if err != nil {
+			return nil, err
+		}
+		values[i] = string(raw)
+		if _, err := conn.Next(); err != nil {
+			return nil, err
+		}
+	}
+	if taken && values[0] != values[1] {
+		return &difference{step: at, state: fmt.Sprintf("%q loaded: %q in redis-server, %q in the cluster", key, values[0], values[1])}, nil
+	}
+	return nil, nil
+}
+
+var unordered = compare.Unordered(1)
+
+// pack makes redis-server load its value of a key again, and copies it: then both
+// sides have the encoding that such a value gets when it is loaded.
+func (c *client) pack(key []byte) error {
+	if err := restore(c.redis, c.redis, key); err != nil {
+		return err
+	}
+	return restore(c.redis, c.ours, key)
 }
 
 // nearScores compares the scores of the sorted set that a command has stored, and
@@ -96,20 +136,6 @@ func scores(conn *wire.Conn, key []byte) (map[string]float64, error) {
 		}
 	}
 	return all, nil
-}
-
-// popTheSame gives the cluster's set what it popped and redis-server did not,
-// and takes what redis-server popped.
-func popTheSame(c *client, key []byte, pair compare.Pair) error {
-	add, remove := [][]byte{[]byte("SADD"), key}, [][]byte{[]byte("SREM"), key}
-	add = append(add, texts(pair.Ours)...)
-	remove = append(remove, texts(pair.Redis)...)
-	if len(add) == 2 {
-		return nil
-	}
-	c.ours.Put(add...)
-	c.ours.Put(remove...)
-	return answers(c.ours, 2)
 }
 
 // texts returns copies of a reply's texts.

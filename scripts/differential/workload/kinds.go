@@ -2,8 +2,10 @@ package workload
 
 import (
 	"crypto/sha1"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash/crc64"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -112,9 +114,10 @@ var kinds = map[string]func(w *Workload, r *rand.Rand) []byte{
 	"absttl":     oneOf("1900000000000", "2000000000000", "1000000000000"), // taken for relative, still far away
 	"past":       oneOf("1000", "1500000000000", "0", "x"),
 	// Nobody serves who waits: none waits for long.
-	"timeout": oneOf("0.001", "0.005", "0.01", "1e-3", "-1", "x", "1e400", ""),
-	"minidle": oneOf("0", "0", "0", "0", "1000000000", "-1", "x"),
-	"payload": func(w *Workload, r *rand.Rand) []byte { return w.payload(r) },
+	"timeout":  oneOf("0.001", "0.005", "0.01", "1e-3", "-1", "x", "1e400", ""),
+	"minidle":  oneOf("0", "0", "0", "0", "1000000000", "-1", "x"),
+	"payload":  func(w *Workload, r *rand.Rand) []byte { return w.payload(r) },
+	"resealed": func(w *Workload, r *rand.Rand) []byte { return w.resealed(r) },
 
 	"bit":           oneOf("0", "1", "7", "8", "13", "100", "500", "1000", "4294967296", "-1", "9223372036854775807", "x"),
 	"bitvalue":      oneOf("0", "1", "1", "0", "1", "0", "1", "2", "x"),
@@ -335,7 +338,34 @@ func (w *Workload) payload(r *rand.Rand) []byte {
 	if r.IntN(12) > 0 {
 		return p
 	}
-	damaged := append([]byte(nil), p...)
-	damaged[r.IntN(len(damaged))] ^= byte(1 << r.IntN(8))
+	damaged := flipped(r, p)
 	return damaged[:1+r.IntN(len(damaged))]
+}
+
+// flipped flips a bit of a copy.
+func flipped(r *rand.Rand, b []byte) []byte {
+	damaged := append([]byte(nil), b...)
+	damaged[r.IntN(len(damaged))] ^= byte(1 << r.IntN(8))
+	return damaged
+}
+
+// resealed draws a damaged dump whose checksum is right again.
+func (w *Workload) resealed(r *rand.Rand) []byte {
+	const versionSize = 2
+	payloads := w.options.Payloads[w.letter]
+	if len(payloads) == 0 {
+		return nil
+	}
+	p := payloads[r.IntN(len(payloads))]
+	end := len(p) - versionSize - crc64.Size
+	return sealed(append(flipped(r, p[:end]), p[end:]...))
+}
+
+// jones is the polynomial of the checksum at the end of dumps.
+var jones = crc64.MakeTable(0x95ac9329ac4bc9b5)
+
+// sealed gives a dump the checksum that goes with it.
+func sealed(dump []byte) []byte {
+	body := dump[:len(dump)-crc64.Size]
+	return binary.LittleEndian.AppendUint64(body, ^crc64.Update(^uint64(0), jones, body))
 }
