@@ -118,7 +118,7 @@ func (s *snapshotter) changesLocked(mutations uint64) uint64 {
 // take takes a snapshot, and frees the log behind it but for LogKeepBytes.
 func (s *snapshotter) take() error {
 	if !s.taking.CompareAndSwap(false, true) {
-		return errSnapshotRunning
+		return ErrSnapshotRunning
 	}
 	defer s.taking.Store(false)
 	n := s.node
@@ -146,9 +146,11 @@ func (s *snapshotter) take() error {
 	return err
 }
 
-var errSnapshotRunning = errors.New("a snapshot is being written already")
+// ErrSnapshotRunning means that a snapshot is being written already.
+var ErrSnapshotRunning = errors.New("a snapshot is being written already")
 
-// Snapshot takes a snapshot now; it is durable on this node when it returns.
+// Snapshot takes a snapshot now; it is durable on this node when it returns. While
+// another is being written it returns ErrSnapshotRunning.
 func (n *Node) Snapshot() error { return n.snapshots.take() }
 
 // Persistence is what INFO persistence tells of snapshots and log.

@@ -177,7 +177,15 @@ func (c *sessionCluster) WaitSynced(ctx context.Context, local bool, n int) (her
 	return c.node.WaitSynced(ctx, local, n)
 }
 
-func (c *sessionCluster) Snapshot(context.Context) error { return c.node.Snapshot() }
+func (c *sessionCluster) Snapshot(context.Context) error {
+	err := c.node.Snapshot()
+	if errors.Is(err, cluster.ErrSnapshotRunning) {
+		return reply.ErrSaving
+	}
+	return err
+}
+
+func (c *sessionCluster) Saving() bool { return c.node.Persistence().Saving }
 
 func (c *sessionCluster) LastSave() time.Time { return c.node.Persistence().LastSave }
 

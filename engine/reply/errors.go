@@ -33,6 +33,7 @@ const (
 	ErrSameObject      Error = "ERR source and destination objects are the same"
 	ErrNotPositive     Error = "ERR value is out of range, must be positive"
 	ErrNegativeTimeout Error = "ERR timeout is negative"
+	ErrSaving          Error = "ERR Background save already in progress"
 	ErrInvalidCursor   Error = "ERR invalid cursor"
 	ErrNoScript        Error = "NOSCRIPT No matching script. Please use EVAL."
 	ErrNoAuth          Error = "NOAUTH Authentication required."

@@ -50,8 +50,12 @@ type Cluster interface {
 	// if local, and on n other nodes, or until ctx ends, and tells where it is.
 	WaitSynced(ctx context.Context, local bool, n int) (here bool, replicas int)
 
-	// Snapshot writes a snapshot (SAVE); it returns when it is durable.
+	// Snapshot writes a snapshot (SAVE); it returns when it is durable. While
+	// another is being written, which the node also does by itself, it returns
+	// reply.ErrSaving.
 	Snapshot(ctx context.Context) error
+	// Saving reports whether a snapshot is being written.
+	Saving() bool
 	// LastSave returns when the newest snapshot was completed.
 	LastSave() time.Time
 	// Transfer hands leadership to the member of that id, or to any if id is

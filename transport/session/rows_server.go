@@ -66,6 +66,9 @@ func (s *Server) takeSnapshot() (bool, error) {
 	defer s.rdb.running.Store(false)
 	started := s.now()
 	err := s.opts.Cluster.Snapshot(s.ctx)
+	if err == reply.ErrSaving {
+		return false, nil
+	}
 	s.rdb.failed.Store(err != nil)
 	s.rdb.took.Store(int64(s.now().Sub(started).Seconds()))
 	if err != nil {
@@ -73,6 +76,10 @@ func (s *Server) takeSnapshot() (bool, error) {
 	}
 	return true, err
 }
+
+// saving reports whether a snapshot is being written, of a client's asking or of the
+// node's own.
+func (s *Server) saving() bool { return s.rdb.running.Load() || s.opts.Cluster.Saving() }
 
 // snapshotBeside takes a snapshot while clients go on. A failure is in the log
 // and in INFO.
@@ -84,7 +91,7 @@ func save(s *Session, r *request) {
 	began, err := s.srv.takeSnapshot()
 	switch {
 	case !began:
-		r.fail("ERR Background save already in progress")
+		r.fail(reply.ErrSaving)
 	case err != nil:
 		r.fail(reply.Error("ERR " + err.Error()))
 	default:
@@ -99,8 +106,8 @@ func bgsave(s *Session, r *request) {
 	case len(r.args) > 1 && !scheduled:
 		r.fail(reply.ErrSyntax)
 		return
-	case s.srv.rdb.running.Load() && !scheduled:
-		r.fail("ERR Background save already in progress")
+	case s.srv.saving() && !scheduled:
+		r.fail(reply.ErrSaving)
 		return
 	}
 	s.srv.snapshotBeside()
@@ -109,7 +116,7 @@ func bgsave(s *Session, r *request) {
 
 // bgrewriteaof: a snapshot is what shortens the log.
 func bgrewriteaof(s *Session, r *request) {
-	if s.srv.rdb.running.Load() {
+	if s.srv.saving() {
 		r.fail("ERR Background append only file rewriting already in progress")
 		return
 	}

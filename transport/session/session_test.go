@@ -782,3 +782,11 @@ func TestDurationsOfWrites(t *testing.T) {
 		}
 	}
 }
+
+// TestSaving asks for a snapshot while the node writes one of its own.
+func TestSaving(t *testing.T) {
+	c := newNode(t, func(c *sessiontest.Cluster) { c.Saves = true }).client()
+	c.expect(lines("SAVE", "BGSAVE", "BGSAVE SCHEDULE", "BGREWRITEAOF"),
+		"-ERR Background save already in progress", "-ERR Background save already in progress",
+		"+Background saving started", "-ERR Background append only file rewriting already in progress")
+}

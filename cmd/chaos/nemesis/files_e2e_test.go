@@ -27,9 +27,7 @@ func TestFiles(t *testing.T) {
 	ctx := context.Background()
 	write(t, c, 0, 400)
 	n := victim(t, c)
-	if _, err := ask(n.addr(), 10*time.Second, "SAVE"); err != nil {
-		t.Fatal(err)
-	}
+	save(t, n)
 	write(t, c, 400, 800)
 	settled(t, c)
 	if err := n.terminate(); err != nil {
@@ -150,4 +148,17 @@ func settled(t *testing.T, c *Cluster) string {
 		t.Fatal(err)
 	}
 	return first
+}
+
+// save writes a snapshot of n, which may be at one of its own.
+func save(t *testing.T, n *node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := eventually(ctx, func() error {
+		_, err := ask(n.addr(), 10*time.Second, "SAVE")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -29,6 +29,8 @@ type Cluster struct {
 	Barrier func(session.Consistency) error
 	// Others are what RemoteSubscribers returns.
 	Others session.Subscribers
+	// Saves tells that a snapshot is being written, of the node's own.
+	Saves bool
 	// Err, if set, is the answer to all that is submitted, in place of its
 	// execution.
 	Err func() reply.Error
@@ -227,7 +229,15 @@ func (c *Cluster) WaitReplicas(context.Context, int) int { return 0 }
 func (c *Cluster) WaitSynced(context.Context, bool, int) (here bool, replicas int) { return true, 0 }
 
 // Snapshot implements session.Cluster.
-func (c *Cluster) Snapshot(context.Context) error { return nil }
+func (c *Cluster) Snapshot(context.Context) error {
+	if c.Saving() {
+		return reply.ErrSaving
+	}
+	return nil
+}
+
+// Saving implements session.Cluster.
+func (c *Cluster) Saving() bool { return c.Saves }
 
 // LastSave implements session.Cluster.
 func (c *Cluster) LastSave() time.Time { return time.Unix(1, 0) }
