@@ -16,7 +16,6 @@ var hllKind = kind{
 }
 
 func TestHyperLogLogs(t *testing.T) { testKind(t, hllKind) }
-func FuzzHyperLogLogs(f *testing.F) { fuzzKind(f, hllKind) }
 
 // sketch is what was added to a key. It knows nothing of sparse and dense.
 type sketch struct {
