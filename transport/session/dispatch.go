@@ -111,7 +111,11 @@ func (s *Session) dispatch(args [][]byte) {
 		s.answer(nil, queued)
 		return
 	}
-	s.srv.pause.wait(s.srv.ctx, e)
+	if s.srv.pause.holds(e) {
+		s.settle() // what came before is answered before the pause is over
+		s.out.Send()
+		s.srv.pause.wait(s.srv.ctx, e)
+	}
 	s.executed++
 	switch {
 	case e.reads():

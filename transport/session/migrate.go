@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
@@ -109,11 +110,9 @@ func (m *migration) parse(args [][]byte) reply.Error {
 	if err := m.parseOptions(args); err != "" {
 		return err
 	}
-	timeout, err := strconv.ParseInt(string(args[5]), 10, 64)
-	if err != nil {
-		return reply.ErrNotInteger
-	}
-	if _, err := strconv.ParseInt(string(args[4]), 10, 64); err != nil {
+	timeout, ok1 := call.ParseInt(args[5])
+	_, ok2 := call.ParseInt(args[4])
+	if !ok1 || !ok2 {
 		return reply.ErrNotInteger
 	}
 	port, _ := strconv.ParseUint(string(args[2]), 10, 16) // nobody listens on 0

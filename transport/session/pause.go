@@ -2,11 +2,12 @@ package session
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/quorate/quorate/engine/call"
 )
 
 // pause is what CLIENT PAUSE asked for on this node.
@@ -47,16 +48,29 @@ func (p *pause) endLocked() {
 	}
 }
 
+// holds reports whether commands of e's kind are paused.
+func (p *pause) holds(e *entry) bool {
+	if !p.on.Load() {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.concernsLocked(e)
+}
+
+// concernsLocked ends the pause when it is time.
+func (p *pause) concernsLocked(e *entry) bool {
+	if !time.Now().Before(p.until) {
+		p.endLocked()
+	}
+	return p.on.Load() && e.touchesData() && (p.all || !e.reads())
+}
+
 // wait blocks while commands of e's kind are paused.
 func (p *pause) wait(ctx context.Context, e *entry) {
 	for p.on.Load() {
 		p.mu.Lock()
-		left := time.Until(p.until)
-		if left <= 0 {
-			p.endLocked()
-		}
-		concerned := p.on.Load() && e.touchesData() && (p.all || !e.reads())
-		over := p.over
+		concerned, left, over := p.concernsLocked(e), time.Until(p.until), p.over
 		p.mu.Unlock()
 		if !concerned {
 			return
@@ -89,9 +103,9 @@ func clientPause(s *Session, r *request) {
 			return
 		}
 	}
-	ms, err := strconv.ParseInt(string(r.args[2]), 10, 64)
+	ms, ok := call.ParseInt(r.args[2])
 	switch {
-	case err != nil || ms > int64(365*24*time.Hour/time.Millisecond):
+	case !ok || ms > int64(365*24*time.Hour/time.Millisecond):
 		r.fail("ERR timeout is not an integer or out of range")
 		return
 	case ms < 0:

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 )
@@ -260,8 +261,8 @@ func clientList(s *Session, r *request) {
 	case len(args) >= 2 && strings.EqualFold(string(args[0]), "id"):
 		ids := make(map[int64]bool)
 		for _, arg := range args[1:] {
-			id, err := strconv.ParseInt(string(arg), 10, 64)
-			if err != nil || id <= 0 {
+			id, ok := call.ParseInt(arg)
+			if !ok {
 				r.fail("ERR Invalid client ID")
 				return
 			}
@@ -341,8 +342,8 @@ func (f *killFilter) parse(args [][]byte) reply.Error {
 		value := string(args[1])
 		switch strings.ToLower(string(args[0])) {
 		case "id":
-			id, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || id <= 0 {
+			id, ok := call.ParseInt(args[1])
+			if !ok || id <= 0 {
 				return "ERR client-id should be greater than 0"
 			}
 			f.id = id
@@ -360,9 +361,9 @@ func (f *killFilter) parse(args [][]byte) reply.Error {
 				return reply.Error("ERR No such user '" + value + "'")
 			}
 		case "maxage":
-			seconds, err := strconv.ParseInt(value, 10, 64)
+			seconds, ok := call.ParseInt(args[1])
 			switch {
-			case err != nil:
+			case !ok:
 				return "ERR maxage is not an integer or out of range"
 			case seconds <= 0:
 				return "ERR maxage should be greater than 0"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 )
@@ -213,14 +214,18 @@ func clusterShards(s *Session, r *request) {
 }
 
 func clusterCountKeys(s *Session, r *request) {
-	slot, ok := parseSlot(r.args[2])
-	if !ok {
+	slot, ok := call.ParseInt(r.args[2])
+	switch {
+	case !ok:
+		r.fail(reply.ErrNotInteger)
+		return
+	case slot < 0 || slot >= slots:
 		r.fail("ERR Invalid slot")
 		return
 	}
 	n := 0
 	s.srv.eachKey(func(key []byte) bool {
-		if Slot(key) == slot {
+		if Slot(key) == int(slot) {
 			n++
 		}
 		return true
@@ -229,28 +234,27 @@ func clusterCountKeys(s *Session, r *request) {
 }
 
 func clusterGetKeys(s *Session, r *request) {
-	slot, ok := parseSlot(r.args[2])
-	limit, err := strconv.Atoi(string(r.args[3]))
-	if !ok || err != nil || limit < 0 {
+	slot, ok1 := call.ParseInt(r.args[2])
+	limit, ok2 := call.ParseInt(r.args[3])
+	switch {
+	case !ok1 || !ok2:
+		r.fail(reply.ErrNotInteger)
+		return
+	case slot < 0 || slot >= slots || limit < 0:
 		r.fail("ERR Invalid slot or number of keys")
 		return
 	}
 	mark, n := r.out.Mark(), 0
 	if limit > 0 {
 		s.srv.eachKey(func(key []byte) bool {
-			if Slot(key) == slot {
+			if Slot(key) == int(slot) {
 				r.out.Bulk(key)
 				n++
 			}
-			return n < limit
+			return int64(n) < limit
 		})
 	}
 	r.out.EndArray(mark, n)
-}
-
-func parseSlot(arg []byte) (int, bool) {
-	n, err := strconv.Atoi(string(arg))
-	return n, err == nil && n >= 0 && n < slots
 }
 
 // eachKey calls f for the keys of database 0, in steps between which others
@@ -298,6 +302,10 @@ func failover(s *Session, r *request) {
 	for args := r.args[1:]; len(args) > 0; {
 		switch option := strings.ToLower(string(args[0])); {
 		case option == "to" && len(args) >= 3:
+			if _, ok := call.ParseInt(args[2]); !ok {
+				r.fail(reply.ErrNotInteger)
+				return
+			}
 			for _, m := range s.topology().Members {
 				if m.Host == string(args[1]) && strconv.Itoa(m.Port) == string(args[2]) {
 					id = m.ID
@@ -309,6 +317,15 @@ func failover(s *Session, r *request) {
 			}
 			args = args[3:]
 		case option == "timeout" && len(args) >= 2:
+			ms, ok := call.ParseInt(args[1])
+			switch {
+			case !ok:
+				r.fail(reply.ErrNotInteger)
+				return
+			case ms <= 0:
+				r.fail("ERR FAILOVER timeout must be greater than 0")
+				return
+			}
 			args = args[2:]
 		case option == "force":
 			args = args[1:]

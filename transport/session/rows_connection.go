@@ -3,9 +3,9 @@ package session
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"strconv"
 	"strings"
 
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/transport/config"
@@ -79,9 +79,9 @@ func hello(s *Session, r *request) {
 	proto := s.proto
 	args := r.args[1:]
 	if len(args) > 0 {
-		n, err := strconv.Atoi(string(args[0]))
+		n, ok := call.ParseInt(args[0])
 		switch {
-		case err != nil:
+		case !ok:
 			r.fail(errProtoNoInteger)
 			return
 		case n != 2 && n != 3:

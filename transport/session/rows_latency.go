@@ -2,9 +2,9 @@ package session
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/transport/observe"
@@ -38,11 +38,12 @@ func slowlogGet(s *Session, r *request) {
 		return
 	}
 	if len(r.args) == 3 {
-		var err error
-		if n, err = strconv.Atoi(string(r.args[2])); err != nil || n < -1 {
+		asked, ok := call.ParseInt(r.args[2])
+		if !ok || asked < -1 {
 			r.fail("ERR count should be greater than or equal to -1")
 			return
 		}
+		n = int(asked)
 	}
 	entries := s.srv.slowlog.Newest(n)
 	r.out.Array(len(entries))

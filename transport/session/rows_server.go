@@ -3,11 +3,11 @@ package session
 import (
 	"context"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/types/hll"
@@ -159,8 +159,8 @@ func role(s *Session, r *request) {
 
 // wait: WAIT replicas timeout.
 func wait(s *Session, r *request) {
-	replicas, err := strconv.ParseInt(string(r.args[1]), 10, 64)
-	if err != nil {
+	replicas, ok := call.ParseInt(r.args[1])
+	if !ok {
 		r.fail(reply.ErrNotInteger)
 		return
 	}
@@ -176,8 +176,8 @@ func wait(s *Session, r *request) {
 
 // waitaof: WAITAOF numlocal replicas timeout.
 func waitaof(s *Session, r *request) {
-	local, err := strconv.ParseInt(string(r.args[1]), 10, 64)
-	if err != nil {
+	local, ok := call.ParseInt(r.args[1])
+	if !ok {
 		r.fail(reply.ErrNotInteger)
 		return
 	}
@@ -185,8 +185,8 @@ func waitaof(s *Session, r *request) {
 		r.fail("ERR value is out of range, value must between 0 and 1")
 		return
 	}
-	replicas, err := strconv.ParseInt(string(r.args[2]), 10, 64)
-	if err != nil || replicas < 0 {
+	replicas, ok := call.ParseInt(r.args[2])
+	if !ok || replicas < 0 {
 		r.fail("ERR value is out of range, must be positive")
 		return
 	}
@@ -212,9 +212,9 @@ const replicasMax = 1 << 20
 
 // parseWait reads the timeout of WAIT and WAITAOF; 0 is none.
 func parseWait(arg []byte) (time.Duration, reply.Error) {
-	ms, err := strconv.ParseInt(string(arg), 10, 64)
+	ms, ok := call.ParseInt(arg)
 	switch {
-	case err != nil:
+	case !ok:
 		return 0, "ERR timeout is not an integer or out of range"
 	case ms < 0:
 		return 0, reply.ErrNegativeTimeout

@@ -228,6 +228,38 @@ func TestCommandsOfALaterVersionAreRefused(t *testing.T) {
 	}
 }
 
+// Sessions read numbers as strictly as data commands, with redis-server's errors.
+func TestNumbersAreReadStrictly(t *testing.T) {
+	c := newNode(t, nil).client()
+	for line, want := range map[string]string{
+		"WAIT %s 1":                            "value is not an integer or out of range",
+		"WAIT 0 %s":                            "timeout is not an integer or out of range",
+		"WAITAOF %s 0 1":                       "value is not an integer or out of range",
+		"SELECT %s":                            "value is not an integer or out of range",
+		"HELLO %s":                             "Protocol version is not an integer or out of range",
+		"CLIENT PAUSE %s":                      "timeout is not an integer or out of range",
+		"CLIENT LIST ID %s":                    "Invalid client ID",
+		"CLIENT KILL ID %s":                    "client-id should be greater than 0",
+		"CLIENT KILL MAXAGE %s":                "maxage is not an integer or out of range",
+		"SLOWLOG GET %s":                       "count should be greater than or equal to -1",
+		"CLUSTER COUNTKEYSINSLOT %s":           "value is not an integer or out of range",
+		"CLUSTER GETKEYSINSLOT %s 1":           "value is not an integer or out of range",
+		"CLUSTER GETKEYSINSLOT 1 %s":           "value is not an integer or out of range",
+		"FAILOVER TIMEOUT %s":                  "value is not an integer or out of range",
+		"FAILOVER TO host %s":                  "value is not an integer or out of range",
+		"MIGRATE host 1 k %s 1":                "value is not an integer or out of range",
+		"MIGRATE host 1 k 0 %s":                "value is not an integer or out of range",
+		"CONFIG SET slowlog-max-len %s":        "CONFIG SET failed (possibly related to argument 'slowlog-max-len') - argument couldn't be parsed into an integer",
+		"CONFIG SET list-max-listpack-size %s": "CONFIG SET failed (possibly related to argument 'list-max-listpack-size') - argument couldn't be parsed into an integer",
+	} {
+		for _, number := range []string{"+1", "01", `" 1"`, `"1 "`, "-0", `""`, "1e1", "9223372036854775808"} {
+			c.expect(lines(fmt.Sprintf(line, number)), "-ERR "+want)
+		}
+	}
+	c.expect(lines("CLIENT LIST ID 0 -1", "CLIENT KILL ID 0", "FAILOVER TIMEOUT 0"),
+		"$0", "-ERR client-id should be greater than 0", "-ERR FAILOVER timeout must be greater than 0")
+}
+
 func TestTransactions(t *testing.T) {
 	n := newNode(t, nil)
 	c, other := n.client(), n.client()
@@ -679,6 +711,36 @@ func TestPause(t *testing.T) {
 	admin.expect(lines("GET a", "CLIENT UNPAUSE"), "$1 1", "+OK")
 	<-done
 	c.expect(nil, "*1 +OK")
+}
+
+// A pause of writes holds up what Redis would replicate, alone and in a transaction;
+// what the client sent before is answered at once.
+func TestPauseOfWritesHoldsUpMessages(t *testing.T) {
+	for _, command := range []string{"PUBLISH ch m", "SPUBLISH ch m", "EVAL return{} 0", "SCRIPT LOAD return{}"} {
+		n := newNode(t, nil)
+		c, admin := n.client(), n.client()
+		admin.expect(lines("CLIENT PAUSE 100000 WRITE"), "+OK")
+		for _, pipeline := range [][]string{{"PING", command}, {"MULTI", command, "EXEC"}} {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				c.send(pipeline...)
+			}()
+			for range pipeline[1:] {
+				c.replies(1)
+			}
+			for !strings.Contains(n.server.Info("clients"), "blocked_clients:1\r\n") {
+				runtime.Gosched()
+			}
+			if rest := c.rest(); rest != "" {
+				t.Errorf("%q in a pause: %q", pipeline, rest)
+			}
+			admin.expect(lines("CLIENT UNPAUSE"), "+OK")
+			<-done
+			c.replies(1)
+			admin.expect(lines("CLIENT PAUSE 100000 WRITE"), "+OK")
+		}
+	}
 }
 
 // PFCOUNT is called a read, and caches its count in the state: it goes through the

@@ -81,9 +81,11 @@ func (e *entry) visible(args [][]byte) [][]byte {
 // engines reports whether the engine carries the command out.
 func (e *entry) engines() bool { return e.row == nil }
 
-// touchesData reports whether it reads or changes data: the engine's commands do, and
-// the session's that write.
-func (e *entry) touchesData() bool { return e.row == nil || e.Flags.Has(command.Write) }
+// touchesData reports whether it reads or changes data, or has an effect that Redis
+// replicates: the engine's commands do, and the session's that write or publish.
+func (e *entry) touchesData() bool {
+	return e.row == nil || e.Flags.Any(command.Write|command.MayReplicate)
+}
 
 // reads reports whether it is carried out by the engine and changes nothing.
 func (e *entry) reads() bool { return e.row == nil && e.Spec.Reads() }
