@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# sim.sh HOURS: simulates so much cluster time over random seeds, one process per
-# processor, and prints the seeds that failed.
+# sim.sh HOURS: simulates so much cluster time, one process per processor, and prints
+# the seeds that failed. First comes what has failed before, and a few seeds twice, which
+# must do the same; what is left of HOURS goes to random seeds.
 # sim.sh seed N [FILE]: replays one, exactly, and writes what happened to FILE.
 # sim.sh shrink N: looks for the least of its schedule that still fails.
 set -euo pipefail
@@ -19,13 +20,27 @@ shrink) SIM_SHRINK=$2 exec "$dir/simulation" -test.run '^TestShrink$' -test.v -t
 esac
 
 hours=${1:-1} procs=${PROCS:-$(nproc)}
+
+# known TEST: runs a test of known seeds into a file of its own.
+known() { "$dir/simulation" -test.run "^$1\$" -test.v -test.timeout 0 >"$dir/known.$1" 2>&1; }
+known TestRegressions &
+first=$!
+failed=0
+known TestRunsRepeat || failed=1
+wait "$first" || failed=1
+if [ $failed = 1 ]; then
+	cat "$dir"/known.*
+	exit 1
+fi
+grep -h '^ *--- ' "$dir"/known.*
+hours=$(awk -v hours="$hours" '/^LIVED/ { hours -= $2 } END { print (hours > 0 ? hours : 0) }' "$dir"/known.*)
+
 pids=()
 for ((i = 0; i < procs; i++)); do
 	SIM_HOURS=$(awk "BEGIN { print $hours / $procs }") \
 		"$dir/simulation" -test.run '^TestHours$' -test.timeout 0 >"$dir/out.$i" 2>&1 &
 	pids+=($!)
 done
-failed=0
 for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
 for ((i = 0; i < procs; i++)); do
 	if ! grep -q '^TOTAL' "$dir/out.$i"; then

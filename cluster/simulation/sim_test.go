@@ -21,6 +21,9 @@ func init() { runtime.MemProfileRate = 0 } // samples would come at other places
 // runLength is how long a run's faults go on, unless it is a short one.
 const runLength = time.Minute
 
+// repeatLength is runLength for what is run twice.
+const repeatLength = 20 * time.Second
+
 // slowly is set under the race detector: less is run then.
 var slowly bool
 
@@ -53,7 +56,8 @@ func TestRunsRepeat(t *testing.T) {
 		t.Skip("runs repeat under make sim only")
 	}
 	for seed := range uint64(3) {
-		first, second := simulate(t, generate(seed+1, runLength), bug{}), simulate(t, generate(seed+1, runLength), bug{})
+		first, second := simulate(t, generate(seed+1, repeatLength), bug{}), simulate(t, generate(seed+1, repeatLength), bug{})
+		told(first.virtual + second.virtual)
 		if first.hash() != second.hash() {
 			t.Errorf("seed %d: %s, then %s", seed+1, first.hash(), second.hash())
 			for i, line := range first.trace.lines {
@@ -106,8 +110,12 @@ func freshSeed() uint64 {
 	return uint64(binary.BigEndian.Uint32(b[:]))
 }
 
+// told tells scripts/sim.sh how much cluster time known seeds have taken.
+func told(virtual time.Duration) { fmt.Printf("LIVED %.4f\n", virtual.Hours()) }
+
 func report(t *testing.T, seed uint64, res result, took time.Duration) {
 	t.Helper()
+	told(res.virtual)
 	t.Logf("seed %d: %v of cluster time in %v, trace %s of %d lines, %v", seed, res.virtual, took, res.hash(), len(res.trace.lines), res.noted)
 	for _, p := range res.problems {
 		t.Errorf("seed %d: %s", seed, p)
