@@ -28,6 +28,19 @@ func (v *View) DebugObject(db int, key []byte) (string, bool) {
 	return text, true
 }
 
+// DebugEncoding returns the name of a key's encoding; false if there is no key.
+func (v *View) DebugEncoding(db int, key []byte) (string, bool) {
+	entry, ok := v.engine.env.Keyspace.DB(db).Get(key, v.engine.clock)
+	return entry.Enc.String(), ok
+}
+
+// DebugStringLen returns the length of a key's string that is not kept as a number;
+// ok is false if there is no key.
+func (v *View) DebugStringLen(db int, key []byte) (length int, isString, ok bool) {
+	entry, ok := v.engine.env.Keyspace.DB(db).Get(key, v.engine.clock)
+	return len(entry.Packed), ok && entry.Type == keyspace.String && entry.Enc != keyspace.Int, ok
+}
+
 // debugList tells of a list's nodes, none of which is ever compressed.
 func (v *View) debugList(entry *keyspace.Entry) string {
 	l, nodes, bytes := list.FromPacked(entry.Packed, list.DefaultLimits), 1, len(entry.Packed)

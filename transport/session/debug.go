@@ -1,59 +1,273 @@
 package session
 
 import (
-	"strconv"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/transport/config"
 )
 
-// debugCommand carries out the DEBUG subcommands that concern the node or the
-// connection, or show a key.
+// debugSub is a subcommand of DEBUG.
+type debugSub struct {
+	least, most int // arguments, with DEBUG and the name; most 0 is any number
+	do          func(*Session, *request)
+	help        string
+}
+
+// debugSubs are the subcommands. What touches the state goes through the log and so
+// to all nodes; the rest concerns this node or this connection.
+var debugSubs = map[string]debugSub{
+	"change-repl-id":             {2, 2, accept, "Nothing: replication ids are those of the cluster."},
+	"digest":                     {2, 2, debugDigest, "Show a signature of the data of this node."},
+	"digest-value":               {2, 0, debugDigestValue, "Show a signature of the values of keys."},
+	"error":                      {3, 3, func(_ *Session, r *request) { r.fail(reply.Error(r.args[2])) }, "Reply with this error."},
+	"jmap":                       {2, 2, accept, "Nothing: the profile of the heap is at the admin port."},
+	"listpack":                   {3, 3, debugListpack, "Check that a key is a listpack."},
+	"loadaof":                    {2, 2, debugReload, "Write a snapshot and look whether it is good."},
+	"log":                        {3, 3, debugLog, "Write a text to the log of this node."},
+	"object":                     {3, 4, debugObject, "Show what a key is kept as."},
+	"pause-cron":                 {3, 3, accept, "Nothing: nothing here hangs on a timer that could be stopped."},
+	"populate":                   {3, 5, debugPopulate, "Create so many keys, [prefix]:<number>, of a size, where there are none."},
+	"protocol":                   {3, 3, debugProtocol, "Reply with a value of a type."},
+	"quicklist-packed-threshold": {3, 3, debugPackedThreshold, "Nothing: the form of a list's nodes follows from list-max-listpack-size."},
+	"reload":                     {2, 0, debugReload, "Write a snapshot and look whether it is good."},
+	"replicate":                  {3, 0, accept, "Nothing: what nodes are sent is the log."},
+	"replybuffer":                {4, 4, debugReplyBuffer, "Nothing: reply buffers have their size by what is read."},
+	"sdslen":                     {3, 3, debugSDSLen, "Show the lengths of a key and of its string."},
+	"set-active-expire":          {3, 3, accept, "Nothing: keys expire by the log, on all nodes at once."},
+	"set-disable-deny-scripts":   {3, 3, debugDenyScripts, "Let scripts, on all nodes, call what is kept from them."},
+	"sleep":                      {3, 3, debugSleep, "Stop this connection for so many seconds."},
+	"stringmatch-len":            {4, 4, accept, "Nothing: the matcher is tested elsewhere."},
+
+	"assert":                       {2, 2, refuseCrash, ""},
+	"crash-and-abort":              {2, 3, refuseCrash, ""},
+	"crash-and-recover":            {2, 3, refuseCrash, ""},
+	"oom":                          {2, 2, refuseCrash, ""},
+	"panic":                        {2, 2, refuseCrash, ""},
+	"restart":                      {2, 3, refuseCrash, ""},
+	"segfault":                     {2, 2, refuseCrash, ""},
+	"client-eviction":              {2, 2, notHere, ""},
+	"htstats":                      {3, 3, debugHTStats, ""},
+	"htstats-key":                  {3, 3, notHere, ""},
+	"mallctl":                      {3, 4, notHere, ""},
+	"mallctl-str":                  {3, 4, notHere, ""},
+	"quicklist":                    {3, 4, notHere, ""},
+	"set-skip-checksum-validation": {3, 3, notHere, ""},
+	"structsize":                   {2, 2, notHere, ""},
+	"ziplist":                      {3, 3, notHere, ""},
+}
+
+// debugCommand: DEBUG subcommand ...
 func debugCommand(s *Session, r *request) {
-	sub := strings.ToLower(string(r.args[1]))
+	name := strings.ToLower(string(r.args[1]))
+	sub, ok := debugSubs[name]
 	switch {
-	case sub == "sleep" && len(r.args) == 3:
-		debugSleep(s, r)
-	case sub == "digest" && len(r.args) == 2:
-		digest, _ := s.srv.opts.Cluster.Digest()
-		r.out.Status(digest)
-	case sub == "object" && (len(r.args) == 3 || len(r.args) == 4 && strings.EqualFold(string(r.args[3]), "fast")):
-		debugObject(s, r)
-	case sub == "digest-value":
-		debugDigestValue(s, r)
-	case sub == "protocol" && len(r.args) == 3:
-		if !r.out.Sample(strings.ToLower(string(r.args[2]))) {
-			r.fail(errProtocolType)
-		}
-	case sub == "error" && len(r.args) == 3:
-		r.fail(reply.Error(r.args[2]))
-	case sub == "set-disable-deny-scripts" && len(r.args) == 3:
-		debugDenyScripts(s, r)
-	case sub == "log" && len(r.args) == 3:
-		s.srv.log.Warn("DEBUG LOG", "text", string(r.args[2]))
-		r.out.OK()
-	case sub == "reload" || sub == "loadaof" && len(r.args) == 2:
-		debugReload(s, r)
-	case debugAccepted[sub]:
-		r.out.OK()
-	case sub == "help" && len(r.args) == 2:
-		help("debug")(s, r)
+	case name == "help" && len(r.args) == 2:
+		debugHelp(r)
+	case !ok || len(r.args) < sub.least || sub.most > 0 && len(r.args) > sub.most:
+		failDebug(r)
 	default:
-		r.fail(reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(r.args[1]) + "'. Try DEBUG HELP."))
+		sub.do(s, r)
 	}
 }
 
-// debugAccepted are subcommands that tune what is not there to be tuned.
-var debugAccepted = map[string]bool{
-	"set-active-expire": true, "jmap": true, "change-repl-id": true, "replybuffer": true,
-	"stringmatch-len": true, "replicate": true, "pause-cron": true, "quicklist-packed-threshold": true,
+func failDebug(r *request) {
+	r.fail(reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(reply.CText(r.args[1])) + "'. Try DEBUG HELP."))
+}
+
+func debugHelp(r *request) {
+	lines := []string{"DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"}
+	for _, name := range slices.Sorted(maps.Keys(debugSubs)) {
+		if text := debugSubs[name].help; text != "" {
+			lines = append(lines, strings.ToUpper(name), "    "+text)
+		}
+	}
+	r.out.Array(len(lines))
+	for _, line := range lines {
+		r.out.Status(line)
+	}
+}
+
+// accept answers what tunes a thing that is not there to be tuned.
+func accept(_ *Session, r *request) { r.out.OK() }
+
+func refuseCrash(_ *Session, r *request) {
+	r.fail(reply.Error("ERR DEBUG " + strings.ToUpper(string(r.args[1])) + " is refused: a node is stopped by SHUTDOWN or a signal"))
+}
+
+func notHere(_ *Session, r *request) {
+	r.fail(reply.Error("ERR DEBUG " + strings.ToUpper(string(r.args[1])) + " shows or sets what only redis-server has"))
+}
+
+// debugHTStats: DEBUG HTSTATS db. There are no hash tables of Redis' kind.
+func debugHTStats(s *Session, r *request) {
+	db, ok := call.ParseInt(r.args[2])
+	switch {
+	case !ok:
+		r.fail(reply.ErrNotInteger)
+	case db < 0 || db >= engine.Databases:
+		r.fail("ERR Out of range database")
+	default:
+		notHere(s, r)
+	}
+}
+
+func debugDigest(s *Session, r *request) {
+	digest, _ := s.srv.opts.Cluster.Digest()
+	r.out.Status(digest)
+}
+
+func debugProtocol(_ *Session, r *request) {
+	if !r.out.Sample(strings.ToLower(string(r.args[2]))) {
+		r.fail(errProtocolType)
+	}
+}
+
+func debugLog(s *Session, r *request) {
+	s.srv.log.Warn("DEBUG LOG", "text", string(r.args[2]))
+	r.out.OK()
+}
+
+// debugPackedThreshold: DEBUG QUICKLIST-PACKED-THRESHOLD size.
+func debugPackedThreshold(_ *Session, r *request) {
+	if n, ok := config.ParseMemory(string(r.args[2])); !ok || n < 0 || n >= 4<<30 {
+		r.fail("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+		return
+	}
+	r.out.OK()
+}
+
+// debugReplyBuffer: DEBUG REPLYBUFFER PEAK-RESET-TIME never|reset|ms, or RESIZING 0|1.
+func debugReplyBuffer(_ *Session, r *request) {
+	value := strings.ToLower(string(r.args[3]))
+	_, number := call.ParseInt(r.args[3])
+	switch strings.ToLower(string(r.args[2])) {
+	case "peak-reset-time":
+		if !number && value != "never" && value != "reset" {
+			r.fail(reply.ErrNotInteger)
+			return
+		}
+	case "resizing":
+	default:
+		failDebug(r)
+		return
+	}
+	r.out.OK()
+}
+
+// look answers f's question about the data as it is.
+func (s *Session) look(r *request, f func(*engine.View)) {
+	if refused := s.barrier(); refused != "" {
+		r.fail(refused)
+		return
+	}
+	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), 0, f)
+}
+
+// debugListpack: DEBUG LISTPACK key. It shows nothing, as redis-server shows nothing
+// to its client.
+func debugListpack(s *Session, r *request) {
+	s.look(r, func(v *engine.View) {
+		switch e, ok := v.DebugEncoding(s.db, r.args[2]); {
+		case !ok:
+			r.fail(reply.ErrNoSuchKey)
+		case e != "listpack":
+			r.fail("ERR Not a listpack encoded object.")
+		default:
+			r.out.Status("Listpack structure printed on stdout")
+		}
+	})
+}
+
+// debugSDSLen: DEBUG SDSLEN key. Strings have no room to spare here, and their
+// memory is their length.
+func debugSDSLen(s *Session, r *request) {
+	s.look(r, func(v *engine.View) {
+		switch length, isString, ok := v.DebugStringLen(s.db, r.args[2]); {
+		case !ok:
+			r.fail(reply.ErrNoSuchKey)
+		case !isString:
+			r.fail("ERR Not an sds encoded string.")
+		default:
+			n := len(r.args[2])
+			r.out.Status(fmt.Sprintf("key_sds_len:%d, key_sds_avail:0, key_zmalloc: %d, val_sds_len:%d, val_sds_avail:0, val_zmalloc: %d", n, n, length, length))
+		}
+	})
+}
+
+// populateStep is how many keys DEBUG POPULATE submits at once.
+const populateStep = 1000
+
+// debugPopulate: DEBUG POPULATE count [prefix [size]] creates keys where there are
+// none, on all nodes.
+func debugPopulate(s *Session, r *request) {
+	count, ok := call.ParseInt(r.args[2])
+	size, sized := int64(0), len(r.args) == 5
+	if sized {
+		var good bool
+		size, good = call.ParseInt(r.args[4])
+		ok = ok && good
+	}
+	switch {
+	case !ok || count < 0 || size < 0:
+		r.fail(reply.ErrNotPositive)
+		return
+	case size > 512<<20:
+		r.fail(reply.ErrStringTooLong)
+		return
+	}
+	prefix := "key"
+	if len(r.args) > 3 {
+		prefix = string(r.args[3])
+	}
+	step := max(1, min(populateStep, (8<<20)/max(size, 1))) // about 8 MiB at once
+	for from := int64(0); from < count; from += step {
+		if refused := s.populate(prefix, from, min(from+step, count), size); refused != "" {
+			r.fail(refused)
+			return
+		}
+	}
+	r.out.OK()
+}
+
+// populate creates the keys of numbers from to limit, and waits for them.
+func (s *Session) populate(prefix string, from, limit, size int64) reply.Error {
+	ops := make([]fsm.Op, 0, limit-from)
+	for i := from; i < limit; i++ {
+		value := fmt.Appendf(nil, "value:%d", i)
+		if size > 0 {
+			value = append(value[:min(int64(len(value)), size)], make([]byte, max(0, size-int64(len(value))))...)
+		}
+		args := [][]byte{[]byte("SET"), fmt.Appendf(nil, "%s:%d", prefix, i), value, []byte("NX")}
+		ops = append(ops, fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: args})
+	}
+	answer := newAnswer(len(ops))
+	s.srv.opts.Cluster.Submit(&fsm.Request{Ops: ops, Conn: answer})
+	replies, err := answer.wait(s.srv.ctx)
+	if err != nil {
+		return reply.InDoubt("the node is stopping")
+	}
+	for _, v := range replies {
+		if v.Kind == reply.KindError {
+			return reply.Error(v.Text)
+		}
+	}
+	return ""
 }
 
 // debugObject: DEBUG OBJECT key [FAST].
 func debugObject(s *Session, r *request) {
+	if len(r.args) == 4 && !strings.EqualFold(string(r.args[3]), "fast") {
+		failDebug(r)
+		return
+	}
 	if refused := s.barrier(); refused != "" {
 		r.fail(refused)
 		return
@@ -98,11 +312,11 @@ func debugDenyScripts(s *Session, r *request) {
 
 // debugSleep: DEBUG SLEEP seconds stops this connection.
 func debugSleep(s *Session, r *request) {
-	seconds, err := strconv.ParseFloat(string(r.args[2]), 64)
-	if err != nil || !(seconds >= 0 && seconds <= 3600) {
-		r.fail(reply.ErrNotFloat)
-		return
+	seconds, ok := call.ParseFloat(r.args[2])
+	if !ok || seconds < 0 {
+		seconds = 0 // as redis-server takes what is no number
 	}
+	seconds = min(seconds, 3600)
 	select {
 	case <-time.After(time.Duration(seconds * float64(time.Second))):
 	case <-s.srv.ctx.Done():
@@ -111,8 +325,16 @@ func debugSleep(s *Session, r *request) {
 }
 
 // debugReload writes a snapshot and looks whether it is good; the state is
-// the cluster's and is not read back.
+// the cluster's and is not read back, so that the options of RELOAD do nothing.
 func debugReload(s *Session, r *request) {
+	for _, option := range r.args[2:] {
+		switch strings.ToLower(string(option)) {
+		case "merge", "noflush", "nosave":
+		default:
+			r.fail("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+			return
+		}
+	}
 	if began, err := s.srv.takeSnapshot(); began && err != nil {
 		r.fail(reply.Error("ERR " + err.Error()))
 		return

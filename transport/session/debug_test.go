@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/quorate/quorate/transport/config"
@@ -45,5 +46,40 @@ func TestRepliesThroughScripts(t *testing.T) {
 	c.send("EVAL" + call + "bignum")
 	if got := c.replies(1)[0]; got[0] != '-' {
 		t.Errorf("DEBUG was not kept from a script again: %q", got)
+	}
+}
+
+func TestDebugSubcommands(t *testing.T) {
+	n := newNode(t, nil)
+	n.config.Adopt([]config.Pair{{Name: "enable-debug-command", Value: "yes"}})
+	c := n.client()
+	wrong := func(name string) string {
+		return "-ERR unknown subcommand or wrong number of arguments for '" + name + "'. Try DEBUG HELP."
+	}
+	c.expect(lines("DEBUG POPULATE 2 p 10", "GET p:1", "DEBUG POPULATE 2500", "GET key:2499", "DBSIZE", "SET key:0 mine", "DEBUG POPULATE 3", "GET key:0"),
+		"+OK", "$10 value:1\x00\x00\x00", "+OK", "$10 value:2499", ":2502", "+OK", "+OK", "$4 mine")
+	c.expect(lines("DEBUG POPULATE -1", "DEBUG POPULATE +1", "DEBUG POPULATE 1 p x", "DEBUG POPULATE", "DEBUG POPULATE 1 p 7 8"),
+		"-ERR value is out of range, must be positive", "-ERR value is out of range, must be positive", "-ERR value is out of range, must be positive",
+		wrong("POPULATE"), wrong("POPULATE"))
+	c.expect(lines("HSET h f v", "SADD s 1", "SET i 1"), ":1", ":1", "+OK")
+	c.expect(lines("DEBUG LISTPACK h", "DEBUG LISTPACK s", "DEBUG LISTPACK x", "DEBUG LISTPACK"),
+		"+Listpack structure printed on stdout", "-ERR Not a listpack encoded object.", "-ERR no such key", wrong("LISTPACK"))
+	c.expect(lines("DEBUG SDSLEN key:0", "DEBUG SDSLEN h", "DEBUG SDSLEN i", "DEBUG SDSLEN x"),
+		"+key_sds_len:5, key_sds_avail:0, key_zmalloc: 5, val_sds_len:4, val_sds_avail:0, val_zmalloc: 4",
+		"-ERR Not an sds encoded string.", "-ERR Not an sds encoded string.", "-ERR no such key")
+	c.expect(lines("DEBUG QUICKLIST-PACKED-THRESHOLD 100b", "DEBUG QUICKLIST-PACKED-THRESHOLD 0", "DEBUG QUICKLIST-PACKED-THRESHOLD x", "DEBUG QUICKLIST-PACKED-THRESHOLD 4gb"),
+		"+OK", "+OK", "-ERR argument must be a memory value bigger than 1 and smaller than 4gb", "-ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+	c.expect(lines("DEBUG REPLYBUFFER PEAK-RESET-TIME never", "DEBUG REPLYBUFFER PEAK-RESET-TIME x", "DEBUG REPLYBUFFER RESIZING 0", "DEBUG REPLYBUFFER x y"),
+		"+OK", "-ERR value is not an integer or out of range", "+OK", wrong("REPLYBUFFER"))
+	c.expect(lines("DEBUG HTSTATS x", "DEBUG HTSTATS 16", "DEBUG HTSTATS 0", "DEBUG MALLCTL a"),
+		"-ERR value is not an integer or out of range", "-ERR Out of range database",
+		"-ERR DEBUG HTSTATS shows or sets what only redis-server has", "-ERR DEBUG MALLCTL shows or sets what only redis-server has")
+	c.expect(lines("DEBUG SEGFAULT", "DEBUG RESTART 5", "DEBUG NOSUCH", "DEBUG SLEEP x", "DEBUG CHANGE-REPL-ID", "DEBUG CHANGE-REPL-ID x"),
+		"-ERR DEBUG SEGFAULT is refused: a node is stopped by SHUTDOWN or a signal", "-ERR DEBUG RESTART is refused: a node is stopped by SHUTDOWN or a signal",
+		wrong("NOSUCH"), "+OK", "+OK", wrong("CHANGE-REPL-ID"))
+	c.expect(lines("DEBUG RELOAD x"), "-ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+	c.send("DEBUG HELP")
+	if got := c.replies(1)[0]; !strings.Contains(got, "POPULATE") || strings.Contains(got, "SEGFAULT") {
+		t.Errorf("DEBUG HELP: %s", got)
 	}
 }
