@@ -69,13 +69,21 @@ func (v *View) Version(db int, key []byte) uint64 {
 }
 
 // DBStats are the figures of one database in INFO keyspace.
-type DBStats struct{ Keys, Expires int }
+type DBStats struct {
+	Keys, Expires           int
+	TableBytes, ExpiryBytes int64
+}
 
 // Database returns the figures of database db.
 func (v *View) Database(db int) DBStats {
 	d := v.engine.env.Keyspace.DB(db)
-	return DBStats{Keys: d.Len(), Expires: d.Expires()}
+	stats := DBStats{Keys: d.Len(), Expires: d.Expires()}
+	stats.TableBytes, stats.ExpiryBytes = d.Overhead()
+	return stats
 }
 
-// Scripts returns the number of scripts that EVALSHA finds.
-func (v *View) Scripts() int { return v.engine.scripts.Len() }
+// Scripts returns the number of scripts that EVALSHA finds, and the bytes of their text.
+func (v *View) Scripts() (n int, bytes int64) {
+	n, size := v.engine.scripts.Count()
+	return n, int64(size)
+}

@@ -6,8 +6,9 @@ import "github.com/quorate/quorate/engine/reply"
 // clients of this node. It must not block, nor have any effect on the data; it
 // is called by several goroutines at once.
 type Counter interface {
-	// Nested tells that a script has called a command, and how that ended.
-	Nested(command string, o Outcome)
+	// Nested tells that a script has called a command in database db, and how that
+	// ended. The arguments are valid during the call only.
+	Nested(command string, db int, args [][]byte, o Outcome)
 	// NestedError tells of an error that a script has met and that is not its
 	// own reply.
 	NestedError(e reply.Error)

@@ -89,12 +89,15 @@ func setbit(c *call.Call) {
 	c.Out.Int(int64(old))
 }
 
-// spliceOrCreate writes data at off of the string at key, which is created if it was not found.
+// spliceOrCreate writes data at off of the string at key, which is created if it was not found: one change either way.
 func spliceOrCreate(c *call.Call, key []byte, found bool, off int, data []byte) int {
-	if !found {
-		putValue(c, key, keyspace.Value{Type: keyspace.String, Enc: keyspace.Raw}, keyspace.NoExpiry, false)
+	if found {
+		return c.DB.Splice(key, off, data, keyspace.Raw)
 	}
-	return c.DB.Splice(key, off, data, keyspace.Raw)
+	b := make([]byte, off+len(data))
+	copy(b[off:], data)
+	putValue(c, key, keyspace.Value{Type: keyspace.String, Enc: keyspace.Raw, Packed: b, Given: true}, keyspace.NoExpiry, false)
+	return len(b)
 }
 
 // rangeInBits reports whether argument i says BIT instead of BYTE. It replies with an error itself.

@@ -211,12 +211,29 @@ func bitfield(c *call.Call) {
 		replyFields(c, ops, e.Packed)
 		return
 	}
+	if !found {
+		createFields(c, key, ops, limit)
+		return
+	}
 	n := int64(len(e.Packed))
 	if limit > n || e.Enc != keyspace.Raw {
-		spliceOrCreate(c, key, found, int(max(limit, n)), nil)
+		c.DB.Splice(key, int(max(limit, n)), nil, keyspace.Raw)
 	}
 	e, _ = c.Get(key)
 	if wrote, changed := replyFields(c, ops, e.Packed); changed || wrote && limit > n {
+		c.Notify(call.EventString, "setbit", key)
+	}
+}
+
+// createFields carries out the operations on a string of limit zero bytes, which then is the new key's: one change.
+func createFields(c *call.Call, key []byte, ops []fieldOp, limit int64) {
+	b := make([]byte, limit)
+	wrote, _ := writeFields(c, ops, b, func(o *fieldOp, b []byte, n int64) []byte {
+		o.put(b, n)
+		return b
+	})
+	putValue(c, key, keyspace.Value{Type: keyspace.String, Enc: keyspace.Raw, Packed: b, Given: true}, keyspace.NoExpiry, false)
+	if wrote {
 		c.Notify(call.EventString, "setbit", key)
 	}
 }
@@ -249,8 +266,18 @@ func writtenBytes(ops []fieldOp) (limit int64) {
 // replyFields carries out the operations on the string b of the first argument, which must be long enough for what
 // they write, and reports whether they wrote, and something else than was there.
 func replyFields(c *call.Call, ops []fieldOp, b []byte) (wrote, changed bool) {
+	return writeFields(c, ops, b, func(o *fieldOp, b []byte, n int64) []byte {
+		o.splice(c, b, n)
+		e, _ := c.Get(c.Args[1])
+		return e.Packed
+	})
+}
+
+// writeFields is replyFields with a write, which puts n where o says and returns the string as it is then.
+func writeFields(c *call.Call, ops []fieldOp, b []byte, write func(o *fieldOp, b []byte, n int64) []byte) (wrote, changed bool) {
 	c.Out.Array(len(ops))
-	for _, o := range ops {
+	for i := range ops {
+		o := &ops[i]
 		old := o.field.get(b, o.at)
 		if o.op == 'g' {
 			c.Out.Int(old)
@@ -273,20 +300,29 @@ func replyFields(c *call.Call, ops []fieldOp, b []byte) (wrote, changed bool) {
 			continue
 		}
 		changed = true
-		o.write(c, b, n)
-		e, _ := c.Get(c.Args[1])
-		b = e.Packed
+		b = write(o, b, n)
 	}
 	return wrote, changed
 }
 
-// write puts n into the string b of the first argument.
-func (o *fieldOp) write(c *call.Call, b []byte, n int64) {
-	first, limit := o.at>>3, (o.at+int64(o.field.width)-1)>>3+1
+// splice puts n into the string b of the first argument.
+func (o *fieldOp) splice(c *call.Call, b []byte, n int64) {
+	first, limit := o.bytes()
 	var space [9]byte
 	bytes := append(space[:0], b[first:limit]...)
 	o.field.put(bytes, o.at-first*8, n)
 	c.DB.Splice(c.Args[1], int(first), bytes, keyspace.Raw)
+}
+
+// put puts n into b.
+func (o *fieldOp) put(b []byte, n int64) {
+	first, limit := o.bytes()
+	o.field.put(b[first:limit], o.at-first*8, n)
+}
+
+// bytes returns which bytes the field stands in.
+func (o *fieldOp) bytes() (first, limit int64) {
+	return o.at >> 3, (o.at+int64(o.field.width)-1)>>3 + 1
 }
 
 // set returns what is stored for n under o, and false if it is refused. An unsigned field takes a negative number

@@ -23,7 +23,7 @@ var (
 
 var genericRows = []call.Row{
 	{Spec: command.Spec{Name: "del", Group: command.Generic, Arity: -2, Flags: command.Write, Keys: command.All(removeKey), Tips: sumOverShards}, Do: del},
-	{Spec: command.Spec{Name: "unlink", Group: command.Generic, Arity: -2, Flags: command.Write | command.Fast, Keys: command.All(removeKey), Tips: sumOverShards}, Do: del},
+	{Spec: command.Spec{Name: "unlink", Group: command.Generic, Arity: -2, Flags: command.Write | command.Fast, Keys: command.All(removeKey), Tips: sumOverShards}, Do: unlink},
 	{Spec: command.Spec{Name: "exists", Group: command.Generic, Arity: -2, Flags: command.ReadOnly | command.Fast, Keys: command.All(command.RO), Tips: sumOverShards}, Do: countKeys},
 	{Spec: command.Spec{Name: "touch", Group: command.Generic, Arity: -2, Flags: command.ReadOnly | command.Fast, Keys: command.All(command.RO), Tips: sumOverShards}, Do: countKeys},
 	{Spec: command.Spec{Name: "type", Group: command.Generic, Arity: 2, Flags: command.ReadOnly | command.Fast, Keys: command.One(command.RO)}, Do: typeOf},
@@ -80,6 +80,27 @@ func del(c *call.Call) {
 			deleteKey(c, key)
 			n++
 		}
+	}
+	c.Out.Int(int64(n))
+}
+
+// lazyBytes is the size from which on a value counts as freed behind the client's back.
+const lazyBytes = 4 << 10
+
+// unlink implements UNLINK key [key ...]: DEL, and INFO tells how many large values went that way. The memory of both
+// comes back with the next garbage collection.
+func unlink(c *call.Call) {
+	n := 0
+	for _, key := range c.Args[1:] {
+		e, found := c.Get(key)
+		if !found {
+			continue
+		}
+		if e.Object != nil && e.Object.MemBytes() > lazyBytes {
+			c.Keyspace.FreedLazily(1)
+		}
+		deleteKey(c, key)
+		n++
 	}
 	c.Out.Int(int64(n))
 }
@@ -228,27 +249,33 @@ func dbsize(c *call.Call) { c.Out.Int(int64(c.DB.Len())) }
 
 // flushdb implements FLUSHDB [ASYNC|SYNC].
 func flushdb(c *call.Call) {
-	if flushArgs(c) {
-		c.DB.Flush()
-		c.Out.OK()
+	if async, ok := flushArgs(c); ok {
+		flushed(c, async, c.DB.Flush())
 	}
 }
 
 // flushall implements FLUSHALL [ASYNC|SYNC].
 func flushall(c *call.Call) {
-	if flushArgs(c) {
-		c.Keyspace.FlushAll()
-		c.Out.OK()
+	if async, ok := flushArgs(c); ok {
+		flushed(c, async, c.Keyspace.FlushAll())
 	}
 }
 
-// flushArgs checks that nothing but ASYNC or SYNC was given, which mean the same here.
-func flushArgs(c *call.Call) bool {
-	if len(c.Args) == 1 || len(c.Args) == 2 && (c.Is(1, "ASYNC") || c.Is(1, "SYNC")) {
-		return true
+// flushArgs checks that nothing but ASYNC or SYNC was given. They differ in what INFO counts.
+func flushArgs(c *call.Call) (async, ok bool) {
+	async = len(c.Args) == 2 && c.Is(1, "ASYNC")
+	if async || len(c.Args) == 1 || len(c.Args) == 2 && c.Is(1, "SYNC") {
+		return async, true
 	}
 	c.Fail(reply.ErrSyntax)
-	return false
+	return false, false
+}
+
+func flushed(c *call.Call, async bool, keys int) {
+	if async {
+		c.Keyspace.FreedLazily(keys)
+	}
+	c.Out.OK()
 }
 
 // swapdb implements SWAPDB index1 index2.

@@ -19,6 +19,9 @@ func (d *DB) Len() int { return d.store.keys }
 // Expires returns the number of keys with an expiry time.
 func (d *DB) Expires() int { return d.store.expiry.len }
 
+// Overhead returns the bytes of the table of keys and of the expiry index.
+func (d *DB) Overhead() (table, expiry int64) { return d.store.table.bytes(), d.store.expiry.bytes() }
+
 func (d *DB) find(key []byte) (h uint64, p place, ok bool) {
 	h = d.ks.seed.Hash(key)
 	p, ok = d.store.find(h, key)

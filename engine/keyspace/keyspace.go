@@ -28,6 +28,7 @@ type Keyspace struct {
 	mutations uint64
 	chain     chain.Chain // of all changes
 	expired   uint64
+	lazy      uint64   // of Stats; no part of the state
 	buckets   []uint64 // the counter at the last deletion of a key, by its hash
 	frozen    *Frozen  // the open view
 }
@@ -156,14 +157,18 @@ type Stats struct {
 	Expiry     int64  // bytes of the expiry indexes
 	Expired    uint64 // keys deleted because they were due
 	Mutations  uint64 // the mutation counter
+	Lazy       uint64 // values that FreedLazily was told of
 }
+
+// FreedLazily counts n values whose memory is given back behind the back of the client that deleted them.
+func (k *Keyspace) FreedLazily(n int) { k.lazy += uint64(n) }
 
 // Bytes returns what the data occupies in all.
 func (s Stats) Bytes() int64 { return s.ArenaTotal + s.Objects + s.Table + s.Expiry }
 
 // Stats returns sizes and counters. It is a read.
 func (k *Keyspace) Stats() Stats {
-	st := Stats{Expired: k.expired, Mutations: k.mutations}
+	st := Stats{Expired: k.expired, Mutations: k.mutations, Lazy: k.lazy}
 	for _, d := range k.dbs {
 		s := d.store
 		st.Keys += s.keys

@@ -18,12 +18,15 @@ const chunkBytesPerByte = 48 // of compiled code, for a byte of source
 // reference implementation does.
 func Compile(name, source string) (*Chunk, error) { return compile(name, name, source) }
 
+// bytecodeMark is what compiled code begins with elsewhere. Here it has no other form than the source.
+const bytecodeMark = "\x1bLua"
+
 // compile is Compile with a name for syntax errors and one for those at run time.
 func compile(syntaxName, name, source string) (c *Chunk, err error) {
 	if len(source) > MaxSource {
 		return nil, fmt.Errorf("%s: script is longer than %d bytes", syntaxName, MaxSource)
 	}
-	if len(source) > 0 && source[0] == '\x1b' {
+	if len(source) > 0 && source[0] == bytecodeMark[0] {
 		return nil, fmt.Errorf("%s: bad header in precompiled chunk", syntaxName)
 	}
 	defer func() {

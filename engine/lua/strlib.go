@@ -59,11 +59,10 @@ func strChar(vm *VM, args []Value) []Value {
 	return vm.Ret(Text(string(b)))
 }
 
-// strDump refuses: there is no bytecode.
+// strDump returns the mark that bytecode begins with and no more: there is none, and nothing loads it.
 func strDump(vm *VM, args []Value) []Value {
 	vm.checkFunction(args, 1)
-	vm.Fail("unable to dump given function")
-	return nil
+	return vm.Ret(Text(bytecodeMark))
 }
 
 func strLen(vm *VM, args []Value) []Value { return vm.Ret(Num(float64(len(vm.CheckString(args, 1))))) }

@@ -53,10 +53,11 @@ func (r *runner) command(vals []lua.Value) (v lua.Value, failed bool) {
 	r.out.Reset(r.buffer)
 	r.nested.Args, r.nested.Out = r.args, r.out
 	r.nested.Reads = row.Flags.Has(command.ReadOnly)
+	db := r.nested.DB.Index()
 	row.Do(&r.nested)
 	answer := r.out.Bytes()
 	r.buffer = answer
-	r.tally.called(row, answer)
+	r.tally.called(row, db, r.args, answer)
 	r.vm.Charge(len(answer) >> 5)
 	return r.fromReply(answer)
 }

@@ -26,14 +26,14 @@ func (t *tally) begin(c *call.Call) {
 }
 
 // called counts a command that was executed.
-func (t *tally) called(row *call.Row, answer []byte) {
+func (t *tally) called(row *call.Row, db int, args [][]byte, answer []byte) {
 	switch {
 	case t.counter == nil:
 	case len(answer) > 0 && answer[0] == '-':
-		t.counter.Nested(row.Name, call.Failed)
+		t.counter.Nested(row.Name, db, args, call.Failed)
 		t.hold(reply.Error(bytes.TrimSuffix(answer[1:], []byte("\r\n"))))
 	default:
-		t.counter.Nested(row.Name, call.Done)
+		t.counter.Nested(row.Name, db, args, call.Done)
 	}
 }
 
@@ -43,7 +43,7 @@ func (t *tally) rejected(name string, e reply.Error) {
 		return
 	}
 	if name != "" {
-		t.counter.Nested(name, call.Rejected)
+		t.counter.Nested(name, 0, nil, call.Rejected)
 	}
 	t.hold(e)
 }

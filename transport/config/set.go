@@ -67,7 +67,7 @@ func (c *Config) Prepare(pairs []Pair, local bool) (*Change, error) {
 		if !ok {
 			return nil, &SetError{Name: p.Name}
 		}
-		if why := c.refusedLocked(s, local); why != "" {
+		if why := c.refusedLocked(s, p.Value, local); why != "" {
 			return nil, &SetError{p.Name, why}
 		}
 		if folded := strings.ToLower(p.Name); seen[folded] {
@@ -89,7 +89,7 @@ func (c *Config) Prepare(pairs []Pair, local bool) (*Change, error) {
 }
 
 // refusedLocked tells why the directive can't be set now, or "".
-func (c *Config) refusedLocked(s *Spec, local bool) string {
+func (c *Config) refusedLocked(s *Spec, value string, local bool) string {
 	if s.Has(Protected) {
 		switch allowed := c.values[byName["enable-protected-configs"]]; {
 		case allowed == "yes", allowed == "local" && local:
@@ -97,7 +97,9 @@ func (c *Config) refusedLocked(s *Spec, local bool) string {
 			return "can't set protected config"
 		}
 	}
-	if s.Has(Immutable) {
+	// What redis-server can change and this node can't may be set to what it is:
+	// tools save all settings and give them back.
+	if s.Has(Immutable) && !(s.Has(Settled) && c.values[s] == value) {
 		return "can't set immutable config"
 	}
 	return ""

@@ -41,6 +41,9 @@ const (
 	Many
 	// Repeats directives may stand on several lines, whose values are joined.
 	Repeats
+	// Settled directives are Immutable ones that redis-server can change: the
+	// value that they have may be set again.
+	Settled
 	// Hidden directives are shown by CONFIG GET only when named in full.
 	Hidden
 )

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/metrics"
 	"strconv"
 	"strings"
 	"syscall"
@@ -180,33 +179,6 @@ func infoClients(s *Server, _ *Session) []Field {
 	}
 }
 
-// usedMemory returns the bytes of live and not yet collected objects, and
-// those that the runtime has from the system.
-func (s *Server) usedMemory() (used, total int64) {
-	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}}
-	metrics.Read(samples)
-	used, total = int64(samples[0].Value.Uint64()), int64(samples[1].Value.Uint64())
-	for peak := s.memoryPeak.Load(); used > peak && !s.memoryPeak.CompareAndSwap(peak, used); {
-		peak = s.memoryPeak.Load()
-	}
-	return used, total
-}
-
-// residentBytes returns the process's resident set, 0 if the system does not
-// say.
-func residentBytes() int64 {
-	statm, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(statm))
-	if len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
-}
-
 func systemMemory() int64 {
 	var si syscall.Sysinfo_t
 	if err := syscall.Sysinfo(&si); err != nil {
@@ -216,49 +188,42 @@ func systemMemory() int64 {
 }
 
 func infoMemory(s *Server, _ *Session) []Field {
-	used, total := s.usedMemory()
-	rss, peak := residentBytes(), s.memoryPeak.Load()
-	data := s.opts.Engine.Stats()
-	overhead := data.Table + data.Expiry
-	dataset := max(data.Bytes()-overhead, 0)
-	limit := s.opts.Config.Int("maxmemory")
-	scripts := 0
-	s.opts.Engine.View(s.now().UnixMilli(), 0, func(v *engine.View) { scripts = v.Scripts() })
+	m := s.memory()
 	sized := func(name string, n int64) []Field {
 		return []Field{field(name, n), {name + "_human", human(n)}}
 	}
 	var out []Field
-	out = append(out, sized("used_memory", used)...)
-	out = append(out, sized("used_memory_rss", rss)...)
-	out = append(out, sized("used_memory_peak", peak)...)
+	out = append(out, sized("used_memory", m.used)...)
+	out = append(out, sized("used_memory_rss", m.resident)...)
+	out = append(out, sized("used_memory_peak", m.peak)...)
 	out = append(out,
-		Field{"used_memory_peak_perc", percent(used, peak)},
-		field("used_memory_overhead", overhead),
-		field("used_memory_startup", 0),
-		field("used_memory_dataset", dataset),
-		Field{"used_memory_dataset_perc", percent(dataset, used)},
-		field("allocator_allocated", used),
-		field("allocator_active", total),
-		field("allocator_resident", rss),
-		field("arena_live_bytes", data.ArenaLive),
-		field("arena_free_bytes", data.ArenaFree),
-		field("keyspace_table_bytes", data.Table),
+		Field{"used_memory_peak_perc", percent(m.used, m.peak)},
+		field("used_memory_overhead", m.overhead()),
+		field("used_memory_startup", m.startup),
+		field("used_memory_dataset", m.dataset()),
+		Field{"used_memory_dataset_perc", percent(m.dataset(), m.used-m.startup)},
+		field("allocator_allocated", m.allocated),
+		field("allocator_active", m.active),
+		field("allocator_resident", m.resident),
+		field("arena_live_bytes", m.data.ArenaLive),
+		field("arena_free_bytes", m.data.ArenaFree),
+		field("keyspace_table_bytes", m.data.Table),
 	)
 	out = append(out, sized("total_system_memory", systemMemory())...)
-	out = append(out, field("used_memory_lua", 0), Field{"used_memory_lua_human", human(0)})
-	out = append(out, field("number_of_cached_scripts", scripts))
-	out = append(out, sized("maxmemory", limit)...)
+	out = append(out, sized("used_memory_lua", m.scriptBytes)...)
+	out = append(out, field("number_of_cached_scripts", m.scripts))
+	out = append(out, sized("maxmemory", s.opts.Config.Int("maxmemory"))...)
 	out = append(out,
 		Field{"maxmemory_policy", s.opts.Config.String("maxmemory-policy")},
-		Field{"mem_fragmentation_ratio", ratio(rss, used)},
-		field("mem_fragmentation_bytes", rss-used),
-		field("mem_clients_normal", s.outputBytes()),
+		Field{"mem_fragmentation_ratio", ratio(m.resident, m.used)},
+		field("mem_fragmentation_bytes", m.resident-m.used),
+		field("mem_clients_normal", m.clients),
 		field("mem_clients_slaves", 0),
 		field("mem_aof_buffer", 0),
 		Field{"mem_allocator", "go"},
 		field("active_defrag_running", 0),
 		field("lazyfree_pending_objects", 0),
-		field("lazyfreed_objects", 0),
+		field("lazyfreed_objects", m.data.Lazy-min(m.data.Lazy, s.lazyBefore.Load())),
 	)
 	return out
 }

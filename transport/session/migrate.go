@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,9 +81,9 @@ func migrateKeys(args [][]byte) int {
 func redactMigrate(args [][]byte) [][]byte {
 	var m migration
 	_ = m.parseOptions(args)
-	shown := slices.Clone(args)
+	shown := args
 	for _, i := range m.secrets {
-		shown[i] = []byte("(redacted)")
+		shown = redacted(shown, i, i+1)
 	}
 	return shown
 }

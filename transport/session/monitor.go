@@ -1,11 +1,13 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/quorate/quorate/engine/command"
 )
@@ -16,7 +18,17 @@ type monitors struct {
 
 	mu   sync.Mutex
 	list []*Session // guarded by mu
+
+	// What scripts call is told while the data is locked, and perhaps the output
+	// of a monitor: it waits here for the next line, or for deliver.
+	lateMu sync.Mutex
+	late   []byte        // guarded by lateMu; at most lateMax
+	wake   chan struct{} // one token while late may hold something
 }
+
+// lateMax bounds what scripts have called and the monitors were not shown yet: of
+// one that calls more in one go, they see the first of it.
+const lateMax = 4 << 20
 
 func monitor(s *Session, r *request) {
 	r.out.OK()
@@ -41,28 +53,70 @@ func (m *monitors) remove(s *Session) {
 	m.count.Store(int32(len(m.list)))
 }
 
-// secret commands are not shown to monitors.
-const secret = command.SkipMonitor | command.Admin | command.NoAuth
+// secret commands are not shown to monitors. What is marked SkipMonitor (EVAL and its kind) redis-server
+// shows from within the command: here as any other.
+const secret = command.Admin
+
+// watching reports whether a command is shown to anybody.
+func (m *monitors) watching(e *entry) bool { return m.count.Load() > 0 && !e.Flags.Any(secret) }
 
 // feed shows a command to the monitors.
 func (m *monitors) feed(by *Session, e *entry, args [][]byte) {
-	if m.count.Load() == 0 || e.Flags.Any(secret) {
-		return
+	if m.watching(e) {
+		m.show(monitorLine(by.srv.now(), by.db, by.peer.Addr, e.visible(args)))
 	}
-	now := by.srv.now()
-	line := fmt.Appendf(nil, "+%d.%06d [%d %s]", now.Unix(), now.Nanosecond()/1000, by.db, by.peer.Addr)
-	for _, arg := range e.visible(args) {
-		line = append(line, ' ')
-		line = appendRepr(line, arg)
+}
+
+// feedLater shows what a script has called to the monitors, as soon as may be.
+func (m *monitors) feedLater(line []byte) {
+	m.lateMu.Lock()
+	if len(m.late)+len(line) <= lateMax {
+		m.late = append(m.late, line...)
 	}
-	line = append(line, '\r', '\n')
+	m.lateMu.Unlock()
+	select {
+	case m.wake <- struct{}{}:
+	default: // a token is there
+	}
+}
+
+// deliver shows what waits until the node stops.
+func (m *monitors) deliver(ctx context.Context) {
+	for {
+		select {
+		case <-m.wake:
+			m.show(nil)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// show writes what scripts have called before, and then line.
+func (m *monitors) show(line []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.lateMu.Lock()
+	late := m.late
+	m.late = nil
+	m.lateMu.Unlock()
 	for _, s := range m.list {
-		s.out.Begin().Raw(line)
+		out := s.out.Begin()
+		out.Raw(late)
+		out.Raw(line)
 		s.out.End()
 		s.out.SendSoon()
 	}
+}
+
+// monitorLine is what monitors see of a command.
+func monitorLine(now time.Time, db int, addr string, args [][]byte) []byte {
+	line := fmt.Appendf(nil, "+%d.%06d [%d %s]", now.Unix(), now.Nanosecond()/1000, db, addr)
+	for _, arg := range args {
+		line = append(line, ' ')
+		line = appendRepr(line, arg)
+	}
+	return append(line, '\r', '\n')
 }
 
 // appendRepr appends b in quotes, with what can't be printed escaped.

@@ -181,9 +181,9 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 		case e.engines() || e.row.data:
 			op.Kind, writes = fsm.OpWrite, true
 		case e.row.looks:
-			op = fsm.Op{Kind: fsm.OpLocal, Local: s.counted(e, s.lookAhead(e, args))}
+			op = fsm.Op{Kind: fsm.OpLocal, Local: s.lookAhead(e, args)}
 		default:
-			op = fsm.Op{Kind: fsm.OpLocal, Local: s.counted(e, s.local(e, args))}
+			op = fsm.Op{Kind: fsm.OpLocal, Local: s.local(e, args)}
 			if e.Name == "select" {
 				if n, err := parseDB(args[1]); err == "" {
 					db = n
@@ -195,35 +195,31 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 	return ops, writes
 }
 
-// counted returns what gives a session command's answer inside a transaction,
-// and counts it.
-func (s *Session) counted(e *entry, answer func(*reply.Writer)) func(*reply.Writer) {
-	return func(out *reply.Writer) {
-		mark := out.Mark()
-		answer(out)
-		e.answered(out.Bytes()[mark:])
-		s.srv.countErrors(out.Bytes()[mark:], 1)
-	}
-}
-
 // local returns what executes a session command inside a transaction.
 func (s *Session) local(e *entry, args [][]byte) func(*reply.Writer) {
 	return func(out *reply.Writer) {
+		before, mark := s.srv.elapsed(), out.Mark()
 		if e.row.waits {
 			out.Error(errNoClusterBlock)
-			return
+		} else {
+			e.row.do(s, &request{args: args, out: out, inTx: true})
 		}
-		e.row.do(s, &request{args: args, out: out, inTx: true})
+		e.tookInTx(s, args, out.Bytes()[mark:], s.srv.elapsed()-before)
 	}
 }
 
 // lookAhead executes a session command that looks at the data before the
-// transaction does, and returns what gives its reply in it: when INFO rides in a
-// transaction, it does not tell of that transaction's writes.
+// transaction does, or takes its time, and returns what gives its reply in it:
+// when INFO rides in a transaction, it does not tell of that transaction's writes.
 func (s *Session) lookAhead(e *entry, args [][]byte) func(*reply.Writer) {
 	early := reply.NewWriter(s.proto, nil)
+	before := s.srv.elapsed()
 	e.row.do(s, &request{args: args, out: early, inTx: true})
-	return func(out *reply.Writer) { out.Raw(early.Bytes()) }
+	took := s.srv.elapsed() - before
+	return func(out *reply.Writer) {
+		out.Raw(early.Bytes())
+		e.tookInTx(s, args, early.Bytes(), took)
+	}
 }
 
 // parseDB returns the database that SELECT's argument names.

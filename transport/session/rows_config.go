@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/command"
@@ -16,7 +17,7 @@ var configRows = []row{
 	{Spec: command.Spec{Name: "config|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("config")},
 	{Spec: command.Spec{Name: "config|resetstat", Arity: 2, Flags: adminOnly, Group: command.Server}, do: configResetStat},
 	{Spec: command.Spec{Name: "config|rewrite", Arity: 2, Flags: adminOnly, Group: command.Server}, do: configRewrite},
-	{Spec: command.Spec{Name: "config|set", Arity: -4, Flags: adminOnly, Group: command.Server, Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"}}, do: configSet},
+	{Spec: command.Spec{Name: "config|set", Arity: -4, Flags: adminOnly, Group: command.Server, Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"}}, do: configSet, redact: redactConfig},
 }
 
 // configGet: CONFIG GET pattern ... Cluster-wide settings come from the
@@ -38,6 +39,21 @@ func configGet(s *Session, r *request) {
 		r.out.BulkString(p.Name)
 		r.out.BulkString(value)
 	}
+}
+
+// redactConfig hides the values of directives that are secrets.
+func redactConfig(args [][]byte) [][]byte {
+	shown := args
+	for i := 2; i+1 < len(args); i += 2 {
+		if secretDirectives[strings.ToLower(string(args[i]))] {
+			shown = redacted(shown, i+1, i+2)
+		}
+	}
+	return shown
+}
+
+var secretDirectives = map[string]bool{
+	"requirepass": true, "masterauth": true, "masteruser": true, "tls-key-file-pass": true, "tls-client-key-file-pass": true,
 }
 
 // configSet: CONFIG SET name value ... The node's own directives are set
@@ -117,7 +133,9 @@ func configRewrite(s *Session, r *request) {
 func configResetStat(s *Session, r *request) {
 	s.srv.opts.Counters.Reset()
 	s.srv.opts.Engine.ResetLookups()
-	s.srv.expiredBefore.Store(s.srv.opts.Engine.Stats().Expired)
+	data := s.srv.opts.Engine.Stats()
+	s.srv.expiredBefore.Store(data.Expired)
+	s.srv.lazyBefore.Store(data.Lazy)
 	for _, e := range s.srv.table.all {
 		e.stats.Reset()
 	}

@@ -26,8 +26,8 @@ const (
 )
 
 var connectionRows = []row{
-	{Spec: command.Spec{Name: "auth", Arity: -2, Flags: greeting, Group: command.Connection}, do: auth},
-	{Spec: command.Spec{Name: "hello", Arity: -1, Flags: greeting, Group: command.Connection}, do: hello},
+	{Spec: command.Spec{Name: "auth", Arity: -2, Flags: greeting, Group: command.Connection}, do: auth, redact: func(args [][]byte) [][]byte { return redacted(args, 1, len(args)) }},
+	{Spec: command.Spec{Name: "hello", Arity: -1, Flags: greeting, Group: command.Connection}, do: hello, redact: redactHello},
 	{Spec: command.Spec{Name: "quit", Arity: -1, Flags: greeting, Group: command.Connection}, do: quit, prompt: true},
 	{Spec: command.Spec{Name: "reset", Arity: 1, Flags: greeting, Group: command.Connection}, do: reset, prompt: true},
 	{Spec: command.Spec{Name: "ping", Arity: -1, Flags: command.Fast, Group: command.Connection, Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"}}, do: ping, rides: true},
@@ -72,6 +72,16 @@ func auth(s *Session, r *request) {
 		return
 	}
 	r.out.OK()
+}
+
+// redactHello hides the user and the password that follow AUTH.
+func redactHello(args [][]byte) [][]byte {
+	for i, arg := range args {
+		if i > 1 && strings.EqualFold(string(arg), "auth") {
+			return redacted(args, i+1, i+3)
+		}
+	}
+	return args
 }
 
 // hello: HELLO [proto [AUTH user password] [SETNAME name]].

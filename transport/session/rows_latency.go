@@ -23,6 +23,7 @@ var latencyRows = []row{
 	{Spec: command.Spec{Name: "slowlog|reset", Arity: 2, Flags: command.Admin | anytime, Group: command.Server, Tips: resetNodes}, do: slowlogReset},
 	containerRow("latency", command.Server),
 	{Spec: command.Spec{Name: "latency|doctor", Arity: 2, Flags: adminOnly, Group: command.Server, Tips: perNode}, do: latencyDoctor},
+	{Spec: command.Spec{Name: "latency|graph", Arity: 3, Flags: adminOnly, Group: command.Server, Tips: perNode}, do: latencyGraph},
 	{Spec: command.Spec{Name: "latency|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("latency")},
 	{Spec: command.Spec{Name: "latency|histogram", Arity: -2, Flags: adminOnly, Group: command.Server, Tips: perNode}, do: latencyHistogram},
 	{Spec: command.Spec{Name: "latency|history", Arity: 3, Flags: adminOnly, Group: command.Server, Tips: perNode}, do: latencyHistory},

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,12 +24,9 @@ var serverRows = []row{
 	{Spec: command.Spec{Name: "waitaof", Arity: 4, Flags: command.NoScript, Categories: command.NoGroup | command.CatConnection, Group: command.Generic, Tips: []string{"request_policy:all_shards", "response_policy:agg_min"}}, do: waitaof, sees: true},
 	{Spec: command.Spec{Name: "shutdown", Arity: -1, Flags: adminOnly | command.NoMulti | command.AllowBusy, Group: command.Server}, do: shutdown},
 	{Spec: command.Spec{Name: "monitor", Arity: 1, Flags: adminOnly, Group: command.Server}, do: monitor},
-	{Spec: command.Spec{Name: "debug", Arity: -2, Flags: adminOnly | command.Protected, Group: command.Server}, do: debugCommand, waits: true, sees: true},
+	{Spec: command.Spec{Name: "debug", Arity: -2, Flags: adminOnly | command.Protected, Group: command.Server}, do: debugCommand, looks: true, sees: true},
 	{Spec: command.Spec{Name: "pfselftest", Arity: 1, Flags: command.Admin, Group: command.HyperLogLog}, do: pfselftest, looks: true},
-	containerRow("memory", command.Server),
-	{Spec: command.Spec{Name: "memory|doctor", Arity: 2, Group: command.Server, Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"}}, do: memoryDoctor, looks: true},
-	{Spec: command.Spec{Name: "memory|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("memory")},
-	{Spec: command.Spec{Name: "memory|purge", Arity: 2, Group: command.Server, Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"}}, do: memoryPurge},
+	{Spec: command.Spec{Name: "lolwut", Arity: -1, Flags: command.ReadOnly | command.Fast, Categories: command.NoGroup, Group: command.Server}, do: lolwut, rides: true},
 	containerRow("module", command.Server),
 	{Spec: command.Spec{Name: "module|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("module")},
 	{Spec: command.Spec{Name: "module|list", Arity: 2, Flags: command.Admin | command.NoScript, Group: command.Server, Tips: []string{"nondeterministic_output_order"}}, do: func(_ *Session, r *request) { r.out.Array(0) }},
@@ -272,20 +268,6 @@ func shutdown(s *Session, r *request) {
 		s.srv.log.Info("shutdown asked for by a client", "addr", s.peer.Addr, "save", withSave)
 		s.srv.opts.Shutdown(withSave)
 	}
-}
-
-func memoryPurge(_ *Session, r *request) {
-	debug.FreeOSMemory()
-	r.out.OK()
-}
-
-func memoryDoctor(s *Session, r *request) {
-	stats := s.srv.opts.Engine.Stats()
-	text := "The memory of this node is in order."
-	if stats.ArenaFree > stats.ArenaLive && stats.ArenaFree > 64<<20 {
-		text = "More than half of the memory held for keys is free: " + human(stats.ArenaFree) + " of " + human(stats.ArenaTotal) + ". It is used again by new keys."
-	}
-	r.out.Verbatim("txt", text+"\n")
 }
 
 // noModules: code of others could not be held to do the same on all nodes.

@@ -53,15 +53,17 @@ type Server struct {
 	rdb      snapshots
 
 	expiredBefore atomic.Uint64 // keys that had expired at the last CONFIG RESETSTAT
+	lazyBefore    atomic.Uint64 // values that UNLINK and its kind had freed by then
 
-	memoryPeak atomic.Int64 // the largest used_memory that INFO has seen
+	memoryStartup int64        // the heap's objects before there were clients
+	memoryPeak    atomic.Int64 // the largest used_memory that INFO has seen
 
 	nextID  atomic.Int64
 	blocked atomic.Int64 // sessions that wait in WAIT
 
 	ctx        context.Context
 	cancel     context.CancelFunc
-	background sync.WaitGroup // snapshots asked for by BGSAVE
+	background sync.WaitGroup // snapshots asked for by BGSAVE, and what delivers to monitors
 
 	mu       sync.Mutex
 	sessions map[int64]*Session // guarded by mu; the open ones
@@ -76,6 +78,7 @@ func New(opts Options) *Server {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.memoryStartup, _ = heap()
 	s.started, s.began = s.now(), time.Now()
 	var id [20]byte
 	_, _ = rand.Read(id[:]) // never fails
@@ -84,6 +87,8 @@ func New(opts Options) *Server {
 	s.table = newTable(opts.Engine.Table())
 	s.slowlog = observe.NewSlowlog(int(opts.Config.Int("slowlog-max-len")))
 	s.settings.follow(opts.Config, s.slowlog)
+	s.monitors.wake = make(chan struct{}, 1)
+	s.background.Go(func() { s.monitors.deliver(s.ctx) })
 	opts.Engine.CountWith(s)
 	return s
 }

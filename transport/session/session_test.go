@@ -637,10 +637,83 @@ func TestMonitor(t *testing.T) {
 	n := newNode(t, nil)
 	m, c := n.client(), n.client()
 	m.expect(lines("MONITOR"), "+OK")
-	c.expect(lines("SET a \"x\\x01\"", "AUTH default y"), "+OK", "+OK")
-	got := m.replies(1)[0]
-	if !strings.HasSuffix(got, `[0 127.0.0.1:1] "SET" "a" "x\x01"`) || m.rest() != "" {
-		t.Errorf("monitor saw %q and %q", got, m.rest())
+	c.expect(lines("SET a \"x\\x01\"", "AUTH default y", "CONFIG SET maxclients 100", "MULTI", "HELLO 2 AUTH u p SETNAME c"),
+		"+OK", "+OK", "+OK", "+OK", "+QUEUED")
+	for i, want := range []string{
+		`"SET" "a" "x\x01"`, `"AUTH" "(redacted)" "(redacted)"`, `"MULTI"`, `"HELLO" "2" "AUTH" "(redacted)" "(redacted)" "SETNAME" "c"`,
+	} {
+		if got := m.replies(1)[0]; !strings.HasSuffix(got, "[0 127.0.0.1:1] "+want) {
+			t.Errorf("monitor saw at %d: %q", i, got)
+		}
+	}
+}
+
+// What scripts call is shown behind the script, also to a monitor that calls the script.
+func TestMonitorSeesScripts(t *testing.T) {
+	n := newNode(t, nil)
+	m, c := n.client(), n.client()
+	m.expect(lines("MONITOR"), "+OK")
+	c.expect(lines("SELECT 2", `EVAL "redis.call('set', 'a', ARGV[1]) return redis.call('ping')" 0 v`), "+OK", "+PONG")
+	c.expect(lines("GET a"), "$1 v")
+	for i, want := range []string{`[0 127.0.0.1:1] "SELECT" "2"`, `[2 127.0.0.1:1] "EVAL"`, `[2 lua] "set" "a" "v"`, `[2 lua] "ping"`, `[2 127.0.0.1:1] "GET" "a"`} {
+		if got := m.replies(1)[0]; !strings.Contains(got, want) {
+			t.Errorf("monitor saw at %d: %q, not %s", i, got, want)
+		}
+	}
+	m.send(`EVAL "return redis.call('ping')" 0`)
+	if got := strings.Join(m.replies(3), "|"); !strings.Contains(got, `lua] "ping"`) || !strings.Contains(got, "+PONG") {
+		t.Errorf("a monitor that calls a script saw %q", got)
+	}
+}
+
+func TestSlowlogOfTransactions(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	c.expect(lines("CONFIG SET slowlog-log-slower-than 0", "SLOWLOG RESET", "MULTI", "ECHO a", "SET k v", "EXEC", "CONFIG SET masterauth secret", "CONFIG SET slowlog-log-slower-than -1"),
+		"+OK", "+OK", "+OK", "+QUEUED", "+QUEUED", "*2 $1 a +OK", "+OK", "+OK")
+	got := c.call("SLOWLOG GET 4")
+	for _, want := range []string{"$4 ECHO", "SET $1 k", "$10 masterauth $10 (redacted)"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("SLOWLOG: %q lacks %q", got, want)
+		}
+	}
+	if strings.Contains(strings.ToLower(got), "exec") {
+		t.Errorf("SLOWLOG has EXEC: %q", got)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	field := func(name string) (value int) {
+		_, rest, _ := strings.Cut(n.server.Info("memory"), "\r\n"+name+":")
+		if _, err := fmt.Sscan(rest, &value); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return value
+	}
+	used, dataset := field("used_memory"), field("used_memory_dataset")
+	c.expect(lines("SETRANGE big 9999999 x", "SET small y"), ":10000000", "+OK")
+	if u, d := field("used_memory"), field("used_memory_dataset"); u < used+10000000 || field("used_memory_peak") < u || d < dataset+10000000 {
+		t.Errorf("with ten megabytes more than %d are used %d, %d by data", used, u, d)
+	}
+	c.expect(lines(`EVAL "for i = 1, 1000 do redis.call('sadd', 'set', i .. 'x') end" 0`, "UNLINK big small set", "DEL none"), "$-1", ":3", ":0")
+	if u := field("used_memory"); u > used+5000000 || field("used_memory_peak") < used+10000000 || field("lazyfreed_objects") != 1 {
+		t.Errorf("without it %d are used, of %d before; peak %d, freed %d", u, used, field("used_memory_peak"), field("lazyfreed_objects"))
+	}
+	c.expect(lines("CONFIG RESETSTAT"), "+OK")
+	if freed := field("lazyfreed_objects"); freed != 0 {
+		t.Errorf("%d values were freed since CONFIG RESETSTAT", freed)
+	}
+	if got := c.call("MEMORY STATS"); !strings.Contains(got, "total.allocated") || !strings.Contains(got, "fragmentation.bytes") {
+		t.Errorf("MEMORY STATS: %q", got)
+	}
+	if got := c.call("MEMORY MALLOC-STATS"); !strings.Contains(got, "objects") {
+		t.Errorf("MEMORY MALLOC-STATS: %q", got)
+	}
+	c.expect(lines("LATENCY GRAPH x", "LOLWUT VERSION x"), "-ERR No samples available for event 'x'", "-ERR value is not an integer or out of range")
+	if got := c.call("LOLWUT VERSION 5 4 2"); !strings.Contains(got, "Redis ver. 7.0.15") {
+		t.Errorf("LOLWUT: %q", got)
 	}
 }
 

@@ -35,7 +35,7 @@ func (s *Server) took(by *Session, e *entry, args [][]byte, answer []byte, d tim
 
 // Nested implements call.Counter. What a script's commands take is part of the
 // script's time.
-func (s *Server) Nested(name string, o call.Outcome) {
+func (s *Server) Nested(name string, db int, args [][]byte, o call.Outcome) {
 	e, ok := s.table.Lookup(name)
 	if !ok {
 		return
@@ -49,6 +49,9 @@ func (s *Server) Nested(name string, o call.Outcome) {
 	}
 	e.stats.Called(0, false)
 	s.opts.Counters.Commands.Add(1)
+	if s.monitors.watching(e) {
+		s.monitors.feedLater(monitorLine(s.now(), db, "lua", e.visible(args)))
+	}
 }
 
 // NestedError implements call.Counter.

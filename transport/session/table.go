@@ -78,6 +78,15 @@ func (e *entry) visible(args [][]byte) [][]byte {
 	return e.row.redact(args)
 }
 
+// redacted returns a copy of args in which what stands from first on, before limit, is hidden.
+func redacted(args [][]byte, first, limit int) [][]byte {
+	shown := slices.Clone(args)
+	for i := first; i < min(limit, len(args)); i++ {
+		shown[i] = []byte("(redacted)")
+	}
+	return shown
+}
+
 // engines reports whether the engine carries the command out.
 func (e *entry) engines() bool { return e.row == nil }
 
@@ -146,6 +155,6 @@ func Commands(data *command.Table[*call.Row]) []*command.Spec {
 func rows() []row {
 	return slices.Concat(
 		connectionRows, clientRows, transactionRows, pubsubRows, serverRows, configRows, commandRows,
-		clusterRows, quorateRows, latencyRows, migrateRows,
+		clusterRows, quorateRows, latencyRows, memoryRows, migrateRows,
 	)
 }
