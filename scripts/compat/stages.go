@@ -93,9 +93,12 @@ func (s *servers) spawn(ctx context.Context, argv []string, log string) error {
 	return nil
 }
 
+// startMax is how long servers may take to start, on a machine that others use too.
+const startMax = 2 * time.Minute
+
 // await waits until all nodes answer and one has the stage's role.
 func (s *servers) await(ctx context.Context, st stage, first int) error {
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(startMax)
 	for time.Now().Before(deadline) && ctx.Err() == nil {
 		s.port = 0
 		up := 0
