@@ -82,6 +82,9 @@ func (v *View) Database(db int) DBStats {
 	return stats
 }
 
+// DeclaresNoWrites reports whether args call a script that says of itself that it does not write.
+func (v *View) DeclaresNoWrites(args [][]byte) bool { return v.engine.scripts.DeclaresNoWrites(args) }
+
 // Scripts returns the number of scripts that EVALSHA finds, and the bytes of their text.
 func (v *View) Scripts() (n int, bytes int64) {
 	n, size := v.engine.scripts.Count()

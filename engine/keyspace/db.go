@@ -7,7 +7,7 @@ type DB struct {
 	ks    *Keyspace
 	index int
 	store *store
-	floor uint64 // the counter at the last flush or swap; no version is lower
+	floor uint64 // the counter at the last flush of keys or swap; no version is lower
 }
 
 // Index returns the database's number.
@@ -280,7 +280,10 @@ func (d *DB) Version(key []byte, now int64) uint64 {
 // Flush deletes all keys and returns how many there were.
 func (d *DB) Flush() int {
 	n := d.store.keys
-	d.floor = d.ks.mutate(&change{op: opFlush, db: d.index})
+	version := d.ks.mutate(&change{op: opFlush, db: d.index})
+	if n > 0 { // else no key changes, and whoever watches an absent one has nothing to fear
+		d.floor = version
+	}
 	d.store = newStore(d.ks.seed, &d.ks.chain)
 	return n
 }

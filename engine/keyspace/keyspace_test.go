@@ -257,7 +257,7 @@ func TestVersion(t *testing.T) {
 		{"become due", func() {}},
 		{"evict", func() { d.Evict(key, 100) }},
 		{"create and delete", func() { put(); d.Delete(key) }},
-		{"flush", func() { d.Flush() }},
+		{"create and flush", func() { put(); d.Flush() }},
 		{"swap", func() { k.Swap(0, 1) }},
 		{"create again", put},
 		{"flush all", func() { k.FlushAll() }},
@@ -275,6 +275,10 @@ func TestVersion(t *testing.T) {
 		})
 	}
 	before := d.Version(key, 0)
+	k.FlushAll()
+	if after := d.Version(key, 0); after != before {
+		t.Errorf("a flush of nothing changed the version from %d to %d", before, after)
+	}
 	d.Put([]byte("other"), Value{}, NoExpiry)
 	if after := d.Version(key, 0); after != before {
 		t.Errorf("another key changed the version from %d to %d", before, after)

@@ -44,6 +44,26 @@ func compile(text, sha string, loaded bool) (*script, error) {
 	return s, nil
 }
 
+// DeclaresNoWrites reports whether args call a script by EVAL or EVALSHA whose first line says that it does not write.
+func (e *Engine) DeclaresNoWrites(args [][]byte) bool {
+	if len(args) < 2 {
+		return false
+	}
+	switch strings.ToLower(string(args[0])) {
+	case "eval":
+		line, _, _ := strings.Cut(string(args[1]), "\n")
+		if !strings.HasPrefix(line, "#!") {
+			return false
+		}
+		f, err := parseShebang(line)
+		return err == nil && f.noWrites
+	case "evalsha":
+		s := e.cache.find(args[1])
+		return s != nil && s.flags.noWrites
+	}
+	return false
+}
+
 func parseShebang(line string) (flags, error) {
 	f := flags{declared: true}
 	parts := strings.Fields(line)

@@ -111,11 +111,7 @@ func (s *Session) dispatch(args [][]byte) {
 		s.answer(nil, queued)
 		return
 	}
-	if s.srv.pause.holds(e) {
-		s.settle() // what came before is answered before the pause is over
-		s.out.Send()
-		s.srv.pause.wait(s.srv.ctx, e)
-	}
+	s.awaitPause(e, args)
 	s.executed++
 	switch {
 	case e.reads():

@@ -103,7 +103,7 @@ func exec(s *Session, r *request) {
 	}
 	tx, watches := s.tx, s.watches
 	for i := range tx.queued {
-		s.srv.pause.wait(s.srv.ctx, tx.queued[i].entry)
+		s.awaitPause(tx.queued[i].entry, tx.queued[i].args)
 	}
 	s.endTransaction()
 	if tx.spoilt {

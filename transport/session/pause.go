@@ -7,7 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/command"
 )
 
 // pause is what CLIENT PAUSE asked for on this node.
@@ -48,29 +50,51 @@ func (p *pause) endLocked() {
 	}
 }
 
-// holds reports whether commands of e's kind are paused.
-func (p *pause) holds(e *entry) bool {
-	if !p.on.Load() {
-		return false
+// awaitPause waits while a command is paused. What the client sent before is answered
+// first.
+func (s *Session) awaitPause(e *entry, args [][]byte) {
+	p := &s.srv.pause
+	if !p.on.Load() || !e.touchesData() {
+		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.concernsLocked(e)
+	reads := s.srv.onlyReads(e, args)
+	if !p.holds(reads) {
+		return
+	}
+	s.settle()
+	s.out.Send()
+	p.wait(s.srv.ctx, reads)
 }
 
-// concernsLocked ends the pause when it is time.
-func (p *pause) concernsLocked(e *entry) bool {
+// onlyReads reports whether a command can change nothing: scripts may say so.
+func (s *Server) onlyReads(e *entry, args [][]byte) bool {
+	reads := e.reads()
+	if !reads && e.Group == command.Scripting {
+		s.opts.Engine.View(0, 0, func(v *engine.View) { reads = v.DeclaresNoWrites(args) })
+	}
+	return reads
+}
+
+// holds reports whether commands that touch data, and may only read it, are paused.
+func (p *pause) holds(reads bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.holdsLocked(reads)
+}
+
+// holdsLocked ends the pause when it is time.
+func (p *pause) holdsLocked(reads bool) bool {
 	if !time.Now().Before(p.until) {
 		p.endLocked()
 	}
-	return p.on.Load() && e.touchesData() && (p.all || !e.reads())
+	return p.on.Load() && (p.all || !reads)
 }
 
-// wait blocks while commands of e's kind are paused.
-func (p *pause) wait(ctx context.Context, e *entry) {
+// wait blocks while holds.
+func (p *pause) wait(ctx context.Context, reads bool) {
 	for p.on.Load() {
 		p.mu.Lock()
-		concerned, left, over := p.concernsLocked(e), time.Until(p.until), p.over
+		concerned, left, over := p.holdsLocked(reads), time.Until(p.until), p.over
 		p.mu.Unlock()
 		if !concerned {
 			return

@@ -816,6 +816,16 @@ func TestPauseOfWritesHoldsUpMessages(t *testing.T) {
 	}
 }
 
+// A script that says that it does not write is not held up by a pause of writes, in a transaction neither.
+func TestPauseOfReadingScripts(t *testing.T) {
+	n := newNode(t, nil)
+	c := n.client()
+	const script = `"#!lua flags=no-writes\nreturn 12"`
+	sha := strings.Fields(c.call("SCRIPT LOAD " + script))[1]
+	c.expect(lines("CLIENT PAUSE 100000 WRITE", "EVAL "+script+" 0", "EVALSHA "+sha+" 0", "MULTI", "EVAL "+script+" 0", "EXEC", "CLIENT UNPAUSE"),
+		"+OK", ":12", ":12", "+OK", "+QUEUED", "*1 :12", "+OK")
+}
+
 // PFCOUNT is called a read, and caches its count in the state: it goes through the
 // log, alone and in a transaction, and a pause of writes holds it up.
 func TestCountsOfHyperLogLogsAreLogged(t *testing.T) {
