@@ -62,6 +62,9 @@ func (m *monitors) watching(e *entry) bool { return m.count.Load() > 0 && !e.Fla
 
 // feed shows a command to the monitors.
 func (m *monitors) feed(by *Session, e *entry, args [][]byte) {
+	if e.Name == "reset" {
+		m.remove(by) // first: it makes an end of what the client sees
+	}
 	if m.watching(e) {
 		m.show(monitorLine(by.srv.now(), by.db, by.peer.Addr, e.visible(args)))
 	}

@@ -666,6 +666,17 @@ func TestMonitorSeesScripts(t *testing.T) {
 	}
 }
 
+func TestResetEndsMonitor(t *testing.T) {
+	n := newNode(t, nil)
+	m, other := n.client(), n.client()
+	m.expect(lines("MONITOR"), "+OK")
+	other.expect(lines("MONITOR"), "+OK")
+	m.expect(lines("RESET"), "+RESET")
+	if got := other.replies(1)[0]; !strings.HasSuffix(got, `"RESET"`) {
+		t.Errorf("another monitor saw %q", got)
+	}
+}
+
 func TestSlowlogOfTransactions(t *testing.T) {
 	n := newNode(t, nil)
 	c := n.client()
