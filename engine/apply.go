@@ -129,13 +129,11 @@ func (s *Step) Version(db int, key []byte) uint64 {
 	return s.engine.env.Keyspace.DB(db).Version(key, s.engine.clock)
 }
 
-// ExpireDue deletes at most limit keys that are due.
+// ExpireDue deletes at most limit keys and fields of hashes that are due.
 func (s *Step) ExpireDue(limit int) {
 	e := s.engine
 	c := call.Call{Env: &e.env, MayWrite: true, Now: e.clock}
-	e.env.Keyspace.ExpireDue(e.clock, limit, func(db int, key []byte) {
-		c.NotifyDB(db, call.EventExpired, "expired", key)
-	})
+	e.env.Keyspace.ExpireDue(e.clock, limit, c.NotifyLoss)
 }
 
 // Chain returns the value of the chain of all changes.
@@ -145,7 +143,7 @@ func (e *Engine) Chain() chain.Value {
 	return e.env.Keyspace.Chain().Value()
 }
 
-// NextExpiry returns when the next key is due, in Unix milliseconds, or
+// NextExpiry returns when the next key or field is due, in Unix milliseconds, or
 // keyspace.NoExpiry.
 func (e *Engine) NextExpiry() int64 {
 	e.mu.RLock()

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/quorate/quorate/engine/keyspace"
-	"github.com/quorate/quorate/engine/types/hash"
 	"github.com/quorate/quorate/engine/types/list"
 	"github.com/quorate/quorate/engine/types/seed"
 	"github.com/quorate/quorate/engine/types/set"
@@ -39,7 +38,7 @@ func (e *Engine) Digest() string {
 			}
 			var d digest
 			d.mix(entry.Key)
-			d.value(&entry)
+			d.value(&entry, e.clock)
 			all.xor(d[:])
 		}
 		const keysPerStep = 1024
@@ -55,7 +54,7 @@ func (e *Engine) Digest() string {
 func (v *View) DigestValue(db int, key []byte) string {
 	var d digest
 	if entry, ok := v.engine.env.Keyspace.DB(db).Get(key, v.engine.clock); ok {
-		d.value(&entry)
+		d.value(&entry, v.engine.clock)
 	}
 	return d.String()
 }
@@ -108,8 +107,8 @@ var redisTypes = [...]uint32{
 	keyspace.Stream: 6,
 }
 
-// value adds what a key holds and whether it expires; when it does is left out.
-func (d *digest) value(e *keyspace.Entry) {
+// value adds what a key holds at now and whether it expires; when it does is left out.
+func (d *digest) value(e *keyspace.Entry, now int64) {
 	d.mixUint32(redisTypes[e.Type])
 	switch e.Type {
 	case keyspace.String:
@@ -121,7 +120,7 @@ func (d *digest) value(e *keyspace.Entry) {
 	case keyspace.Zset:
 		d.zset(e)
 	case keyspace.Hash:
-		d.hash(e)
+		d.hash(e, now)
 	case keyspace.Stream:
 		d.stream(keyspace.Unbox[*stream.Stream](e.Object))
 	}
@@ -153,11 +152,8 @@ func (d *digest) set(e *keyspace.Entry) {
 	}
 }
 
-func (d *digest) hash(e *keyspace.Entry) {
-	h := hash.FromPacked(seed.Seed{}, e.Packed)
-	if e.Object != nil {
-		h = hash.FromObject(keyspace.Unbox[*hash.Large](e.Object))
-	}
+func (d *digest) hash(e *keyspace.Entry, now int64) {
+	h := e.Hash(seed.Seed{}).AsOf(now)
 	for field, value := range h.All() {
 		var element digest
 		element.mix(field)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
-	"github.com/quorate/quorate/engine/types/hash"
 	"github.com/quorate/quorate/engine/types/list"
 	"github.com/quorate/quorate/engine/types/seed"
 	"github.com/quorate/quorate/engine/types/set"
@@ -241,10 +240,7 @@ func elements(v *keyspace.Value) int {
 		}
 		return s.Len()
 	case keyspace.Hash:
-		h := hash.FromPacked(seed.Seed{}, v.Packed)
-		if v.Object != nil {
-			h = hash.FromObject(keyspace.Unbox[*hash.Large](v.Object))
-		}
+		h := v.Hash(seed.Seed{})
 		return h.Len()
 	case keyspace.Zset:
 		z := zset.FromPacked(seed.Seed{}, v.Packed)

@@ -125,8 +125,8 @@ func (c *Call) Get(key []byte) (keyspace.Entry, bool) {
 // Peek is Get for a lookup that does not count.
 func (c *Call) Peek(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.DB.Get(key, c.Now)
-	if !ok && c.MayWrite && c.DB.Evict(key, c.Now) {
-		c.Notify(EventExpired, "expired", key)
+	if !ok && c.MayWrite {
+		c.NotifyLoss(c.DB.Index(), key, c.DB.Evict(key, c.Now))
 	}
 	return e, ok
 }

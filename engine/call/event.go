@@ -1,6 +1,10 @@
 package call
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/quorate/quorate/engine/keyspace"
+)
 
 // Event is a set of classes of keyspace events (notify-keyspace-events).
 type Event uint16
@@ -71,6 +75,19 @@ func (e Event) String() string {
 // the selected database. It costs a comparison while nobody asked for it.
 func (c *Call) Notify(class Event, event string, key []byte) {
 	c.NotifyDB(c.DB.Index(), class, event, key)
+}
+
+// NotifyLoss tells what a key of database db has lost because it was due.
+func (c *Call) NotifyLoss(db int, key []byte, loss keyspace.Loss) {
+	switch loss {
+	case keyspace.KeyDue:
+		c.NotifyDB(db, EventExpired, "expired", key)
+	case keyspace.FieldsDue:
+		c.NotifyDB(db, EventHash, "hexpired", key)
+	case keyspace.AllFieldsDue:
+		c.NotifyDB(db, EventHash, "hexpired", key)
+		c.NotifyDB(db, EventGeneric, "del", key)
+	}
 }
 
 // NotifyDB is Notify for a key of database db.

@@ -177,7 +177,7 @@ func hincrby(c *call.Call) {
 		c.Fail(reply.ErrOverflow)
 		return
 	}
-	h.set(c.Args[2], strconv.AppendInt(digits[:0], n+by, 10))
+	h.change(c.Args[2], strconv.AppendInt(digits[:0], n+by, 10))
 	h.save("hincrby")
 	c.Out.Int(n + by)
 }
@@ -211,7 +211,7 @@ func hincrbyfloat(c *call.Call) {
 		}
 	}
 	sum := appendLongDouble(nil, by)
-	h.set(c.Args[2], sum)
+	h.change(c.Args[2], sum)
 	h.save("hincrbyfloat")
 	c.Out.Bulk(sum)
 }

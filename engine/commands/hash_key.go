@@ -17,6 +17,7 @@ type hashKey struct {
 	key     []byte
 	exists  bool
 	writing bool
+	timed   bool    // fields expired when write was called
 	buf     *[]byte // holds the packed form between write and save
 }
 
@@ -40,14 +41,11 @@ func openHash(c *call.Call, key []byte) (h hashKey, ok bool) {
 		return hashKey{}, false
 	}
 	h = hashKey{c: c, key: key, exists: found}
-	switch {
-	case !found:
+	if !found {
 		h.Hash = hash.FromPacked(c.Keyspace.Seed(), emptyHash)
-	case e.Object != nil:
-		h.Hash = hash.FromObject(keyspace.Unbox[*hash.Large](e.Object))
-	default:
-		h.Hash = hash.FromPacked(c.Keyspace.Seed(), e.Packed)
+		return h, true
 	}
+	h.Hash = e.Hash(c.Keyspace.Seed()).AsOf(c.Now)
 	return h, true
 }
 
@@ -57,19 +55,29 @@ func (h *hashKey) write() {
 	if h.writing {
 		return
 	}
-	h.writing = true
+	h.writing, h.timed = true, h.Timed()
 	if h.Object() != nil {
 		h.c.DB.Edit(h.key, h.c.Now)
 		return
 	}
 	h.buf = hashBuffers.Get().(*[]byte)
-	h.Hash = hash.FromPacked(h.c.Keyspace.Seed(), append((*h.buf)[:0], h.Packed()...))
+	h.Own(*h.buf)
 }
 
-// set sets a field and reports whether it is new.
+// set sets a field, which then never expires, and reports whether it is new.
 func (h *hashKey) set(field, value []byte) (added bool) {
+	return h.setUntil(field, value, hash.Never)
+}
+
+// change sets a field that keeps its expiry time, if it is there and has one.
+func (h *hashKey) change(field, value []byte) {
+	at, _ := h.Expiry(field)
+	h.setUntil(field, value, at)
+}
+
+func (h *hashKey) setUntil(field, value []byte, at int64) (added bool) {
 	h.write()
-	return h.Set(field, value, hash.Limits{
+	return h.SetUntil(field, value, at, hash.Limits{
 		Entries: h.c.Settings.HashMaxListpackEntries,
 		Value:   h.c.Settings.HashMaxListpackValue,
 	})
@@ -86,11 +94,16 @@ func (h *hashKey) save(event string) {
 	switch {
 	case emptied:
 		c.DB.Delete(h.key)
+		if h.Stored() > 0 { // what was due goes too
+			c.Notify(call.EventHash, "hexpired", h.key)
+		}
 	case !h.exists:
-		c.DB.Put(h.key, hashValue(&h.Hash), keyspace.NoExpiry)
+		c.DB.Put(h.key, keyspace.HashValue(&h.Hash), keyspace.NoExpiry)
 		c.Notify(call.EventNew, "new", h.key)
 	case h.buf != nil: // was packed; an object that was one has changed in place
-		c.DB.Replace(h.key, hashValue(&h.Hash))
+		c.DB.Replace(h.key, keyspace.HashValue(&h.Hash))
+	case h.timed || h.Timed():
+		c.DB.Settle(h.key)
 	}
 	if h.buf != nil {
 		hashBuffers.Put(h.buf)
@@ -99,12 +112,4 @@ func (h *hashKey) save(event string) {
 	if emptied {
 		c.Notify(call.EventGeneric, "del", h.key)
 	}
-}
-
-// hashValue returns h as what a key holds.
-func hashValue(h *hash.Hash) keyspace.Value {
-	if l := h.Object(); l != nil {
-		return keyspace.Value{Type: keyspace.Hash, Enc: keyspace.Hashtable, Object: keyspace.Box(l)}
-	}
-	return keyspace.Value{Type: keyspace.Hash, Enc: keyspace.Listpack, Packed: h.Packed()}
 }

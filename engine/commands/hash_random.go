@@ -55,23 +55,32 @@ func randomField(c *call.Call) {
 	case !h.exists:
 		c.Out.Null()
 	default:
-		h.replyFieldAt(randomRank(c.Rand, h.Len()), false)
+		h.replyFieldAt(nth(h.Ranks(), randomRank(c.Rand, h.Len())), false)
 	}
+}
+
+// nth returns the rank of the i-th field that is not due. live holds their ranks,
+// or is nil when none is due.
+func nth(live []int, i int) int {
+	if live == nil {
+		return i
+	}
+	return live[i]
 }
 
 // replyRandom writes n distinct fields chosen by chance, all if there are not so
 // many; a negative n takes -n fields that may be the same.
 func (h *hashKey) replyRandom(n int64, withValues bool) {
-	c, size := h.c, h.Len()
+	c, size, live := h.c, h.Len(), h.Ranks()
 	switch {
 	case size == 0 || n == 0:
 		c.Out.Array(0)
 	case n < 0:
-		replyRepeats(c, int(-n), size, func(n int) { h.beginFields(n, withValues) }, func(rank int) { h.replyFieldAt(rank, withValues) })
+		replyRepeats(c, int(-n), size, func(n int) { h.beginFields(n, withValues) }, func(rank int) { h.replyFieldAt(nth(live, rank), withValues) })
 	case n < int64(size):
 		h.beginFields(int(n), withValues)
 		for _, rank := range randomRanks(c.Rand, int(n), size) {
-			h.replyFieldAt(rank, withValues)
+			h.replyFieldAt(nth(live, rank), withValues)
 		}
 	default:
 		h.beginFields(size, withValues)
@@ -90,7 +99,7 @@ func (h *hashKey) beginFields(n int, withValues bool) {
 	h.c.Out.Array(n)
 }
 
-// replyFieldAt writes the field with the given rank.
+// replyFieldAt writes the field with the given rank among those stored.
 func (h *hashKey) replyFieldAt(rank int, withValues bool) {
 	var fieldDigits, valueDigits [20]byte
 	field, value := h.At(rank, fieldDigits[:], valueDigits[:])

@@ -105,13 +105,18 @@ func (d *DB) Edit(key []byte, now int64) (Entry, bool) {
 	if e := d.store.entry(p.rec); e.Expired(now) {
 		return Entry{}, false
 	}
+	d.beginEdit(h, key, p)
+	return d.store.entry(p.rec), true
+}
+
+// beginEdit prepares for a change in place of the key at p.
+func (d *DB) beginEdit(h uint64, key []byte, p place) {
 	version := d.ks.mutate(&change{op: opEdit, db: d.index, key: key})
 	d.store.preserve(h, p)
 	p.rec.setVersion(version)
 	if held := p.rec.handle(); held != 0 {
 		d.store.handles.changing(held)
 	}
-	return d.store.entry(p.rec), true
 }
 
 // Move gives the value and expiry time of key to newKey in database to, over what was there, and deletes key. It
@@ -168,18 +173,23 @@ func (d *DB) Delete(key []byte) bool {
 	return true
 }
 
-// Evict deletes the key if it is due at now and reports whether it did. What entries of other keys alias stays good, so
-// that a command can look at several keys one after the other.
-func (d *DB) Evict(key []byte, now int64) bool {
+// Evict deletes the key if it is due at now, or all fields of the hash that it holds, and tells which. What entries of
+// other keys alias stays good, so that a command can look at several keys one after the other.
+func (d *DB) Evict(key []byte, now int64) Loss {
 	h, p, ok := d.find(key)
 	if !ok {
-		return false
+		return Nothing
 	}
-	if at := p.rec.expireAt(); at == NoExpiry || at > now {
-		return false
+	e := d.store.entry(p.rec)
+	switch {
+	case e.keyDue(now):
+		d.evict(h, key, p)
+		return KeyDue
+	case e.hollow(now):
+		d.evict(h, key, p)
+		return AllFieldsDue
 	}
-	d.evict(h, key, p)
-	return true
+	return Nothing
 }
 
 // evict deletes the due key at p.
@@ -243,7 +253,7 @@ func (d *DB) Random(point uint64, now int64) (e Entry, found bool) {
 	var choice [randomChoice]record
 	n, looks := 0, 0
 	take := func(rec record) bool {
-		if at := rec.expireAt(); at == NoExpiry || at > now {
+		if e := d.store.entry(rec); !e.Expired(now) {
 			choice[n] = rec
 			n++
 		} else {
@@ -260,9 +270,12 @@ func (d *DB) Random(point uint64, now int64) (e Entry, found bool) {
 	return d.store.entry(choice[uint32(point)%uint32(n)]), true
 }
 
-// dueVersion marks the version of a key that is due but not deleted yet: it differs from the versions before and
-// after, which is what WATCH needs.
-const dueVersion = 1 << 63
+// dueVersion marks the version of a key that is due but not deleted yet, or of whose hash fields are: it differs from
+// the versions before and after, which is what WATCH needs. With so many fields due as before it is the same.
+const (
+	dueVersion = 1 << 63
+	dueSpread  = 0x9e3779b97f4a7c15 // odd, without a pattern
+)
 
 // Version returns the number that changes with every change of the key, also of an absent one (WATCH). It may
 // change without one.
@@ -271,10 +284,15 @@ func (d *DB) Version(key []byte, now int64) uint64 {
 	if !ok {
 		return max(d.ks.buckets[h%Buckets], d.floor)
 	}
-	if at := p.rec.expireAt(); at != NoExpiry && at <= now {
-		return max(p.rec.version(), d.floor) | dueVersion
+	version := max(p.rec.version(), d.floor)
+	e := d.store.entry(p.rec)
+	if e.keyDue(now) {
+		return version | dueVersion
 	}
-	return max(p.rec.version(), d.floor)
+	if n := e.dueFields(now); n > 0 {
+		return (version + uint64(n)*dueSpread) | dueVersion
+	}
+	return version
 }
 
 // Flush deletes all keys and returns how many there were.

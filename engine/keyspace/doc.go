@@ -21,7 +21,7 @@
 //
 // Nothing here reads a clock: callers hand in now, in milliseconds since the Unix epoch. A key whose expiry time
 // is <= now is absent for readers, and is deleted only by [Keyspace.ExpireDue] and [DB.Evict], which run in the
-// log's order on every node.
+// log's order on every node. So it is with fields of hashes (fields.go), and with a hash all of whose fields are due.
 //
 // # Versions
 //

@@ -21,9 +21,13 @@ type handles struct {
 type objectSlot struct {
 	object Object
 	bytes  int
+	first  int64 // when the first field expires, as the index has it, of a hash; see fields.go
 }
 
-const recentLen = 8
+const (
+	recentLen = 8
+	slotBytes = 32 // of an objectSlot
+)
 
 func (t *handles) object(h handle) Object { return t.slots.at(uint32(h)).object }
 
@@ -38,7 +42,8 @@ func (t *handles) add(o Object) handle {
 		}
 		h = handle(t.slots.grow())
 	}
-	t.slots.at(uint32(h)).object = o
+	s := t.slots.at(uint32(h))
+	s.object, s.first = o, firstExpiry(o)
 	o.Join(t.chain)
 	t.measure(h)
 	return h
@@ -78,7 +83,7 @@ func (t *handles) changing(h handle) {
 
 // bytes returns what all objects occupy.
 func (t *handles) bytes() int64 {
-	sum := t.sum + int64(t.slots.len)*24
+	sum := t.sum + int64(t.slots.len)*slotBytes
 	for _, h := range t.recent {
 		if h == 0 {
 			continue

@@ -68,45 +68,59 @@ func (k *Keyspace) Swap(i, j int) {
 	a.store, b.store = b.store, a.store
 }
 
-// ExpireDue deletes at most limit keys that are due at now, in the order of expiry time, database, hash and key, and
-// tells deleted of each; the key is valid during the call. It returns how many it deleted.
-func (k *Keyspace) ExpireDue(now int64, limit int, deleted func(db int, key []byte)) int {
+// ExpireDue deletes keys and fields of hashes that are due at now, at most limit of them, and tells of each key what
+// it has lost; the key is valid during the call. They go in the order of their time, or of the time of the hash's
+// first field, then database, keys before fields, hash and key. All that is due of a hash goes at once. It returns how
+// many it deleted.
+func (k *Keyspace) ExpireDue(now int64, limit int, tell func(db int, key []byte, loss Loss)) int {
 	var key []byte
-	for n := range limit {
-		d, at := k.nextDue()
-		if d == nil || at.at > now {
+	for n := 0; n < limit; {
+		next := k.nextDue()
+		if next.db == nil || next.at > now {
 			return n
 		}
-		p, ok := d.store.withHash(at.hash, at.at)
-		if !ok {
-			panic(fmt.Sprintf("keyspace: no key with hash %x and expiry time %d of the expiry index", at.hash, at.at))
+		deleted, loss := 1, KeyDue
+		if next.fields {
+			key, deleted, loss = next.db.expireFields(next.due, now, limit-n)
+		} else {
+			p := next.db.store.indexed(next.due, record.expireAt)
+			key = append(key[:0], p.rec.key()...)
+			next.db.evict(next.hash, key, p)
 		}
-		key = append(key[:0], p.rec.key()...)
-		d.evict(at.hash, key, p)
-		if deleted != nil {
-			deleted(d.index, key)
+		n += deleted
+		if tell != nil {
+			tell(next.db.index, key, loss)
 		}
 	}
 	return limit
 }
 
-// nextDue returns the earliest due of all databases and its database; nil if there is none.
-func (k *Keyspace) nextDue() (first *DB, earliest due) {
-	for _, d := range k.dbs {
-		if m, ok := d.store.expiry.min(); ok && (first == nil || m.at < earliest.at) {
-			first, earliest = d, m
-		}
-	}
-	return first, earliest
+// nextDue is the earliest due of all databases.
+type nextDue struct {
+	due
+	db     *DB  // nil if there is none
+	fields bool // it is of a hash's first field
 }
 
-// NextExpiry returns the earliest expiry time of all keys, or NoExpiry.
+func (k *Keyspace) nextDue() (next nextDue) {
+	for _, d := range k.dbs {
+		if m, ok := d.store.expiry.min(); ok && (next.db == nil || m.at < next.at) {
+			next = nextDue{m, d, false}
+		}
+		if m, ok := d.store.fields.min(); ok && (next.db == nil || m.at < next.at) {
+			next = nextDue{m, d, true}
+		}
+	}
+	return next
+}
+
+// NextExpiry returns the earliest expiry time of all keys and fields, or NoExpiry.
 func (k *Keyspace) NextExpiry() int64 {
-	d, earliest := k.nextDue()
-	if d == nil {
+	next := k.nextDue()
+	if next.db == nil {
 		return NoExpiry
 	}
-	return earliest.at
+	return next.at
 }
 
 // State is what a snapshot holds beside the keys, so that versions go on.
@@ -154,7 +168,7 @@ type Stats struct {
 	ArenaTotal int64  // bytes of slabs: ArenaLive + ArenaFree
 	Objects    int64  // bytes of values outside the slabs
 	Table      int64  // bytes of directories and segments
-	Expiry     int64  // bytes of the expiry indexes
+	Expiry     int64  // bytes of the expiry indexes, those of fields too
 	Expired    uint64 // keys deleted because they were due
 	Mutations  uint64 // the mutation counter
 	Lazy       uint64 // values that FreedLazily was told of
@@ -177,7 +191,7 @@ func (k *Keyspace) Stats() Stats {
 		st.ArenaTotal += s.arena.total
 		st.Objects += s.handles.bytes()
 		st.Table += s.table.bytes()
-		st.Expiry += s.expiry.bytes()
+		st.Expiry += s.expiry.bytes() + s.fields.bytes()
 	}
 	st.ArenaFree = st.ArenaTotal - st.ArenaLive
 	return st

@@ -332,7 +332,7 @@ func TestObjectBytes(t *testing.T) {
 		l := e.Object.(*list)
 		l.items = append(l.items, 1, 2, 3)
 		want += 24
-		if got := int(k.Stats().Objects) - 24*int(d.store.handles.slots.len); got != want {
+		if got := int(k.Stats().Objects) - slotBytes*int(d.store.handles.slots.len); got != want {
 			t.Fatalf("after %d edits: %d bytes, want %d", i+1, got, want)
 		}
 	}

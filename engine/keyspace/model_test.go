@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/engine/types/chain"
+	"github.com/quorate/quorate/engine/types/hash"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
@@ -183,7 +184,7 @@ func (w *walk) do() {
 			w.changed[db][string(key)] = w.step
 		}
 	case op < 35:
-		if d.Evict(key, w.now) != (had && !live) {
+		if (d.Evict(key, w.now) == KeyDue) != (had && !live) {
 			w.t.Fatalf("Evict(%.20q): had %v, live %v", key, had, live)
 		}
 		if had && !live {
@@ -315,7 +316,7 @@ func (w *walk) expire(limit int) {
 		return 1
 	})
 	want = want[:min(limit, len(want))]
-	n := w.ks.ExpireDue(w.now, limit, func(db int, key []byte) {
+	n := w.ks.ExpireDue(w.now, limit, func(db int, key []byte, _ Loss) {
 		got = append(got, dueKey{w.dbs[db][string(key)].expireAt, db, testSeed.Hash(key), string(key)})
 		w.drop(db, string(key))
 	})
@@ -427,7 +428,7 @@ func (w *walk) check() {
 func checkStore(t testing.TB, s *store) {
 	t.Helper()
 	cells := map[ref]bool{}
-	var expiring, keys, slots, segments int
+	var expiring, fields, keys, slots, segments int
 	var objects int64
 	owners := map[handle]bool{}
 	own := func(r ref) {
@@ -469,15 +470,24 @@ func checkStore(t testing.TB, s *store) {
 					t.Fatalf("expiry time %d is not in the index", at)
 				}
 			}
+			if e := s.entry(s.arena.cell(r)); e.mayExpire() {
+				value := e.Hash(testSeed)
+				if at := value.NextExpiry(); at != hash.Never {
+					fields++
+					if !s.fields.has(at, h) {
+						t.Fatalf("field that expires at %d is not in the index", at)
+					}
+				}
+			}
 		}
 		if n != g.count || g.slots[len(g.slots)-1] != 0 || g.shift > g.depth || g.depth > g.shift+tagSpent {
 			t.Fatalf("segment %d: count %d, has %d; depth %d, shift %d", i, g.count, n, g.depth, g.shift)
 		}
 		i += 1 << (s.table.depth - g.depth)
 	}
-	if keys != s.keys || expiring != s.expiry.len || slots != s.table.slots || segments != s.table.segments {
-		t.Fatalf("keys %d of %d, expiring %d of %d, slots %d of %d, segments %d of %d",
-			keys, s.keys, expiring, s.expiry.len, slots, s.table.slots, segments, s.table.segments)
+	if keys != s.keys || expiring != s.expiry.len || fields != s.fields.len || slots != s.table.slots || segments != s.table.segments {
+		t.Fatalf("keys %d of %d, expiring %d of %d, hashes with expiring fields %d of %d, slots %d of %d, segments %d of %d",
+			keys, s.keys, expiring, s.expiry.len, fields, s.fields.len, slots, s.table.slots, segments, s.table.segments)
 	}
 	for _, r := range s.reclaim {
 		own(r)
@@ -508,6 +518,7 @@ func checkStore(t testing.TB, s *store) {
 		t.Fatalf("arena: live %d of %d, total %d of %d", live, s.arena.live, total, s.arena.total)
 	}
 	checkExpiry(t, &s.expiry)
+	checkExpiry(t, &s.fields)
 }
 
 func (x *expiryIndex) has(at int64, hash uint64) bool {

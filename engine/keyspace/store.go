@@ -3,22 +3,26 @@ package keyspace
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"github.com/quorate/quorate/engine/types/chain"
+	"github.com/quorate/quorate/engine/types/hash"
 	"github.com/quorate/quorate/engine/types/seed"
 )
 
 // A store is the content of one database. FLUSHDB replaces it, SWAPDB exchanges it.
 //
 // Invariants: every word of the table refers to a live record of the arena whose key has the word's hash; a record
-// with an expiry time is in the expiry index under its hash; a record with a handle alone owns that handle.
+// with an expiry time is in the expiry index under its hash, and so is one whose fields expire in that of fields; a
+// record with a handle alone owns that handle.
 type store struct {
 	seed    seed.Seed
 	table   table
 	arena   arena
 	handles handles
 	expiry  expiryIndex
+	fields  expiryIndex // of hashes, by their first field that expires
 	keys    int
 
 	// frozen is set while a snapshot is in progress. Cells that were freed from it wait in reclaim, and are
@@ -123,6 +127,7 @@ func (s *store) put(h uint64, key []byte, v *Value, expireAt int64, version uint
 	if expireAt != NoExpiry {
 		s.expiry.add(expireAt, h)
 	}
+	s.reindex(h, hash.Never, s.firstField(cell))
 }
 
 func (s *store) insert(h uint64, r ref) {
@@ -148,6 +153,7 @@ func (s *store) overwrite(h uint64, p place, c *content) {
 		}
 	}
 	s.scratch = c.append(s.scratch[:0])
+	s.reindex(h, s.firstField(p.rec), s.firstField(s.scratch))
 	held := p.rec.handle()
 	same := held != 0 && held == record(s.scratch).handle()
 	if s.frozen.wants(h, old.version) {
@@ -195,6 +201,7 @@ func (s *store) remove(h uint64, p place) {
 	if at := p.rec.expireAt(); at != NoExpiry {
 		s.expiry.remove(at, h)
 	}
+	s.reindex(h, s.firstField(p.rec), hash.Never)
 	p.seg.remove(p.i)
 	s.table.shrink(p.seg)
 	s.keys--
@@ -256,20 +263,25 @@ func (s *store) ascend(from uint64, visit func(h uint64, rec record) bool) bool 
 	return true
 }
 
-// withHash returns the place of the record with hash h that expires at at; of several the one with the least key.
-func (s *store) withHash(h uint64, at int64) (best place, found bool) {
-	g := s.table.segment(h)
-	tag := g.tag(h)
+// indexed returns the place of the record that an index has as x, by the time that timeOf gives; of several the one
+// with the least key.
+func (s *store) indexed(x due, timeOf func(record) int64) (best place) {
+	g := s.table.segment(x.hash)
+	tag := g.tag(x.hash)
+	found := false
 	for i := g.first(tag); g.slots[i] != 0 && g.slots[i]>>refBits == tag; i++ {
 		rec := s.arena.cell(refOf(g.slots[i]))
-		if rec.expireAt() != at || s.seed.Hash(rec.key()) != h {
+		if s.seed.Hash(rec.key()) != x.hash || timeOf(rec) != x.at {
 			continue
 		}
 		if !found || bytes.Compare(rec.key(), best.rec.key()) < 0 {
 			best, found = place{g, i, refOf(g.slots[i]), rec}, true
 		}
 	}
-	return best, found
+	if !found {
+		panic(fmt.Sprintf("keyspace: no key with hash %x and time %d of an index", x.hash, x.at))
+	}
+	return best
 }
 
 // splice changes the packed value at p and returns its new length.

@@ -40,9 +40,10 @@ const (
 	Skiplist
 	Quicklist
 	StreamEncoding
+	ListpackEx // a listpack with expiry times
 )
 
-var encodingNames = [...]string{"raw", "int", "embstr", "listpack", "intset", "hashtable", "skiplist", "quicklist", "stream"}
+var encodingNames = [...]string{"raw", "int", "embstr", "listpack", "intset", "hashtable", "skiplist", "quicklist", "stream", "listpackex"}
 
 // String returns the name as OBJECT ENCODING tells it.
 func (e Encoding) String() string {
@@ -105,5 +106,19 @@ type Entry struct {
 	Version  uint64 // the mutation counter at the key's last change
 }
 
-// Expired tells whether the key is due at now.
-func (e *Entry) Expired(now int64) bool { return e.ExpireAt != NoExpiry && e.ExpireAt <= now }
+// Expired tells whether the key is due at now, or all fields of the hash that it holds.
+func (e *Entry) Expired(now int64) bool { return e.keyDue(now) || e.hollow(now) }
+
+// keyDue tells whether the key's own time has come.
+func (e *Entry) keyDue(now int64) bool { return e.ExpireAt != NoExpiry && e.ExpireAt <= now }
+
+// Loss is what was deleted because it was due.
+type Loss uint8
+
+// The losses.
+const (
+	Nothing      Loss = iota
+	KeyDue            // a key with all that it held
+	FieldsDue         // fields of a hash, not all
+	AllFieldsDue      // the last fields of a hash, and so its key
+)

@@ -98,6 +98,9 @@ func (h Hash) AsOf(now int64) Hash {
 	return h
 }
 
+// Own copies the packed bytes of a small hash to buf[:0], so that it may be changed.
+func (h *Hash) Own(buf []byte) { h.packed = append(buf[:0], h.packed...) }
+
 // Packed returns the bytes of a small hash, nil of a large one.
 func (h *Hash) Packed() []byte { return h.packed }
 
