@@ -50,16 +50,14 @@ func (d *decoder) value(valueType byte) (keyspace.Value, error) {
 		v = d.set(valueType)
 	case typeZset, typeZset2, typeZsetZiplist, typeZsetListpack:
 		v = d.zset(valueType)
-	case typeHash, typeHashZipmap, typeHashZiplist, typeHashListpack:
+	case typeHash, typeHashZipmap, typeHashZiplist, typeHashListpack,
+		typeHashExpiring, typeHashExpiringRC, typeHashListpackEx, typeHashListpackExRC:
 		v = d.hash(valueType)
 	case typeStream, typeStream2, typeStream3:
 		v = d.stream(valueType)
 	case typeModule, typeModule2:
 		d.unsupported("a value of module " + d.moduleID())
 	default:
-		if valueType >= typeHashExpiryFirst && valueType <= typeHashExpiryLast {
-			d.unsupported("a hash whose fields expire")
-		}
 		d.fail("value of type %d", valueType)
 	}
 	return v, d.err

@@ -6,14 +6,16 @@
 // configuration: strings as integers or LZF-compressed where that is shorter,
 // small collections as the packed blocks that they are in memory, a checksum at
 // the end. redis-server loads the files, and the payloads of a [Dumper] are byte
-// for byte those of its DUMP wherever the order of elements is not by hash.
+// for byte those of its DUMP wherever the order of elements is not by hash. Hashes
+// whose fields expire, which redis-server has since 7.4, are written as that does: a
+// file with such hashes is for it and later ones.
 //
 // # What is read
 //
-// [Reader] reads versions 1 to 12 with all types of values of Redis up to 7.2:
+// [Reader] reads versions 1 to 12 with all types of values of Redis up to 7.4:
 // ziplists, zipmaps and the other old forms are turned into today's. Values of
-// modules and hashes whose fields expire give [ErrUnsupported]; what modules keep
-// beside their values is skipped. [Reader.ShowModules] skips their values too.
+// modules give [ErrUnsupported]; what modules keep beside their values is skipped.
+// [Reader.ShowModules] skips their values too.
 //
 // Files are not trusted. Whatever the bytes are, a Reader does not panic, does not
 // allocate more than a megabyte on the strength of a claimed length (memory doubles
@@ -50,7 +52,7 @@
 //     member it takes the form that its size calls for, and never an intset.
 //   - Hashes: a small one is written as the listpack that it is, with the order of
 //     its fields. A large one has the order of hashes, and comes back large however
-//     few its fields are.
+//     few its fields are. Fields keep their expiry times, due ones too.
 //   - Sorted sets: as hashes. Order is by score and member in both forms; the
 //     scores of a large one are written as doubles, so that -0 stays -0.
 //   - Streams: nodes as they are, so that later entries and trimming fall as they

@@ -22,9 +22,13 @@ type Dumper struct{ lzf compressor }
 func (d *Dumper) Append(dst []byte, v *keyspace.Value) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, len(v.Packed)+footerBytes+16) // and a type and lengths
-	e := encoder{buf: append(dst, valueType(v)), lzf: &d.lzf}
+	typ, version := valueType(v), uint16(Version)
+	if typ == typeHashExpiring || typ == typeHashListpackEx {
+		version = versionExpiring
+	}
+	e := encoder{buf: append(dst, typ), lzf: &d.lzf}
 	e.value(v)
-	e.buf = binary.LittleEndian.AppendUint16(e.buf, Version)
+	e.buf = binary.LittleEndian.AppendUint16(e.buf, version)
 	return binary.LittleEndian.AppendUint64(e.buf, checksum(0, e.buf[start:]))
 }
 

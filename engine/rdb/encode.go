@@ -31,10 +31,7 @@ func valueType(v *keyspace.Value) byte {
 		}
 		return typeZset2
 	case keyspace.Hash:
-		if v.Object == nil {
-			return typeHashListpack
-		}
-		return typeHash
+		return hashType(v)
 	case keyspace.Stream:
 		return typeStream2
 	}
@@ -48,6 +45,8 @@ func (e *encoder) value(v *keyspace.Value) {
 		e.list(v)
 	case v.Type == keyspace.Set && v.Enc != keyspace.Intset:
 		e.set(v)
+	case v.Type == keyspace.Hash && hashType(v) >= typeHashExpiring:
+		e.expiringHash(v)
 	case v.Object == nil: // strings, intsets and listpacks are blocks of bytes
 		e.string(v.Packed)
 	case v.Type == keyspace.Zset:
@@ -93,6 +92,19 @@ func (e *encoder) set(v *keyspace.Value) {
 		e.string(member)
 		e.spill()
 	}
+}
+
+func hashType(v *keyspace.Value) byte {
+	switch {
+	case v.Enc == keyspace.ListpackEx:
+		return typeHashListpackEx
+	case v.Object == nil:
+		return typeHashListpack
+	}
+	if h := v.Hash(seed.Seed{}); h.Timed() {
+		return typeHashExpiring
+	}
+	return typeHash
 }
 
 func (e *encoder) hash(l *hash.Large) {

@@ -184,7 +184,7 @@ func TestEmptyInTheMiddleOfKeys(t *testing.T) {
 // TestClaimsAreNotBelieved feeds files that claim much and hold little.
 func TestClaimsAreNotBelieved(t *testing.T) {
 	const huge = "\x81\x00\x00\x00\x0F\xFF\xFF\xFF\xFF"
-	for valueType := range byte(22) {
+	for valueType := range byte(26) {
 		for _, payload := range []string{huge, length(1) + huge, "\xC3" + huge + huge, length(1) + "\x02" + huge, streamNodes() + huge} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)

@@ -12,7 +12,7 @@ func (d *decoder) hash(valueType byte) keyspace.Value {
 	var h hash.Hash
 	switch valueType {
 	case typeHash:
-		h = d.plainHash(limits)
+		h = d.plainHash(limits, func() int64 { return hash.Never })
 	case typeHashListpack:
 		h = d.packedHash(d.listpack(d.block[:0], 2), limits.Entries)
 	case typeHashZiplist:
@@ -23,27 +23,39 @@ func (d *decoder) hash(valueType byte) keyspace.Value {
 			limits.Entries = 0
 		}
 		h = d.packedHash(lp, limits.Entries)
+	case typeHashExpiring:
+		h = d.expiringHash(d.uint64()-1, limits)
+	case typeHashExpiringRC:
+		h = d.expiringHash(0, limits)
+	case typeHashListpackEx:
+		d.uint64() // the first time there is in it
+		h = d.listpackEx(limits.Entries)
+	case typeHashListpackExRC:
+		h = d.listpackEx(limits.Entries)
 	}
 	if d.err != nil {
 		return keyspace.Value{}
 	}
-	if l := h.Object(); l != nil {
-		return keyspace.Value{Type: keyspace.Hash, Enc: keyspace.Hashtable, Object: keyspace.Box(l)}
+	v := keyspace.HashValue(&h)
+	if v.Object != nil {
+		return v
 	}
-	d.block = h.Packed()
-	return d.packed(keyspace.Hash, keyspace.Listpack)
+	d.block = v.Packed
+	return d.packed(v.Type, v.Enc)
 }
 
-// plainHash reads a hash that is written field by field.
-func (d *decoder) plainHash(limits hash.Limits) hash.Hash {
+// plainHash reads a hash that is written field by field. Before each, timeOf reads
+// its expiry time.
+func (d *decoder) plainHash(limits hash.Limits, timeOf func() int64) hash.Hash {
 	h := hash.NewLarge(d.build.Seed)
 	if d.build.Derive {
 		h = hash.New(d.build.Seed, d.block)
 	}
 	for n := d.count(); n > 0 && d.err == nil; n-- {
+		at := timeOf()
 		d.text = d.string(d.text[:0])
 		d.text2 = d.string(d.text2[:0])
-		if d.err == nil && !h.Set(d.text, d.text2, limits) {
+		if d.err == nil && !h.SetUntil(d.text, d.text2, at, limits) {
 			d.fail("field %.64q twice", d.text)
 		}
 	}
@@ -89,8 +101,9 @@ func (d *decoder) zipmap(dst []byte) (lp []byte, longest int) {
 // largeHash returns h in the large form.
 func largeHash(s seed.Seed, h *hash.Hash) hash.Hash {
 	large := hash.NewLarge(s)
-	for field, value := range h.All() {
-		large.Set(field, value, hash.Limits{})
-	}
+	h.Each(func(field, value []byte, at int64) bool {
+		large.SetUntil(field, value, at, hash.Limits{})
+		return true
+	})
 	return large
 }

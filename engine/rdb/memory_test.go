@@ -75,6 +75,20 @@ var bigValues = []struct {
 		}
 		return keyspace.Value{Type: keyspace.Hash, Enc: keyspace.Listpack, Packed: lp}
 	}},
+	{"hash whose fields expire", func(n int) keyspace.Value {
+		h := hash.NewLarge(seed.Seed{K0: 3, K1: 4})
+		for i := range n / 64 {
+			h.SetUntil(fmt.Append(nil, i), fmt.Appendf(nil, "%060d", i), int64(i%100+1), hash.Limits{})
+		}
+		return keyspace.HashValue(&h)
+	}},
+	{"hash listpack whose fields expire", func(n int) keyspace.Value {
+		lp := listpack.New(n)
+		for i := range n / 64 / 8 {
+			lp = listpack.AppendInt(listpack.Append(listpack.Append(lp, fmt.Append(nil, i)), noise(512)), int64(i+1))
+		}
+		return keyspace.Value{Type: keyspace.Hash, Enc: keyspace.ListpackEx, Packed: lp}
+	}},
 	{"zset", func(n int) keyspace.Value {
 		z := zset.NewLarge(seed.Seed{K0: 3, K1: 4})
 		for i := range n / 64 {

@@ -38,13 +38,15 @@ func describe(v *keyspace.Value) string {
 			add("%s", m)
 		}
 	case keyspace.Hash:
-		h := hash.FromPacked(seed.Seed{}, v.Packed)
-		if v.Object != nil {
-			h = hash.FromObject(keyspace.Unbox[*hash.Large](v.Object))
-		}
-		for f, value := range h.All() {
-			add("%s=%s", f, value)
-		}
+		h := v.Hash(seed.Seed{})
+		h.Each(func(f, value []byte, at int64) bool {
+			if at != hash.Never {
+				add("%s=%s until %d", f, value, at)
+			} else {
+				add("%s=%s", f, value)
+			}
+			return true
+		})
 	case keyspace.Zset:
 		z := zset.FromPacked(seed.Seed{}, v.Packed)
 		if v.Object != nil {
