@@ -140,7 +140,7 @@ func TestChainChangesExactlyWithTheState(t *testing.T) {
 func TestRestoredChainGoesOn(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := &walker{Rand: rand.New(rand.NewPCG(seed, 31)), keys: 4}
+			w := &walker{Rand: rand.New(rand.NewPCG(seed, 31)), keys: 4, fields: true}
 			lived := newNode()
 			lived.set(t, "hash-max-listpack-entries", "8", "zset-max-listpack-entries", "8", "set-max-intset-entries", "8", "list-max-listpack-size", "8")
 			came := lived
@@ -189,6 +189,9 @@ func TestChainTellsNodesApart(t *testing.T) {
 		{"HSET h f1 a", "HSET h f1 b"},
 		{"HSET h f1 v", "HSET h f2 v"},
 		{"HDEL h f1", "HDEL h f2"},
+		{"HEXPIRE h 10 FIELDS 1 f1", "HEXPIRE h 11 FIELDS 1 f1"},
+		{"HEXPIRE h 10 FIELDS 1 f1", "HEXPIRE h 10 FIELDS 1 f2"},
+		{"HEXPIRE h 10 FIELDS 1 f1", "HPERSIST h FIELDS 1 f1"},
 		{"ZADD z 5 m1", "ZADD z 6 m1"},
 		{"ZREM z m1", "ZREM z m2"},
 		{"ZREMRANGEBYRANK z 0 1", "ZREMRANGEBYRANK z 0 2"},

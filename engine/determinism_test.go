@@ -111,6 +111,9 @@ var examples = map[string][]string{
 	"hvals":           {"HVALS $h", "HVALS $H"},
 	"hscan":           {"HSCAN $h 0", "HSCAN $H $cursor COUNT $n", "HSCAN $H $cursor MATCH *1*"},
 	"hrandfield":      {"HRANDFIELD $h", "HRANDFIELD $H $n WITHVALUES", "HRANDFIELD $H -$n", "HRANDFIELD $h -$n WITHVALUES"},
+	"httl":            {"HTTL $h FIELDS 2 n member:$n", "HTTL $H FIELDS 1 member:$n"},
+	"hpttl":           {"HPTTL $h FIELDS 1 n", "HPTTL $H FIELDS 2 member:$n member:7$n"},
+	"hexpire":         {"HEXPIRE $H $n FIELDS 2 member:$n member:6$n", "HPEXPIRE $h $n0 FIELDS 1 n", "HPEXPIRE $H $n GT FIELDS 3 member:$n member:1$n member:22$n", "HPERSIST $H FIELDS 1 member:$n"},
 	"smembers":        {"SMEMBERS $t", "SMEMBERS $T"},
 	"spop":            {"SPOP $t", "SPOP $T", "SPOP $T $n", "SPOP $t $n", "SPOP $t 100"},
 	"srandmember":     {"SRANDMEMBER $t", "SRANDMEMBER $T $n", "SRANDMEMBER $T -$n", "SRANDMEMBER $t -20"},
@@ -213,7 +216,7 @@ func (w *chanceWalk) command() (db int, args []string) {
 func TestChanceTimeAndOrder(t *testing.T) {
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := &chanceWalk{&walker{Rand: rand.New(rand.NewPCG(seed, 9)), keys: 5}, []string{"0"}}
+			w := &chanceWalk{&walker{Rand: rand.New(rand.NewPCG(seed, 9)), keys: 5, fields: true}, []string{"0"}}
 			tr := newTrio(t, reply.RESP3, 150)
 			for step := range 2500 {
 				if step%500 == 0 {

@@ -26,7 +26,7 @@ func (n *node) recount(t testing.TB) chain.Value {
 func TestRecountFollowsFromContent(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := &walker{Rand: rand.New(rand.NewPCG(seed, 77)), keys: 4}
+			w := &walker{Rand: rand.New(rand.NewPCG(seed, 77)), keys: 4, fields: true}
 			lived := newNode()
 			lived.set(t, "hash-max-listpack-entries", "8", "zset-max-listpack-entries", "8", "set-max-intset-entries", "8", "list-max-listpack-size", "8")
 			came := lived

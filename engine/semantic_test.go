@@ -11,9 +11,13 @@ import (
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/keyspace"
+	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/transcript"
+	"github.com/quorate/quorate/engine/types/hash"
+	"github.com/quorate/quorate/engine/types/seed"
 )
 
 const rulesFile = "testdata/semantic.txt"
@@ -202,6 +206,33 @@ func TestAnOptionIsRefusedBeforeItsVersion(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A payload of a hash whose fields expire is no data for older releases.
+func TestFieldTimesAreNotRestoredBeforeTheirVersion(t *testing.T) {
+	h := hash.New(seed.Seed{}, nil)
+	h.SetUntil([]byte("f"), []byte("v"), hash.ExpiryMax, hash.Limits{Entries: 9, Value: 9})
+	v := keyspace.HashValue(&h)
+	payload := string(new(rdb.Dumper).Append(nil, &v))
+	for _, c := range []struct {
+		version semantic.Version
+		command []string
+		want    string
+	}{
+		{semantic.Fields - 1, []string{"RESTORE", "r", "0", payload}, "-" + string(reply.TooNew("this form of the command", semantic.Fields, semantic.Fields-1)) + "\r\n"},
+		{semantic.Fields - 1, []string{"EVAL", "return redis.call(unpack(ARGV))", "0", "RESTORE", "r", "0", payload}, "-ERR Bad data format"},
+		{semantic.Fields, []string{"RESTORE", "r", "0", payload}, "+OK\r\n"},
+	} {
+		e := New(Options{})
+		out := reply.NewWriter(reply.RESP2, nil)
+		e.Apply(func(s *Step) {
+			s.Follow(c.version)
+			s.Do(0, words(c.command...), false, out)
+		})
+		if got := string(out.Bytes()); !strings.HasPrefix(got, c.want) {
+			t.Errorf("version %d: %q, want %q", c.version, got, c.want)
+		}
 	}
 }
 

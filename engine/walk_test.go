@@ -16,6 +16,7 @@ type walker struct {
 	*rand.Rand
 	keys     int  // per type and database
 	positive bool // no score is -0
+	fields   bool // those of hashes expire, which redis-server 7.0 does not know
 	entries  int  // of streams so far
 }
 
@@ -86,6 +87,10 @@ func (w *walker) command() (db int, args []string) {
 		args = pick(
 			with([]string{"HSET", key}, w.texts(2+2*w.IntN(5))...), []string{"HINCRBY", key, "n", n}, with([]string{"HDEL", key}, w.texts(3)...),
 			[]string{"HRANDFIELD", key, n, "WITHVALUES"}, []string{"HGETALL", key}, []string{"HSCAN", key, "0"}, []string{"OBJECT", "ENCODING", key})
+		if w.fields && w.IntN(4) == 0 {
+			args = pick(
+				[]string{"HPEXPIRE", key, strconv.Itoa(w.IntN(300)), "FIELDS", "3", w.text(), w.text(), "n"}, []string{"HPERSIST", key, "FIELDS", "2", w.text(), "n"})
+		}
 	case "z":
 		args = pick(
 			[]string{"ZADD", key, w.score(), w.text(), w.score(), w.text(), w.score(), w.text()}, []string{"ZINCRBY", key, n, w.text()}, []string{"ZREM", key, w.text(), w.text()},

@@ -20,6 +20,7 @@ func All() []call.Row {
 		memoryRows,
 		listRows,
 		hashRows,
+		hashExpireRows,
 		setRows,
 		zsetRows,
 		geoRows,

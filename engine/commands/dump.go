@@ -35,6 +35,8 @@ func dump(c *call.Call) {
 	})
 }
 
+const errBadFormat reply.Error = "ERR Bad data format"
+
 // restoreOptions are the options of RESTORE. How long ago or how often a key was
 // used is checked and forgotten: reads leave no trace in the state.
 type restoreOptions struct {
@@ -95,7 +97,9 @@ func restore(c *call.Call) {
 		c.Fail("ERR DUMP payload version or checksum are wrong")
 		return
 	case err != nil:
-		c.Fail("ERR Bad data format")
+		c.Fail(errBadFormat)
+		return
+	case rdb.HoldsFieldTimes(c.Args[3]) && c.TooNew(semantic.Fields, errBadFormat):
 		return
 	}
 	expireAt := keyspace.NoExpiry

@@ -25,16 +25,7 @@ type expireCondition struct{ nx, xx, gt, lt bool }
 
 func (o *expireCondition) parse(c *call.Call) bool {
 	for i := 3; i < len(c.Args); i++ {
-		switch {
-		case c.Is(i, "NX"):
-			o.nx = true
-		case c.Is(i, "XX"):
-			o.xx = true
-		case c.Is(i, "GT"):
-			o.gt = true
-		case c.Is(i, "LT"):
-			o.lt = true
-		default:
+		if !o.parseOne(c, i) {
 			c.Fail(reply.UnsupportedOption(c.Args[i]))
 			return false
 		}
@@ -45,6 +36,23 @@ func (o *expireCondition) parse(c *call.Call) bool {
 	}
 	if o.gt && o.lt {
 		c.Fail("ERR GT and LT options at the same time are not compatible")
+		return false
+	}
+	return true
+}
+
+// parseOne reads argument i, and reports whether it is a condition.
+func (o *expireCondition) parseOne(c *call.Call, i int) bool {
+	switch {
+	case c.Is(i, "NX"):
+		o.nx = true
+	case c.Is(i, "XX"):
+		o.xx = true
+	case c.Is(i, "GT"):
+		o.gt = true
+	case c.Is(i, "LT"):
+		o.lt = true
+	default:
 		return false
 	}
 	return true

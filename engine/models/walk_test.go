@@ -109,6 +109,7 @@ func (w *walk) changeLimit() {
 // reload dumps all values and restores them, under the limits that hold now.
 func (w *walk) reload() {
 	w.note("reload")
+	w.apply(func(*engine.Step) {}) // what is due by now is in neither digest
 	before, db := w.node.Digest(), w.db
 	for w.db = range databases {
 		for _, key := range texts(w.do("KEYS", "*")) {

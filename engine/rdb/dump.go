@@ -32,6 +32,15 @@ func (d *Dumper) Append(dst []byte, v *keyspace.Value) []byte {
 	return binary.LittleEndian.AppendUint64(e.buf, checksum(0, e.buf[start:]))
 }
 
+// HoldsFieldTimes tells whether a payload is of a type of hashes whose fields expire.
+func HoldsFieldTimes(payload []byte) bool {
+	switch payload[0] {
+	case typeHashExpiring, typeHashExpiringRC, typeHashListpackEx, typeHashListpackExRC:
+		return true
+	}
+	return false
+}
+
 // Undump returns the value in a DUMP payload, which may come from anywhere. The
 // value is the caller's. The error is [ErrPayload], or wraps [ErrCorrupt] or
 // [ErrUnsupported].

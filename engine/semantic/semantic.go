@@ -25,7 +25,10 @@ const (
 	// Geo brings the commands of geo and HyperLogLog, RESTORE-ASKING, and options of
 	// Redis 7.2 and 7.4: ZRANK WITHSCORE, HSCAN NOVALUES, XREAD of "+".
 	Geo Version = 3
+	// Fields lets fields of hashes expire: HEXPIRE and its kin, and payloads of
+	// RESTORE that hold such fields.
+	Fields Version = 4
 
 	// Max is the newest version that this release knows.
-	Max = Geo
+	Max = Fields
 )

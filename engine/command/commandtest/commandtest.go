@@ -23,7 +23,10 @@ var golden string
 
 // later names the commands that redis-server 7.0 does not know, or describes
 // otherwise, because they are of a later version: 7.2, 7.4, CLIENT CAPA of 8.0.
-var later = []string{"client|capa", "client|no-touch", "client|setinfo", "waitaof", "zrank", "zrevrank"}
+var later = []string{
+	"client|capa", "client|no-touch", "client|setinfo", "waitaof", "zrank", "zrevrank",
+	"hexpire", "hexpireat", "hexpiretime", "hpersist", "hpexpire", "hpexpireat", "hpexpiretime", "hpttl", "httl",
+}
 
 // laterOptions names the commands of which a later version documents more options.
 var laterOptions = []string{"client|kill", "hscan"}

@@ -166,7 +166,10 @@ func (h *Hash) Has(field []byte) bool {
 func (h *Hash) Expiry(field []byte) (at int64, ok bool) {
 	if h.large != nil {
 		_, at, ok := h.large.get(field)
-		return at, ok && !h.isDue(at)
+		if !ok || h.isDue(at) {
+			return Never, false
+		}
+		return at, true
 	}
 	pos := h.find(field)
 	if pos < 0 {

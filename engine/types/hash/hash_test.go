@@ -187,7 +187,7 @@ func act(t *testing.T, h *Hash, m *model, d deed) {
 	}
 	got, ok := h.Get(field, buf[:])
 	gotAt, has := h.Expiry(field)
-	if ok != had || string(got) != want || has != had || had && gotAt != at || h.Has(field) != had {
+	if ok != had || string(got) != want || has != had || gotAt != at || h.Has(field) != had {
 		t.Fatalf("%q is %q until %d, %v, want %q until %d, %v", field, got, gotAt, ok, want, at, had)
 	}
 	until := m.now + 1 + int64(d.n)
