@@ -280,6 +280,11 @@ func zrangestore(c *call.Call) {
 		known = to - from
 	}
 	target, limits := newZset(c, known, 0), zsetLimits(c)
+	if target.Object() != nil {
+		target.Fill(between(&source.Zset, from, to), limits) // in any order it is the same set
+		replaceZset(c, c.Args[1], &target, "zrangestore")
+		return
+	}
 	left := to - from
 	for member, score := range r.ordered(&source.Zset, from, to) {
 		if left == 0 {
@@ -289,6 +294,20 @@ func zrangestore(c *call.Call) {
 		left--
 	}
 	replaceZset(c, c.Args[1], &target, "zrangestore")
+}
+
+// between yields the members with ranks in [from, to).
+func between(z *zset.Zset, from, to int) iter.Seq2[[]byte, float64] {
+	return func(yield func(member []byte, score float64) bool) {
+		if from == to {
+			return
+		}
+		for member, score := range z.Ascend(from) {
+			if from++; !yield(member, score) || from == to {
+				return
+			}
+		}
+	}
 }
 
 func zcount(c *call.Call) { countRange(c, byScore) }

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -256,6 +257,17 @@ func (o *outcome) sort() {
 	})
 }
 
+// inOrder yields members with their scores.
+func inOrder(members []scored) iter.Seq2[[]byte, float64] {
+	return func(yield func(member []byte, score float64) bool) {
+		for _, m := range members {
+			if !yield(m.member, m.score) {
+				return
+			}
+		}
+	}
+}
+
 // carryOut returns the outcome in order.
 func (z *zsetCombination) carryOut() []scored {
 	var out outcome
@@ -374,8 +386,6 @@ func storeCombination(c *call.Call, op zsetOp) {
 		longest = max(longest, len(m.member))
 	}
 	stored, limits := newZset(c, len(members), longest), zsetLimits(c)
-	for _, m := range members {
-		stored.Add(m.member, m.score, limits)
-	}
+	stored.Fill(inOrder(members), limits)
 	replaceZset(c, c.Args[1], &stored, op.storeEvent())
 }

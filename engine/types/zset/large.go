@@ -2,7 +2,9 @@ package zset
 
 import (
 	"encoding/binary"
+	"iter"
 	"math"
+	"slices"
 
 	"github.com/quorate/quorate/engine/types/byhash"
 	"github.com/quorate/quorate/engine/types/chain"
@@ -83,6 +85,14 @@ func appendPlace(dst []byte, score float64, member []byte) []byte {
 	return append(dst, member...)
 }
 
+// signOf returns the value of byScore.
+func signOf(score float64) []byte {
+	if score == 0 && math.Signbit(score) {
+		return negativeZero
+	}
+	return nil
+}
+
 // entry takes an entry of byScore apart.
 func entry(place, value []byte) (member []byte, score float64) {
 	score = unsortable(binary.BigEndian.Uint64(place))
@@ -109,11 +119,7 @@ func (l *Large) add(member []byte, score float64) (added bool) {
 	if had {
 		l.byScore.Delete(appendPlace(room[:0], old, member))
 	}
-	var sign []byte
-	if score == 0 && math.Signbit(score) {
-		sign = negativeZero
-	}
-	l.byScore.Put(appendPlace(room[:0], score, member), sign)
+	l.byScore.Put(appendPlace(room[:0], score, member), signOf(score))
 	l.putMember(member, score)
 	l.joined.Note('a', math.Float64bits(score), member, nil)
 	return !had
@@ -148,13 +154,36 @@ func (l *Large) deleteRange(from, to int) {
 	}
 }
 
-// indexMembers makes byMember anew of what byScore holds.
+// fill adds members that come in order, none of which is there, to an empty
+// sorted set that is part of no state yet.
+func (l *Large) fill(members iter.Seq2[[]byte, float64]) {
+	var room [scoreBytes + memberRoom]byte
+	for member, score := range members {
+		l.byScore.Put(appendPlace(room[:0], score, member), signOf(score))
+	}
+	l.indexMembers()
+}
+
+// indexMembers makes byMember anew of what byScore holds. In the order of hashes
+// that takes a fraction of the time of adding one member after the other: each
+// finds the memory that it needs at hand.
 func (l *Large) indexMembers() {
-	l.byMember = byhash.New(l.byMember.Seed())
-	l.ascend(0, func(member []byte, score float64) bool {
-		l.putMember(member, score)
-		return true
-	})
+	type place struct {
+		hash   uint64
+		member []byte
+		score  float64
+	}
+	order := l.byMember.Seed()
+	places := make([]place, 0, l.byScore.Len())
+	for it := l.byScore.SeekRank(0); it.Valid(); it.Next() {
+		member, score := entry(it.Key(), it.Value())
+		places = append(places, place{order.Hash(member), member, score})
+	}
+	slices.SortFunc(places, func(a, b place) int { return byhash.Compare(a.hash, a.member, b.hash, b.member) })
+	l.byMember = byhash.New(order)
+	for _, p := range places {
+		l.putMember(p.member, p.score)
+	}
 }
 
 // putMember keeps the score of a member.

@@ -389,3 +389,27 @@ func TestRangeThatLeavesFew(t *testing.T) {
 	z.DeleteRange(0, z.Len())
 	same(t, &z, model{})
 }
+
+// A set that is filled is as if its members had been added.
+func TestFill(t *testing.T) {
+	for _, n := range []int{0, 1, 100, 5000} {
+		for name, z := range map[string]Zset{"small": New(testSeed, nil), "large": NewLarge(testSeed)} {
+			m := model{}
+			for i := range n {
+				m[fmt.Sprint(i*7919%n)] = float64(i % 50)
+			}
+			z.Fill(func(yield func([]byte, float64) bool) {
+				for _, p := range m.sorted() {
+					if !yield([]byte(p.member), p.score) {
+						return
+					}
+				}
+			}, defaults)
+			t.Run(fmt.Sprint(name, n), func(t *testing.T) { same(t, &z, m) })
+			z.Add([]byte("new"), -5, defaults)
+			if rank, ok := z.Rank([]byte("new")); !ok || rank != 0 {
+				t.Errorf("%s of %d: the next one has rank %d", name, n, rank)
+			}
+		}
+	}
+}
