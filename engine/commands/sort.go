@@ -176,7 +176,7 @@ func sortElements(c *call.Call, t keyspace.Type) []sortElement {
 	var texts []byte
 	add := func(text []byte) {
 		if len(text) > cap(texts)-len(texts) {
-			texts = make([]byte, 0, max(64<<10, len(text)))
+			texts = make([]byte, 0, max(min(2*cap(texts), 64<<10), 512, len(text)))
 		}
 		start := len(texts)
 		texts = append(texts, text...)
