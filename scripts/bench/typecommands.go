@@ -14,7 +14,7 @@ type filler struct {
 }
 
 var fillers = []filler{
-	{"SET", 1, func(i int) string { return fmt.Sprintf("key:%d %d", i, i) }},
+	{"MSET", 500, func(i int) string { return fmt.Sprintf("key:%d %d", i, i) }},
 	{"RPUSH list", 500, func(i int) string { return fmt.Sprintf("element:%d", i) }},
 	{"HSET hash", 500, func(i int) string { return fmt.Sprintf("field:%d %d", i, i) }},
 	{"SADD set", 500, func(i int) string { return fmt.Sprintf("member:%d", i) }},

@@ -25,8 +25,11 @@ var sizes = []int{10, 1_000, 1_000_000}
 // runTime is how much of it a command is repeated for, for one figure.
 const runTime = 20 * time.Millisecond
 
-// single is the group of the one node.
-const single = "quorate, one node"
+// The groups of the two servers.
+const (
+	unsynced = "redis, appendfsync no"
+	single   = "quorate, one node"
+)
 
 // types measures the commands of all types and prints a line for each.
 func types(o options) (err error) {
@@ -83,15 +86,16 @@ func (f figure) String() string {
 	return fmt.Sprintf("%.2f, %.2f: %.2f", f.redis, f.quorate, f.quorate/f.redis)
 }
 
-// startPair starts a redis-server without a log and one node whose log is not
-// synced.
+// startPair starts a redis-server and one node. Both write a log, and sync it when
+// the kernel likes.
 func (b *bench) startPair() error {
 	dir, err := os.MkdirTemp("", "quorate-bench-")
 	if err != nil {
 		return err
 	}
 	b.dir = dir
-	if err := b.spawn(memoryDB, b.port, "redis-server", "--port", strconv.Itoa(b.port), "--dir", dir, "--save", ""); err != nil {
+	if err := b.spawn(unsynced, b.port, "redis-server", "--port", strconv.Itoa(b.port), "--dir", dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "no"); err != nil {
 		return err
 	}
 	err = b.spawn(single, b.port+1, b.binary, "server", "--port", strconv.Itoa(b.port+1), "--cluster-port", strconv.Itoa(b.port+2),
@@ -155,7 +159,7 @@ func (c *client) fillUp(n int, f filler) error {
 			line.WriteString(f.element(i))
 		}
 		batch = append(batch, line.String())
-		if len(batch) == 1000/f.each+1 {
+		if len(batch) == 20_000/f.each {
 			if err := c.run(batch...); err != nil {
 				return err
 			}
