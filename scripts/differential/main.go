@@ -16,8 +16,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/quorate/quorate/scripts/differential/wire"
@@ -82,7 +84,9 @@ func fuzzed(o options, redis string, endpoints []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	f := &fuzz{options: o, duo: d, out: out, end: time.Now().Add(o.duration)}
+	f := &fuzz{options: o, duo: d, out: out, end: time.Now().Add(o.duration), stop: make(chan os.Signal, 1)}
+	signal.Notify(f.stop, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(f.stop)
 	if f.options.seed == 0 {
 		f.options.seed = uint64(time.Now().Unix())
 	}
@@ -95,6 +99,8 @@ type fuzz struct {
 	duo      *duo
 	out      io.Writer
 	end      time.Time
+	stop     chan os.Signal // ends it as -duration does
+	stopped  bool
 	has      map[string]bool // commands of both sides
 	payloads map[string][][]byte
 	found    int // differences
@@ -113,7 +119,12 @@ func (f *fuzz) run() error {
 		return err
 	}
 	begun := time.Now()
+	told := begun
 	for seed := f.seed; !f.over(); seed++ {
+		if time.Since(told) > progressEvery {
+			told = time.Now()
+			f.progress(seed, begun)
+		}
 		err := f.epoch(seed)
 		if errors.Is(err, errUnavailable) && f.outages < outagesMax {
 			f.outages++
@@ -126,8 +137,7 @@ func (f *fuzz) run() error {
 			return fmt.Errorf("seed %d: %w", seed, err)
 		}
 	}
-	took := time.Since(begun)
-	fmt.Fprintf(f.out, "seeds from %d, %v, %.0f commands a second\n", f.seed, took.Round(time.Second), float64(f.duo.counts.commands)/took.Seconds())
+	fmt.Fprintf(f.out, "seeds from %d, %v, %.0f commands a second\n", f.seed, time.Since(begun).Round(time.Second), f.rate(begun))
 	f.duo.counts.print(f.out, f.drawable())
 	if f.found > 0 {
 		return fmt.Errorf("%d differences", f.found)
@@ -136,8 +146,25 @@ func (f *fuzz) run() error {
 	return nil
 }
 
+// progressEvery is how often a line tells how far it is.
+const progressEvery = time.Minute
+
+func (f *fuzz) progress(seed uint64, begun time.Time) {
+	fmt.Fprintf(f.out, "%v: seed %d, %d commands, %.0f a second, %v left\n",
+		time.Since(begun).Round(time.Second), seed, f.duo.counts.commands, f.rate(begun), time.Until(f.end).Round(time.Second))
+}
+
+func (f *fuzz) rate(begun time.Time) float64 {
+	return float64(f.duo.counts.commands) / time.Since(begun).Seconds()
+}
+
 func (f *fuzz) over() bool {
-	return time.Now().After(f.end) || (f.options.commands > 0 && f.duo.counts.commands >= f.options.commands) || f.found >= f.failures
+	select {
+	case <-f.stop:
+		f.stopped = true
+	default:
+	}
+	return f.stopped || time.Now().After(f.end) || (f.options.commands > 0 && f.duo.counts.commands >= f.options.commands) || f.found >= f.failures
 }
 
 // prepare asks which commands both sides have, and makes payloads for RESTORE.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,7 +73,10 @@ func startServers(binary string, first int, logs string) (_ *servers, err error)
 			return nil, err
 		}
 	}
-	return s, s.await()
+	if err := s.await(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func local(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
@@ -129,6 +134,17 @@ func (s *servers) obituary() string {
 	return b.String()
 }
 
+func (s *servers) anyEnded() bool {
+	return slices.ContainsFunc(s.processes, func(p *process) bool {
+		select {
+		case <-p.ended:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
 func (p *process) endsWithin(d time.Duration) bool {
 	select {
 	case <-p.ended:
@@ -144,6 +160,9 @@ func (s *servers) await() error {
 	for _, addr := range append([]string{s.redis}, s.endpoints...) {
 		for {
 			err := tryWrite(addr)
+			if s.anyEnded() { // another may answer in its place, on the port that it did not get
+				return errors.New("a server ended as it started:\n" + s.obituary())
+			}
 			if err == nil {
 				break
 			}
