@@ -107,8 +107,8 @@ func (f field) add(n, more int64, o overflow) (int64, bool) {
 		limit = high
 	case more < 0 && (sum > n || sum < low):
 		limit = low
-	case more == 0 && n > high:
-		limit = high
+	case more == 0 && (n > high || f.width < 64 && high-n < 0):
+		limit = high // redis-server's distance from a very small number overflows too
 	case more == 0 && n < low:
 		limit = low
 	default:
