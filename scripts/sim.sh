@@ -49,8 +49,8 @@ for ((i = 0; i < procs; i++)); do
 	fi
 done
 grep -h -A20 '^FAILED' "$dir"/out.* | grep -v '^seed ' || true
-grep -h '^ *[0-9][0-9]* ' "$dir"/out.* | awk '{ n = $1; $1 = ""; sum[$0] += n } END { for (what in sum) printf "%9d%s\n", sum[what], what }' | sort -k2
-grep -h '^TOTAL' "$dir"/out.* | awk '
+{ grep -h '^ *[0-9][0-9]* ' "$dir"/out.* || true; } | awk '{ n = $1; $1 = ""; sum[$0] += n } END { for (what in sum) printf "%9d%s\n", sum[what], what }' | sort -k2
+{ grep -h '^TOTAL' "$dir"/out.* || true; } | awk '
 	{ hours += $2; runs += $4; failures += $6; rate += $(NF - 3) }
 	END { printf "%.2f cluster-hours in %d runs, %d failed; %.2f cluster-hours a minute\n", hours, runs, failures, rate }'
 exit $failed
