@@ -11,6 +11,7 @@ import (
 // A node whose release does not know the rules in force is not taken in.
 func TestNodeOfAnOlderReleaseIsNotTakenIn(t *testing.T) {
 	n := single(t)
+	eventually(t, "it leads", func() bool { return n.readyTerm.Load() != 0 })
 	eventually(t, "the semantic version rises", func() bool { return n.fsm.Semantic() == SemanticMax })
 	ask := func(known uint16) error {
 		s := Status{ID: strings.Repeat("ab", 20), Addr: "127.0.0.1:1", SemanticMax: known}
