@@ -201,7 +201,7 @@ func replyFieldTimes(c *call.Call, unitMs, base int64) {
 		case at == hash.Never:
 			c.Out.Int(fieldNeverEnds)
 		default:
-			c.Out.Int((max(0, at-base) + unitMs - 1) / unitMs)
+			c.Out.Int((max(1, at-base) + unitMs - 1) / unitMs)
 		}
 	}
 }

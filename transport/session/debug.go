@@ -175,7 +175,7 @@ func (s *Session) look(r *request, f func(*engine.View)) {
 // to its client.
 func debugListpack(s *Session, r *request) {
 	s.look(r, func(v *engine.View) {
-		switch e, ok := v.DebugEncoding(s.db, r.args[2]); {
+		switch e, ok := v.DebugEncoding(r.db, r.args[2]); {
 		case !ok:
 			r.fail(reply.ErrNoSuchKey)
 		case e != "listpack":
@@ -190,7 +190,7 @@ func debugListpack(s *Session, r *request) {
 // memory is their length.
 func debugSDSLen(s *Session, r *request) {
 	s.look(r, func(v *engine.View) {
-		switch length, isString, ok := v.DebugStringLen(s.db, r.args[2]); {
+		switch length, isString, ok := v.DebugStringLen(r.db, r.args[2]); {
 		case !ok:
 			r.fail(reply.ErrNoSuchKey)
 		case !isString:
@@ -209,6 +209,10 @@ const populateStep = 1000
 // none, on all nodes.
 func debugPopulate(s *Session, r *request) {
 	count, ok := call.ParseInt(r.args[2])
+	if r.inTx {
+		r.fail(errNoClusterBlock)
+		return
+	}
 	size, sized := int64(0), len(r.args) == 5
 	if sized {
 		var good bool
@@ -229,6 +233,7 @@ func debugPopulate(s *Session, r *request) {
 	}
 	step := max(1, min(populateStep, (8<<20)/max(size, 1))) // about 8 MiB at once
 	for from := int64(0); from < count; from += step {
+		s.srv.pause.wait(s.srv.ctx, false)
 		if refused := s.populate(prefix, from, min(from+step, count), size); refused != "" {
 			r.fail(refused)
 			return
@@ -273,7 +278,7 @@ func debugObject(s *Session, r *request) {
 		return
 	}
 	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), 0, func(v *engine.View) {
-		if text, ok := v.DebugObject(s.db, r.args[2]); ok {
+		if text, ok := v.DebugObject(r.db, r.args[2]); ok {
 			r.out.Status(text)
 			return
 		}
@@ -291,7 +296,7 @@ func debugDigestValue(s *Session, r *request) {
 	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), 0, func(v *engine.View) {
 		r.out.Array(len(keys))
 		for _, key := range keys {
-			r.out.Status(v.DigestValue(s.db, key))
+			r.out.Status(v.DigestValue(r.db, key))
 		}
 	})
 }
@@ -299,6 +304,10 @@ func debugDigestValue(s *Session, r *request) {
 // debugDenyScripts: DEBUG SET-DISABLE-DENY-SCRIPTS 0|1 lets scripts, on all
 // nodes, call commands that are kept from them.
 func debugDenyScripts(s *Session, r *request) {
+	if r.inTx {
+		r.fail(errNoClusterBlock)
+		return
+	}
 	value := "yes"
 	if string(r.args[2]) == "0" {
 		value = "no"

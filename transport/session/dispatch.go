@@ -224,14 +224,14 @@ func (s *Session) answer(e *entry, f func(*reply.Writer)) {
 func (s *Session) ride(e *entry, args [][]byte) {
 	if !s.behind() {
 		s.steps = append(s.steps, step{entry: e, args: args, answer: func(out *reply.Writer) {
-			e.row.do(s, &request{args: args, out: out})
+			e.row.do(s, &request{args: args, out: out, db: s.db})
 		}})
 		return
 	}
 	kept := cloneArgs(args)
 	s.op(fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) {
 		mark := out.Mark()
-		e.row.do(s, &request{args: kept, out: out})
+		e.row.do(s, &request{args: kept, out: out, db: s.db})
 		e.answered(out.Bytes()[mark:])
 	}})
 }
@@ -312,7 +312,7 @@ func (s *Session) converse(e *entry, args [][]byte) {
 	}
 	before := s.srv.elapsed()
 	s.reply(func(out *reply.Writer) int {
-		e.row.do(s, &request{args: args, out: out})
+		e.row.do(s, &request{args: args, out: out, db: s.db})
 		return 1
 	})
 	s.srv.took(s, e, args, s.scratch.Bytes(), s.srv.elapsed()-before)

@@ -26,11 +26,18 @@ type monitors struct {
 	wake   chan struct{} // one token while late may hold something
 }
 
-// lateMax bounds what scripts have called and the monitors were not shown yet: of
-// one that calls more in one go, they see the first of it.
+// lateMax bounds what scripts have called and the monitors were not shown yet, to
+// about four times as much where it can't be printed: of a script that calls more in
+// one go, they see the first of it.
 const lateMax = 4 << 20
 
+// monitor: MONITOR. In a transaction it is refused, as by redis-server: the output is
+// locked there, and monitors.mu comes before an output's lock.
 func monitor(s *Session, r *request) {
+	if r.inTx {
+		r.fail("ERR MONITOR isn't allowed for DENY BLOCKING client")
+		return
+	}
 	r.out.OK()
 	s.show(func(v *shown) { v.monitor = true })
 	s.out.SetClass(ClassReplica)
@@ -71,10 +78,15 @@ func (m *monitors) feed(by *Session, e *entry, args [][]byte) {
 }
 
 // feedLater shows what a script has called to the monitors, as soon as may be.
-func (m *monitors) feedLater(line []byte) {
+// The data is locked meanwhile: a line that has no room is not even made.
+func (m *monitors) feedLater(now time.Time, db int, args [][]byte) {
+	least := 0
+	for _, arg := range args {
+		least += len(arg)
+	}
 	m.lateMu.Lock()
-	if len(m.late)+len(line) <= lateMax {
-		m.late = append(m.late, line...)
+	if len(m.late)+least <= lateMax {
+		m.late = append(m.late, monitorLine(now, db, "lua", args)...)
 	}
 	m.lateMu.Unlock()
 	select {

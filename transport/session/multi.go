@@ -181,7 +181,7 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 		case e.engines() || e.row.data:
 			op.Kind, writes = fsm.OpWrite, true
 		case e.row.looks:
-			op = fsm.Op{Kind: fsm.OpLocal, Local: s.lookAhead(e, args)}
+			op = fsm.Op{Kind: fsm.OpLocal, Local: s.lookAhead(e, args, db)}
 		default:
 			op = fsm.Op{Kind: fsm.OpLocal, Local: s.local(e, args)}
 			if e.Name == "select" {
@@ -211,10 +211,10 @@ func (s *Session) local(e *entry, args [][]byte) func(*reply.Writer) {
 // lookAhead executes a session command that looks at the data before the
 // transaction does, or takes its time, and returns what gives its reply in it:
 // when INFO rides in a transaction, it does not tell of that transaction's writes.
-func (s *Session) lookAhead(e *entry, args [][]byte) func(*reply.Writer) {
+func (s *Session) lookAhead(e *entry, args [][]byte, db int) func(*reply.Writer) {
 	early := reply.NewWriter(s.proto, nil)
 	before := s.srv.elapsed()
-	e.row.do(s, &request{args: args, out: early, inTx: true})
+	e.row.do(s, &request{args: args, out: early, inTx: true, db: db})
 	took := s.srv.elapsed() - before
 	return func(out *reply.Writer) {
 		out.Raw(early.Bytes())

@@ -74,14 +74,16 @@ func auth(s *Session, r *request) {
 	r.out.OK()
 }
 
-// redactHello hides the user and the password that follow AUTH.
+// redactHello hides the users and passwords that follow AUTH, and what may be some:
+// AUTH may also be a name.
 func redactHello(args [][]byte) [][]byte {
+	shown := args
 	for i, arg := range args {
 		if i > 1 && strings.EqualFold(string(arg), "auth") {
-			return redacted(args, i+1, i+3)
+			shown = redacted(shown, i+1, i+3)
 		}
 	}
-	return args
+	return shown
 }
 
 // hello: HELLO [proto [AUTH user password] [SETNAME name]].

@@ -946,3 +946,39 @@ func TestSaving(t *testing.T) {
 		"-ERR Background save already in progress", "-ERR Background save already in progress",
 		"+Background saving started", "-ERR Background append only file rewriting already in progress")
 }
+
+// MONITOR in a transaction would wait, with the output locked, for those who show
+// others' commands, and those for the output.
+func TestMonitorInTransaction(t *testing.T) {
+	c := newNode(t, nil).client()
+	c.expect(lines("MULTI", "SET a 1", "MONITOR", "EXEC", "MULTI", "MONITOR", "EXEC"),
+		"+OK", "+QUEUED", "+QUEUED", "*2 +OK -ERR MONITOR isn't allowed for DENY BLOCKING client",
+		"+OK", "+QUEUED", "*1 -ERR MONITOR isn't allowed for DENY BLOCKING client")
+}
+
+// DEBUG in a transaction looks at the database that the transaction has selected,
+// and changes nothing.
+func TestDebugInTransaction(t *testing.T) {
+	n := newNode(t, nil)
+	n.config.Adopt([]config.Pair{{Name: "enable-debug-command", Value: "yes"}})
+	c := n.client()
+	c.expect(lines("SELECT 3", "SET k v", "SELECT 0", "MULTI", "SELECT 3", "DEBUG OBJECT k", "DEBUG POPULATE 1"),
+		"+OK", "+OK", "+OK", "+OK", "+QUEUED", "+QUEUED", "+QUEUED")
+	got := c.call("EXEC")
+	if !strings.Contains(got, "encoding:embstr") || !strings.Contains(got, "can't be used inside a transaction") {
+		t.Errorf("EXEC of DEBUG: %q", got)
+	}
+	c.expect(lines("DBSIZE"), ":1")
+}
+
+func TestMonitorHidesPasswordsOfHello(t *testing.T) {
+	n := newNode(t, nil)
+	m, c := n.client(), n.client()
+	m.expect(lines("MONITOR"), "+OK")
+	for _, hello := range []string{"HELLO 3 SETNAME auth AUTH default s3cret", "HELLO 3 AUTH u s3cret AUTH u s3cret"} {
+		c.call("%s", hello)
+		if shown := m.replies(1)[0]; !strings.Contains(shown, "HELLO") || strings.Contains(shown, "s3cret") {
+			t.Errorf("%q is shown as %q", hello, shown)
+		}
+	}
+}

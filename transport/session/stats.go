@@ -50,7 +50,7 @@ func (s *Server) Nested(name string, db int, args [][]byte, o call.Outcome) {
 	e.stats.Called(0, false)
 	s.opts.Counters.Commands.Add(1)
 	if s.monitors.watching(e) {
-		s.monitors.feedLater(monitorLine(s.now(), db, "lua", e.visible(args)))
+		s.monitors.feedLater(s.now(), db, e.visible(args))
 	}
 }
 

@@ -48,6 +48,7 @@ type request struct {
 	// inTx: the output is locked and the caller is not the connection's
 	// goroutine, which waits meanwhile.
 	inTx bool
+	db   int // the selected database
 }
 
 func (r *request) fail(e reply.Error) { r.out.Error(e) }
