@@ -205,6 +205,10 @@ func debugSDSLen(s *Session, r *request) {
 // populateStep is how many keys DEBUG POPULATE submits at once.
 const populateStep = 1000
 
+// populateMax bounds the keys of one DEBUG POPULATE: it goes on when its client is
+// gone, and its writes are those of the whole cluster.
+const populateMax = 10_000_000
+
 // debugPopulate: DEBUG POPULATE count [prefix [size]] creates keys where there are
 // none, on all nodes.
 func debugPopulate(s *Session, r *request) {
@@ -222,6 +226,9 @@ func debugPopulate(s *Session, r *request) {
 	switch {
 	case !ok || count < 0 || size < 0:
 		r.fail(reply.ErrNotPositive)
+		return
+	case count > populateMax:
+		r.fail(reply.Error(fmt.Sprintf("ERR DEBUG POPULATE creates at most %d keys at a time", populateMax)))
 		return
 	case size > 512<<20:
 		r.fail(reply.ErrStringTooLong)

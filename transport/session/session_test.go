@@ -968,7 +968,7 @@ func TestDebugInTransaction(t *testing.T) {
 	if !strings.Contains(got, "encoding:embstr") || !strings.Contains(got, "can't be used inside a transaction") {
 		t.Errorf("EXEC of DEBUG: %q", got)
 	}
-	c.expect(lines("DBSIZE"), ":1")
+	c.expect(lines("DBSIZE", "DEBUG POPULATE 9223372036854775807"), ":1", "-ERR DEBUG POPULATE creates at most 10000000 keys at a time")
 }
 
 func TestMonitorHidesPasswordsOfHello(t *testing.T) {
