@@ -11,6 +11,7 @@ import (
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/command/commandtest"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/reply"
@@ -90,7 +91,7 @@ func TestEveryCommandHasItsSemanticVersion(t *testing.T) {
 			t.Errorf("%s: nodes of version %d do not know it. Its row must have a Semantic above %d: see package semantic", row.Name, came, r.settled)
 		}
 		doc, _ := command.DocOf(row.Name)
-		for _, option := range optionsOf(doc.Arguments) {
+		for _, option := range commandtest.Options(doc.Arguments) {
 			option = row.Name + " " + option
 			known[option] = true
 			if _, ok := r.listed[option]; ok || !listed {
@@ -116,7 +117,7 @@ func (r *rules) settle(t *testing.T) {
 		came := max(row.Semantic, semantic.First)
 		r.listed[row.Name] = came
 		doc, _ := command.DocOf(row.Name)
-		for _, option := range optionsOf(doc.Arguments) {
+		for _, option := range commandtest.Options(doc.Arguments) {
 			if _, ok := r.listed[row.Name+" "+option]; !ok {
 				r.listed[row.Name+" "+option] = came
 			}
@@ -133,18 +134,6 @@ func tableRows(e *Engine) []call.Row {
 		rows = append(rows, *row)
 	}
 	return rows
-}
-
-// optionsOf returns the words that set arguments apart, those of groups included.
-func optionsOf(args []command.Argument) []string {
-	var tokens []string
-	for _, a := range args {
-		if a.Token != "" {
-			tokens = append(tokens, a.Token)
-		}
-		tokens = append(tokens, optionsOf(a.Arguments)...)
-	}
-	return tokens
 }
 
 // at returns an engine by the rules of a version, and what carries out a command on it.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/command/commandtest"
 	"github.com/quorate/quorate/engine/commands"
 	"github.com/quorate/quorate/engine/transcript"
 )
@@ -25,7 +26,7 @@ func TestEveryOptionHasATranscript(t *testing.T) {
 			t.Errorf("%s: not in docs.json", row.Name)
 			continue
 		}
-		for _, option := range options(doc.Arguments) {
+		for _, option := range commandtest.Options(doc.Arguments) {
 			if !given[option] {
 				t.Errorf("%s: no transcript with %s", row.Name, option)
 			}
@@ -47,16 +48,4 @@ func argumentsOf(lines [][]string, name []string) (given map[string]bool, called
 		}
 	}
 	return given, called
-}
-
-// options returns the words that set arguments apart, those of groups included.
-func options(args []command.Argument) []string {
-	var tokens []string
-	for _, a := range args {
-		if a.Token != "" {
-			tokens = append(tokens, a.Token)
-		}
-		tokens = append(tokens, options(a.Arguments)...)
-	}
-	return tokens
 }

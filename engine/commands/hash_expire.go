@@ -82,6 +82,24 @@ func parseFieldTime(c *call.Call, name string, unitMs, base int64) (at int64, ok
 	return n*unitMs + base, true
 }
 
+// replyPerField replies with what do returns of each field that arguments from i on
+// name, in their order. It returns the hash, which is not saved yet; ok is false if it
+// has replied with an error.
+func replyPerField(c *call.Call, i int, do func(h *hashKey, field []byte) int64) (h hashKey, ok bool) {
+	fields, ok := parseFields(c, i)
+	if !ok {
+		return h, false
+	}
+	if h, ok = openHash(c, c.Args[1]); !ok {
+		return h, false
+	}
+	c.Out.Array(len(fields))
+	for _, field := range fields {
+		c.Out.Int(do(&h, field))
+	}
+	return h, true
+}
+
 // expireFields sets the expiry time of fields to base plus the second argument in
 // units of unitMs, both in ms, and replies of each field what it did.
 func expireFields(c *call.Call, name string, unitMs, base int64) {
@@ -94,17 +112,9 @@ func expireFields(c *call.Call, name string, unitMs, base int64) {
 	if o.parseOne(c, from) { // one is all that may be given
 		from++
 	}
-	fields, ok := parseFields(c, from)
+	h, ok := replyPerField(c, from, func(h *hashKey, field []byte) int64 { return h.expire(field, at, o) })
 	if !ok {
 		return
-	}
-	h, ok := openHash(c, c.Args[1])
-	if !ok {
-		return
-	}
-	c.Out.Array(len(fields))
-	for _, field := range fields {
-		c.Out.Int(h.expire(field, at, o))
 	}
 	if at <= c.Now {
 		h.save("hdel") // as EXPIRE with a time that has passed tells del
@@ -141,19 +151,9 @@ func orNoExpiry(at int64) int64 {
 
 // hpersist implements HPERSIST key FIELDS numfields field [field ...].
 func hpersist(c *call.Call) {
-	fields, ok := parseFields(c, 2)
-	if !ok {
-		return
+	if h, ok := replyPerField(c, 2, (*hashKey).persist); ok {
+		h.save("hpersist")
 	}
-	h, ok := openHash(c, c.Args[1])
-	if !ok {
-		return
-	}
-	c.Out.Array(len(fields))
-	for _, field := range fields {
-		c.Out.Int(h.persist(field))
-	}
-	h.save("hpersist")
 }
 
 // persist takes the expiry time of one field away.
@@ -185,23 +185,14 @@ func hpexpiretime(c *call.Call) { replyFieldTimes(c, 1, 0) }
 // replyFieldTimes replies with the expiry times of fields less base in units of
 // unitMs, rounded up: a field that is there has a second to live, not none.
 func replyFieldTimes(c *call.Call, unitMs, base int64) {
-	fields, ok := parseFields(c, 2)
-	if !ok {
-		return
-	}
-	h, ok := openHash(c, c.Args[1])
-	if !ok {
-		return
-	}
-	c.Out.Array(len(fields))
-	for _, field := range fields {
+	replyPerField(c, 2, func(h *hashKey, field []byte) int64 {
 		switch at, ok := h.Expiry(field); {
 		case !ok:
-			c.Out.Int(fieldMissing)
+			return fieldMissing
 		case at == hash.Never:
-			c.Out.Int(fieldNeverEnds)
+			return fieldNeverEnds
 		default:
-			c.Out.Int((max(1, at-base) + unitMs - 1) / unitMs)
+			return (max(1, at-base) + unitMs - 1) / unitMs
 		}
-	}
+	})
 }

@@ -1,5 +1,5 @@
-// Package commandtest compares descriptions of commands with the facts that
-// redis-server 7.0.15 tells of its own.
+// Package commandtest looks at descriptions of commands: it compares them with the
+// facts that redis-server 7.0.15 tells of its own.
 package commandtest
 
 import (
@@ -122,4 +122,16 @@ func join(v reply.Value) string {
 		words = append(words, string(e.Text))
 	}
 	return strings.Join(words, ",")
+}
+
+// Options returns the words that set arguments apart, those of groups included.
+func Options(args []command.Argument) []string {
+	var tokens []string
+	for _, a := range args {
+		if a.Token != "" {
+			tokens = append(tokens, a.Token)
+		}
+		tokens = append(tokens, Options(a.Arguments)...)
+	}
+	return tokens
 }
