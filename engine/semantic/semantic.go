@@ -28,7 +28,10 @@ const (
 	// Fields lets fields of hashes expire: HEXPIRE and its kin, and payloads of
 	// RESTORE that hold such fields.
 	Fields Version = 4
+	// Conversation brings what a client's conversation leaves in the state: commands
+	// that wait, functions, users, victims of eviction.
+	Conversation Version = 5
 
 	// Max is the newest version that this release knows.
-	Max = Fields
+	Max = Conversation
 )
