@@ -446,6 +446,9 @@ func (n *Node) observeLeader(ctx context.Context) {
 	}
 	n.route.follow(leader)
 	n.sequencer.sendAgain()
+	if n.opts.LeaderChanged != nil {
+		n.opts.LeaderChanged()
+	}
 }
 
 // prepareToLead makes a new leader ready: everything of earlier terms is

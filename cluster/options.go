@@ -82,6 +82,10 @@ type Options struct {
 	// names and values alternate.
 	Settings [][]byte
 
+	// LeaderChanged is told that another node leads, or none. It must not block.
+	// It may be nil.
+	LeaderChanged func()
+
 	Engine *engine.Engine
 	// Receive takes a message of another node for this node's subscribers,
 	// who get it once this node has applied the log as far as its publisher had.

@@ -32,6 +32,8 @@ type node struct {
 	engine   *engine.Engine
 	cluster  *cluster.Node
 	sessions *session.Server
+
+	leaderChanged chan struct{} // of one place: a leader to look at
 }
 
 // errShutdown is the cause of an end that a client asked for.
@@ -47,6 +49,7 @@ func (n *node) openCluster() (*cluster.Node, error) {
 	o.Receive, o.Applied = n.remote.receive, n.remote.applied
 	o.WatchInterest = watchInterest(n.registry)
 	o.Exit = n.exit
+	o.LeaderChanged = n.noteLeader
 	o.Host.Wall = wall
 	// Cluster-wide settings of the file are what a new cluster begins with; in
 	// force is what the engine has, until the log says otherwise.
@@ -69,6 +72,33 @@ func (n *node) shutdown(save bool) {
 		}
 	}
 	n.stop(errShutdown)
+}
+
+// noteLeader wakes followLeader.
+func (n *node) noteLeader() {
+	select {
+	case n.leaderChanged <- struct{}{}:
+	default:
+	}
+}
+
+// leaderAddressWait is the pause before a new leader, or its address, which gossip
+// brings, is looked for again.
+const leaderAddressWait = 20 * time.Millisecond
+
+// followLeader tells clients of Sentinel of each change of leader, until ctx ends.
+func (n *node) followLeader(ctx context.Context, view *sessionCluster) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.leaderChanged:
+		}
+		view.forget()
+		if !n.sessions.LeaderChanged() {
+			time.AfterFunc(leaderAddressWait, n.noteLeader)
+		}
+	}
 }
 
 // receivers returns how many subscribers of the cluster get a message.

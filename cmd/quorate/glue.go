@@ -73,6 +73,13 @@ func (c *sessionCluster) Topology(listener string) session.Topology {
 	return t
 }
 
+// forget makes the next look at the topology a fresh one.
+func (c *sessionCluster) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.viewed = time.Time{}
+}
+
 func (c *sessionCluster) topology(listener string) session.Topology {
 	r := report(c.node)
 	t := session.Topology{ClusterID: r.ClusterID, Term: r.Term, Commit: r.Commit, Applied: r.Applied}
@@ -133,7 +140,7 @@ func sessionMember(m cluster.Member, listener string) session.Member {
 		host, _, _ = net.SplitHostPort(m.Addr)
 	}
 	port, _ := strconv.Atoi(portText)
-	return session.Member{ID: m.ID, Host: host, Port: port, PeerAddr: m.Addr, Voter: m.Voter, Online: m.Online}
+	return session.Member{ID: m.ID, Host: host, Port: port, PeerAddr: m.Addr, Voter: m.Voter, Online: m.Online, Applied: m.Applied}
 }
 
 func (c *sessionCluster) Publish(channel, message []byte, sharded bool) int {

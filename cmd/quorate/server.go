@@ -60,7 +60,7 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 	defer stop(nil)
 	background.Go(func() { tuneGC(ctx) })
 
-	n := node{conf: conf, log: log, stop: stop}
+	n := node{conf: conf, log: log, stop: stop, leaderChanged: make(chan struct{}, 1)}
 	n.registry = pubsub.NewRegistry()
 	n.remote = newRemoteMessages(n.registry)
 	n.engine = engine.New(engine.Options{Receivers: n.receivers, Publish: n.publish, Settings: n.adopt, Log: log})
@@ -68,12 +68,14 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer n.cluster.Close()
+	view := &sessionCluster{node: n.cluster, engine: n.engine, registry: n.registry, conf: conf}
 	n.sessions = session.New(session.Options{
-		Engine: n.engine, Cluster: &sessionCluster{node: n.cluster, engine: n.engine, registry: n.registry, conf: conf},
+		Engine: n.engine, Cluster: view,
 		Config: conf, Registry: n.registry, Counters: new(observe.Counters), Version: cluster.Version,
 		Shutdown: n.shutdown, Now: wall, Log: log,
 	})
 	defer n.sessions.Close()
+	background.Go(func() { n.followLeader(ctx, view) })
 	n.bind()
 	front, err := resp.Listen(resp.Options{Sessions: n.sessions, Listeners: conf.Listeners(), Log: log})
 	if err != nil {

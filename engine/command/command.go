@@ -83,6 +83,7 @@ const (
 	Connection   Group = "connection"
 	Server       Group = "server"
 	Cluster      Group = "cluster"
+	Sentinel     Group = "sentinel"
 )
 
 // Spec describes one command or subcommand.

@@ -28,7 +28,7 @@ func TestClientsOverFailover(t *testing.T) {
 			leader := c.leader()
 			others := c.others(leader)
 			steady := map[string]*steadyClient{
-				"go-redis cluster client": steadyGo(t, c),
+				"go-redis cluster client": steadyGo(t, clusterClient(c)),
 				"redis-py cluster client": steadyPython(t, "--port", strconv.Itoa(others[0].port), "--cluster"),
 			}
 			if redirect == "auto" {
@@ -64,6 +64,61 @@ func TestClientsOverFailover(t *testing.T) {
 	}
 }
 
+// Clients of Redis Sentinel find the leader, and the next one when it is killed,
+// by any member's client port or by its sentinel-port.
+func TestSentinelClientsOverFailover(t *testing.T) {
+	c := newCluster(t, 3)
+	sentinels := make([]string, len(c.nodes))
+	for i, n := range c.nodes {
+		port := freePort(t)
+		sentinels[i] = "127.0.0.1:" + strconv.Itoa(port)
+		n.args = append(n.args, "--sentinel-port", strconv.Itoa(port))
+		n.start()
+	}
+	c.waitReady()
+	leader := c.leader()
+	var clients []string
+	for _, n := range c.nodes {
+		clients = append(clients, n.addr())
+	}
+	steady := map[string]*steadyClient{
+		"go-redis by client ports":   steadyGo(t, failoverClient(clients)),
+		"go-redis by sentinel ports": steadyGo(t, failoverClient(sentinels)),
+		"redis-py by client ports":   steadyPython(t, "--port", strconv.Itoa(leader.port), "--sentinels", strings.Join(clients, ",")),
+		"redis-py by sentinel ports": steadyPython(t, "--port", strconv.Itoa(leader.port+1), "--sentinels", strings.Join(sentinels, ",")),
+	}
+	switched := c.others(leader)[0].client().Subscribe(t.Context(), "+switch-master")
+	defer switched.Close()
+	if _, err := switched.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range steady {
+		s.await(t, name, 20)
+	}
+	leader.kill()
+	select {
+	case m := <-switched.Channel():
+		next := c.leader()
+		if want := fmt.Sprintf("mymaster 127.0.0.1 %d 127.0.0.1 %d", leader.port, next.port); m.Payload != want {
+			t.Errorf("+switch-master: %q, want %q", m.Payload, want)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("no +switch-master after the leader was killed")
+	}
+	for name, s := range steady {
+		s.await(t, name, 20)
+	}
+	for name, s := range steady {
+		if err := s.end(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func failoverClient(sentinels []string) redis.UniversalClient {
+	return redis.NewFailoverClient(&redis.FailoverOptions{MasterName: "mymaster", SentinelAddrs: sentinels, ReadTimeout: 20 * time.Second})
+}
+
 // steadyClient writes and reads back without pause.
 type steadyClient struct {
 	done atomic.Int64 // writes read back
@@ -84,17 +139,25 @@ func (s *steadyClient) await(t *testing.T, name string, more int64) {
 
 func (s *steadyClient) end() error { return s.stop() }
 
-func steadyGo(t *testing.T, c *testCluster) *steadyClient {
+func clusterClient(c *testCluster) redis.UniversalClient {
 	var seeds []string
 	for _, n := range c.nodes {
 		seeds = append(seeds, n.addr())
 	}
-	client := redis.NewClusterClient(&redis.ClusterOptions{
+	return redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs: seeds, ReadTimeout: 20 * time.Second,
 		// By default it looks only once a minute who owns the slots now when
 		// the owner can't be reached.
 		ClusterStateReloadInterval: time.Second,
 	})
+}
+
+// steadyKeys numbers the keys of clients that write at the same time.
+var steadyKeys atomic.Int32
+
+// steadyGo ends client.
+func steadyGo(t *testing.T, client redis.UniversalClient) *steadyClient {
+	key := fmt.Sprintf("steady:go:%d", steadyKeys.Add(1))
 	s, quit, failed := new(steadyClient), make(chan struct{}), make(chan error, 1)
 	go func() {
 		defer client.Close()
@@ -106,11 +169,11 @@ func steadyGo(t *testing.T, c *testCluster) *steadyClient {
 				return
 			default:
 			}
-			if err := client.Set(ctx, "steady:go", i, 0).Err(); err != nil {
+			if err := client.Set(ctx, key, i, 0).Err(); err != nil {
 				s.last.Store("SET: " + err.Error())
 				continue
 			}
-			got, err := client.Get(ctx, "steady:go").Int()
+			got, err := client.Get(ctx, key).Int()
 			if err != nil {
 				s.last.Store("GET: " + err.Error())
 				continue

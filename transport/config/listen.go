@@ -17,6 +17,14 @@ const (
 	RedirectNever                  // every node serves every command
 )
 
+// The names of listeners that have directives of their own.
+const (
+	defaultListener = "default" // bind and port
+	tlsListener     = "tls"     // tls-port
+	// SentinelListener is that of sentinel-port.
+	SentinelListener = "sentinel"
+)
+
 // Listener is a place where clients connect.
 type Listener struct {
 	Name string
@@ -33,19 +41,25 @@ type Listener struct {
 }
 
 // Listeners returns the places where clients connect: the default one made of
-// bind and port, that of tls-port, the unix socket, and those of listen.
+// bind and port, those of tls-port and sentinel-port, the unix socket, and those of
+// listen.
 func (c *Config) Listeners() []Listener {
 	var all []Listener
 	bind := strings.Fields(c.String("bind"))
 	main := Listener{Network: "tcp", Advertise: c.String("advertise"), Redirect: parseRedirect(c.String("redirect"))}
 	if port := c.Int("port"); port != 0 {
 		l := main
-		l.Name, l.Addrs = "default", bindAddrs(bind, port)
+		l.Name, l.Addrs = defaultListener, bindAddrs(bind, port)
 		all = append(all, l)
 	}
 	if port := c.Int("tls-port"); port != 0 {
 		l := main
-		l.Name, l.Addrs, l.TLS = "tls", bindAddrs(bind, port), true
+		l.Name, l.Addrs, l.TLS = tlsListener, bindAddrs(bind, port), true
+		all = append(all, l)
+	}
+	if port := c.Int("sentinel-port"); port != 0 {
+		l := Listener{Name: SentinelListener, Network: "tcp", Addrs: bindAddrs(bind, port), Advertise: hostOf(main.Advertise), Redirect: RedirectNever}
+		l.TLS = c.DataListener() == tlsListener
 		all = append(all, l)
 	}
 	if path := c.String("unixsocket"); path != "" {
@@ -61,6 +75,23 @@ func (c *Config) Listeners() []Listener {
 		}
 	}
 	return all
+}
+
+// DataListener returns the name of the listener whose addresses those are told
+// who came by sentinel-port.
+func (c *Config) DataListener() string {
+	if c.Int("port") == 0 && c.Int("tls-port") != 0 {
+		return tlsListener
+	}
+	return defaultListener
+}
+
+// hostOf returns the host of an advertised address, which may lack the port.
+func hostOf(advertise string) string {
+	if host, _, err := net.SplitHostPort(advertise); err == nil {
+		return host
+	}
+	return advertise
 }
 
 // bindAddrs joins the addresses of bind with a port. "*" is every IPv4
@@ -92,7 +123,7 @@ func canonicalListen(_, value string) (string, error) {
 	if value == "" {
 		return "", nil
 	}
-	seen := map[string]bool{"default": true, "tls": true, "unix": true}
+	seen := map[string]bool{defaultListener: true, tlsListener: true, "unix": true, SentinelListener: true}
 	var rows []string
 	for row := range strings.SplitSeq(value, ",") {
 		l, err := parseListen(row)

@@ -51,6 +51,10 @@ var ownTable = []Spec{
 	{Name: "read-staleness-max", Kind: Millis, Min: 1, Max: 3_600_000, Default: "10000", Flags: Hidden},
 	// What the default listener answers to keyed commands on a follower.
 	enum("redirect", "auto", Immutable|Hidden, "auto", "always", "never"),
+	// The name by which clients of Sentinel ask for the leader, and where they may
+	// find a Sentinel beside the client port; 0 is off.
+	checked("sentinel-master-name", "mymaster", Immutable|Hidden, canonicalName),
+	integer("sentinel-port", 0, 65535, "0", Immutable|Hidden),
 	// How long a write may stay unanswered before it is in doubt.
 	{Name: "write-timeout", Kind: Millis, Min: 100, Max: 600_000, Default: "10000", Flags: Immutable | Hidden},
 }

@@ -105,6 +105,7 @@ type Member struct {
 	Online   bool
 	Leader   bool
 	Self     bool
+	Applied  uint64 // index of the last log entry in its memory, as last heard
 }
 
 // Topology is the cluster at a moment.

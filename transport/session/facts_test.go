@@ -11,7 +11,9 @@ import (
 // is documented, and described as redis-server describes it.
 func TestCommandsAreAsRedisDescribesThem(t *testing.T) {
 	table := newTable(engine.New(engine.Options{}).Table())
-	commandtest.Check(t, table.Table,
-		"client|consistency", "quorate", "quorate|forget", "quorate|help", "quorate|status", "quorate|transfer",
-	)
+	ours := []string{"client|consistency", "quorate", "quorate|forget", "quorate|help", "quorate|status", "quorate|transfer"}
+	for i := range sentinelRows { // a redis-server that is no Sentinel has none of them
+		ours = append(ours, sentinelRows[i].Name)
+	}
+	commandtest.Check(t, table.Table, ours...)
 }

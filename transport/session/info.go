@@ -36,6 +36,7 @@ var sections = []section{
 	{"errorstats", "Errorstats", true, infoErrors},
 	{"latencystats", "Latencystats", false, infoLatencies},
 	{"cluster", "Cluster", true, infoCluster},
+	{"sentinel", "Sentinel", false, infoSentinel},
 	{"raft", "Raft", true, func(s *Server, _ *Session) []Field { return s.opts.Cluster.Info("raft") }},
 	{"keyspace", "Keyspace", true, infoKeyspace},
 }

@@ -156,7 +156,10 @@ func (s *Session) writeHello(out *reply.Writer) {
 
 // mode is what clients branch on to find out whether to follow redirections.
 func (s *Session) mode() string {
-	if s.peer.Redirect == config.RedirectAlways {
+	switch {
+	case s.asSentinel():
+		return "sentinel"
+	case s.peer.Redirect == config.RedirectAlways:
 		return "cluster"
 	}
 	return "standalone"

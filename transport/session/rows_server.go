@@ -124,6 +124,13 @@ func lastsave(s *Session, r *request) { r.out.Int(s.srv.opts.Cluster.LastSave().
 
 // role tells what Redis calls this node: the leader is a master.
 func role(s *Session, r *request) {
+	if s.asSentinel() {
+		r.out.Array(2)
+		r.out.BulkString("sentinel")
+		r.out.Array(1)
+		r.out.BulkString(s.srv.masterName())
+		return
+	}
 	t := s.srv.opts.Cluster.Topology(s.peer.Listener)
 	offset := int64(t.Applied)
 	if t.Self.Leader || t.Leader.ID == "" {

@@ -67,6 +67,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[int64]*Session // guarded by mu; the open ones
+	master   string             // guarded by mu; id of the leader of which subscribers know
 }
 
 // New returns a Server. Close ends it.
@@ -85,6 +86,8 @@ func New(opts Options) *Server {
 	s.runID = hex.EncodeToString(id[:])
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.table = newTable(opts.Engine.Table())
+	t := opts.Cluster.Topology(opts.Config.DataListener())
+	s.master = t.owner().ID
 	s.slowlog = observe.NewSlowlog(int(opts.Config.Int("slowlog-max-len")))
 	s.settings.follow(opts.Config, s.slowlog)
 	s.monitors.wake = make(chan struct{}, 1)

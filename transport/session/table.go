@@ -156,6 +156,6 @@ func Commands(data *command.Table[*call.Row]) []*command.Spec {
 func rows() []row {
 	return slices.Concat(
 		connectionRows, clientRows, transactionRows, pubsubRows, serverRows, configRows, commandRows,
-		clusterRows, quorateRows, latencyRows, memoryRows, migrateRows,
+		clusterRows, sentinelRows, quorateRows, latencyRows, memoryRows, migrateRows,
 	)
 }
