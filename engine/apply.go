@@ -73,7 +73,10 @@ func (s *Step) Reset(order seed.Seed) {
 }
 
 // Follow puts the rules of a semantic version in force.
-func (s *Step) Follow(v semantic.Version) { s.engine.env.Semantic = v }
+func (s *Step) Follow(v semantic.Version) {
+	s.engine.env.Semantic = v
+	s.engine.hold(s.engine.env.Keyspace)
+}
 
 // Do executes a command of the log.
 func (s *Step) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {

@@ -132,7 +132,14 @@ func (e *Engine) logScript(level int, message string) {
 // or an engine that nobody else knows yet.
 func (e *Engine) reset(s seed.Seed) {
 	e.seed = s
-	e.env.Keyspace = keyspace.New(keyspace.Options{Seed: s, Databases: Databases})
+	e.hold(keyspace.New(keyspace.Options{Seed: s, Databases: Databases}))
+}
+
+// hold makes k the data, under the rules in force. It needs the lock, or an engine that
+// nobody else knows yet.
+func (e *Engine) hold(k *keyspace.Keyspace) {
+	e.env.Keyspace = k
+	k.MarkAbsent(e.env.Semantic >= semantic.Conversation)
 }
 
 // expect notes a key that is soon looked up. It needs the lock.

@@ -52,7 +52,7 @@ func (e *Engine) adopt(l *loader) error {
 	if err := e.scripts.Restore(l.state.scripts); err != nil {
 		return fmt.Errorf("scripts in the snapshot: %w", err)
 	}
-	e.env.Keyspace = l.keyspace
+	e.hold(l.keyspace)
 	e.clock, e.seed, e.settings = l.state.clock, l.state.seed, l.state.settings
 	return nil
 }
@@ -217,7 +217,7 @@ func (e *Engine) Import(r io.Reader) error {
 			return err
 		case item.Kind == rdb.End:
 			e.mu.Lock()
-			e.env.Keyspace = ks
+			e.hold(ks)
 			e.mu.Unlock()
 			return nil
 		case item.Kind == rdb.Function:

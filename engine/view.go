@@ -68,6 +68,16 @@ func (v *View) Version(db int, key []byte) uint64 {
 	return v.engine.env.Keyspace.DB(db).Version(key, v.engine.clock)
 }
 
+// Lags reports whether a key is due by the view's time, but not by the log clock yet.
+func (v *View) Lags(db int, key []byte) bool {
+	d := v.engine.env.Keyspace.DB(db)
+	if _, there := d.Get(key, v.engine.clock); !there {
+		return false
+	}
+	_, there := d.Get(key, v.wall)
+	return !there
+}
+
 // DBStats are the figures of one database in INFO keyspace.
 type DBStats struct {
 	Keys, Expires           int

@@ -295,6 +295,6 @@ func swapdb(c *call.Call) {
 		c.Fail(reply.ErrDBIndex)
 		return
 	}
-	c.Keyspace.Swap(int(first), int(second))
+	c.Keyspace.Swap(int(first), int(second), c.Now)
 	c.Out.OK()
 }

@@ -7,7 +7,7 @@ type DB struct {
 	ks    *Keyspace
 	index int
 	store *store
-	floor uint64 // the counter at the last flush of keys or swap; no version is lower
+	floor uint64 // the counter at the last swap; no version of a key that is there is lower
 }
 
 // Index returns the database's number.
@@ -44,8 +44,15 @@ func (d *DB) Get(key []byte, now int64) (Entry, bool) {
 // Put creates or overwrites a key. expireAt may be NoExpiry.
 func (d *DB) Put(key []byte, v Value, expireAt int64) {
 	version := d.ks.mutate(&change{op: opPut, db: d.index, key: key, value: &v, expireAt: expireAt})
-	d.store.put(d.ks.seed.Hash(key), key, &v, expireAt, version)
+	d.place(d.ks.seed.Hash(key), key, &v, expireAt, version)
 	d.store.tidy()
+}
+
+// place creates or overwrites a key at a version.
+func (d *DB) place(h uint64, key []byte, v *Value, expireAt int64, version uint64) {
+	if d.store.put(h, key, v, expireAt, version) {
+		d.ks.created(h, version)
+	}
 }
 
 // Replace gives an existing key another value and keeps its expiry time. It reports whether there was such a key;
@@ -77,6 +84,9 @@ func (d *DB) ReplaceAnnounced(key []byte, v Value, version uint64) {
 func (d *DB) replace(h uint64, p place, v *Value, version uint64) {
 	c := content{typ: v.Type, enc: v.Enc, expireAt: p.rec.expireAt(), version: version, key: p.rec.key()}
 	c.value, c.object = d.store.body(v)
+	if d.store.perishable(p.rec) {
+		d.ks.created(h, version)
+	}
 	d.store.overwrite(h, p, &c)
 	d.store.tidy()
 }
@@ -136,10 +146,10 @@ func (d *DB) Move(key []byte, to *DB, newKey []byte) bool {
 		p.rec.setVersion(version) // saved: nothing more to save when it goes
 		v.Packed, v.Object = nil, s.handles.object(p.rec.handle())
 	}
-	to.store.put(d.ks.seed.Hash(newKey), newKey, &v, c.expireAt, version)
+	to.place(d.ks.seed.Hash(newKey), newKey, &v, c.expireAt, version)
 	p, _ = s.find(h, key) // put may have moved it in the table
 	s.remove(h, p)
-	d.ks.buckets[h%Buckets] = version
+	d.ks.deleted(h, version)
 	s.tidy()
 	return true
 }
@@ -156,7 +166,7 @@ func (d *DB) Copy(key []byte, to *DB, newKey []byte) bool {
 	if e.Object != nil {
 		e.Object = Clone(e.Object)
 	}
-	to.store.put(d.ks.seed.Hash(newKey), newKey, &e.Value, e.ExpireAt, version)
+	to.place(d.ks.seed.Hash(newKey), newKey, &e.Value, e.ExpireAt, version)
 	to.store.tidy()
 	return true
 }
@@ -167,7 +177,7 @@ func (d *DB) Delete(key []byte) bool {
 	if !ok {
 		return false
 	}
-	d.ks.buckets[h%Buckets] = d.ks.mutate(&change{op: opDelete, db: d.index, key: key})
+	d.ks.deleted(h, d.ks.mutate(&change{op: opDelete, db: d.index, key: key}))
 	d.store.remove(h, p)
 	d.store.tidy()
 	return true
@@ -194,7 +204,7 @@ func (d *DB) Evict(key []byte, now int64) Loss {
 
 // evict deletes the due key at p.
 func (d *DB) evict(h uint64, key []byte, p place) {
-	d.ks.buckets[h%Buckets] = d.ks.mutate(&change{op: opEvict, db: d.index, key: key})
+	d.ks.deleted(h, d.ks.mutate(&change{op: opEvict, db: d.index, key: key}))
 	d.ks.expired++
 	d.store.remove(h, p)
 	d.store.tidy()
@@ -209,6 +219,9 @@ func (d *DB) SetExpire(key []byte, at int64) bool {
 	c := p.rec.content()
 	c.expireAt = at
 	c.version = d.ks.mutate(&change{op: opExpire, db: d.index, key: key, expireAt: at})
+	if d.store.perishable(p.rec) {
+		d.ks.created(h, c.version)
+	}
 	d.store.overwrite(h, p, &c)
 	d.store.tidy()
 	return true
@@ -270,36 +283,11 @@ func (d *DB) Random(point uint64, now int64) (e Entry, found bool) {
 	return d.store.entry(choice[uint32(point)%uint32(n)]), true
 }
 
-// dueVersion marks the version of a key that is due but not deleted yet, or of whose hash fields are: it differs from
-// the versions before and after, which is what WATCH needs. With so many fields due as before it is the same.
-const (
-	dueVersion = 1 << 63
-	dueSpread  = 0x9e3779b97f4a7c15 // odd, without a pattern
-)
-
-// Version returns the number that changes with every change of the key, also of an absent one (WATCH). It may
-// change without one.
-func (d *DB) Version(key []byte, now int64) uint64 {
-	h, p, ok := d.find(key)
-	if !ok {
-		return max(d.ks.buckets[h%Buckets], d.floor)
-	}
-	version := max(p.rec.version(), d.floor)
-	e := d.store.entry(p.rec)
-	if e.keyDue(now) {
-		return version | dueVersion
-	}
-	if n := e.dueFields(now); n > 0 {
-		return (version + uint64(n)*dueSpread) | dueVersion
-	}
-	return version
-}
-
 // Flush deletes all keys and returns how many there were.
 func (d *DB) Flush() int {
 	n := d.store.keys
 	version := d.ks.mutate(&change{op: opFlush, db: d.index})
-	if n > 0 { // else no key changes, and whoever watches an absent one has nothing to fear
+	if n > 0 && !d.ks.marks { // else no key changes, and whoever watches an absent one has nothing to fear
 		d.floor = version
 	}
 	d.store = newStore(d.ks.seed, &d.ks.chain)

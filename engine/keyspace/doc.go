@@ -25,6 +25,6 @@
 //
 // # Versions
 //
-// The mutation counter rises by one with every change of state. A key's version is the counter at its last
-// change; an absent key has the counter at the last deletion in its bucket, one of [Buckets] by hash.
+// The mutation counter rises by one with every change of state. A key's version, by which WATCH sees changes, is
+// the counter at its last change, or, of an absent key, that at the last creation in its bucket: versions.go.
 package keyspace

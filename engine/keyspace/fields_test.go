@@ -124,7 +124,7 @@ func (w *fieldWalk) step() {
 		w.expire(w.IntN(6))
 	default:
 		if w.IntN(40) == 0 {
-			w.ks.Swap(0, 1)
+			w.ks.Swap(0, 1, w.now)
 			w.dbs[0], w.dbs[1] = w.dbs[1], w.dbs[0]
 		}
 	}

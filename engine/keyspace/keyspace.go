@@ -29,7 +29,8 @@ type Keyspace struct {
 	chain     chain.Chain // of all changes
 	expired   uint64
 	lazy      uint64   // of Stats; no part of the state
-	buckets   []uint64 // the counter at the last deletion of a key, by its hash
+	buckets   []uint64 // the counter at the last creation of a key, by its hash; see versions.go
+	marks     bool     // versions of absent keys are marked; see versions.go
 	frozen    *Frozen  // the open view
 }
 
@@ -55,17 +56,6 @@ func (k *Keyspace) FlushAll() int {
 		n += d.Flush()
 	}
 	return n
-}
-
-// Swap exchanges the contents of two databases. All versions of both rise, those of absent keys too.
-func (k *Keyspace) Swap(i, j int) {
-	if i == j {
-		return
-	}
-	a, b := k.dbs[i], k.dbs[j]
-	a.floor = k.mutate(&change{op: opSwap, db: i, other: j})
-	b.floor = a.floor
-	a.store, b.store = b.store, a.store
 }
 
 // ExpireDue deletes keys and fields of hashes that are due at now, at most limit of them, and tells of each key what
@@ -129,7 +119,7 @@ type State struct {
 	Expired   uint64      // keys deleted because they were due
 	Buckets   []uint64    // versions of absent keys, Buckets of them
 	Chain     chain.Chain // of all changes so far
-	Floors    []uint64    // by database: no key, absent or not, has a lower version
+	Floors    []uint64    // by database: no key that is there has a lower version
 }
 
 // State returns the present state of versions. It is a read.

@@ -191,7 +191,7 @@ func TestScanCursors(t *testing.T) {
 // A keyspace loaded from a view has another layout and gives the same order, choices and versions.
 func TestLoadedFromView(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	w := newWalk(t, 5000, rng.IntN)
+	w := newWalk(t, 5000, true, rng.IntN)
 	for range 20_000 {
 		w.do()
 	}
@@ -203,6 +203,7 @@ func TestLoadedFromView(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := New(Options{Seed: testSeed, Databases: 3})
+	k.MarkAbsent(true)
 	var b Batch
 	for f.Next(&b) {
 		for _, e := range b.Entries {
@@ -258,7 +259,7 @@ func TestVersion(t *testing.T) {
 		{"evict", func() { d.Evict(key, 100) }},
 		{"create and delete", func() { put(); d.Delete(key) }},
 		{"create and flush", func() { put(); d.Flush() }},
-		{"swap", func() { k.Swap(0, 1) }},
+		{"swap", func() { k.Swap(0, 1, 0) }},
 		{"create again", put},
 		{"flush all", func() { k.FlushAll() }},
 	} {
@@ -282,6 +283,75 @@ func TestVersion(t *testing.T) {
 	d.Put([]byte("other"), Value{}, NoExpiry)
 	if after := d.Version(key, 0); after != before {
 		t.Errorf("another key changed the version from %d to %d", before, after)
+	}
+}
+
+// What was absent and is absent has its version, whatever became of due remains. A
+// change between is seen.
+func TestVersionOfAbsent(t *testing.T) {
+	const due = 100
+	key := []byte("k")
+	put := func(d *DB, at int64) { d.Put(key, Value{Packed: []byte("v")}, at) }
+	for _, test := range []struct {
+		name    string
+		stale   []int // databases in which the key is there, and due
+		change  func(*Keyspace)
+		changes bool
+	}{
+		{"become due", nil, func(*Keyspace) {}, false},
+		{"evict", []int{0}, func(k *Keyspace) { k.DB(0).Evict(key, due) }, false},
+		{"expire", []int{0}, func(k *Keyspace) { k.ExpireDue(due, 9, nil) }, false},
+		{"delete what is due", []int{0}, func(k *Keyspace) { k.DB(0).Delete(key) }, false},
+		{"flush", []int{0}, func(k *Keyspace) { k.DB(0).Flush() }, false},
+		{"flush others", nil, func(k *Keyspace) { k.DB(0).Put([]byte("other"), Value{}, NoExpiry); k.FlushAll() }, false},
+		{"swap for none", []int{0}, func(k *Keyspace) { k.Swap(0, 1, due) }, false},
+		{"swap for one that is due", []int{1}, func(k *Keyspace) { k.Swap(0, 1, due) }, false},
+		{"swap due for due", []int{0, 1}, func(k *Keyspace) { k.Swap(0, 1, due) }, false},
+		{"swap for others", []int{0}, func(k *Keyspace) { k.DB(1).Put([]byte("other"), Value{}, NoExpiry); k.Swap(0, 1, due) }, false},
+
+		{"create over what is due", []int{0}, func(k *Keyspace) { put(k.DB(0), NoExpiry) }, true},
+		{"create and delete", nil, func(k *Keyspace) { put(k.DB(0), NoExpiry); k.DB(0).Delete(key) }, true},
+		{"create and flush", nil, func(k *Keyspace) { put(k.DB(0), NoExpiry); k.FlushAll() }, true},
+		{"create over what is due and delete", []int{0}, func(k *Keyspace) { put(k.DB(0), NoExpiry); k.DB(0).Delete(key) }, true},
+		{"longer life and delete", []int{0}, func(k *Keyspace) { k.DB(0).SetExpire(key, NoExpiry); k.DB(0).Delete(key) }, true},
+		{"swap there and back", nil, func(k *Keyspace) { put(k.DB(1), NoExpiry); k.Swap(0, 1, due); k.Swap(1, 0, due) }, true},
+		{"swap there, back and delete", []int{0}, func(k *Keyspace) {
+			put(k.DB(1), NoExpiry)
+			k.Swap(0, 1, due)
+			k.Swap(1, 0, due)
+			k.DB(1).Delete(key)
+		}, true},
+		{"swap of many there and back", nil, func(k *Keyspace) {
+			put(k.DB(1), NoExpiry)
+			for i := range 2 * swapLooks {
+				k.DB(1).Put(fmt.Appendf(nil, "key:%d", i), Value{}, NoExpiry)
+			}
+			k.Swap(0, 1, due)
+			k.Swap(0, 1, due)
+		}, true},
+		{"move there and away", nil, func(k *Keyspace) {
+			put(k.DB(1), NoExpiry)
+			k.DB(1).Move(key, k.DB(0), key)
+			k.DB(0).Move(key, k.DB(1), key)
+		}, true},
+		{"copy there and delete", nil, func(k *Keyspace) {
+			put(k.DB(1), NoExpiry)
+			k.DB(1).Copy(key, k.DB(0), key)
+			k.DB(0).Delete(key)
+		}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := New(Options{Seed: testSeed, Databases: 2})
+			k.MarkAbsent(true)
+			for _, db := range test.stale {
+				put(k.DB(db), due)
+			}
+			before := k.DB(0).Version(key, due)
+			test.change(k)
+			if after := k.DB(0).Version(key, due); after != before != test.changes {
+				t.Errorf("version is %x before and %x after", before, after)
+			}
+		})
 	}
 }
 

@@ -53,7 +53,8 @@ type walk struct {
 	next    func(n int) int // the source of choices
 	ks      *Keyspace
 	dbs     []map[string]plain
-	changed []map[string]int // step of the last change of a key's content, absence included
+	changed []map[string]int // step of the last change of what readers see of a key, absence included
+	marks   bool             // the rules of semantic.Conversation are in force
 	watches []watch
 	now     int64
 	step    int
@@ -69,11 +70,13 @@ type watch struct {
 	db, step int
 	key      string
 	version  uint64
+	live     bool
 }
 
-func newWalk(t testing.TB, keys int, next func(int) int) *walk {
-	w := &walk{t: t, next: next, keys: keys, now: 1000}
+func newWalk(t testing.TB, keys int, marks bool, next func(int) int) *walk {
+	w := &walk{t: t, next: next, keys: keys, now: 1000, marks: marks}
 	w.ks = New(Options{Seed: testSeed, Databases: 3})
+	w.ks.MarkAbsent(marks)
 	for range 3 {
 		w.dbs = append(w.dbs, map[string]plain{})
 		w.changed = append(w.changed, map[string]int{})
@@ -128,14 +131,31 @@ func (w *walk) value() Value {
 	return Value{Type: Type(w.next(6)), Enc: Encoding(w.next(9)), Packed: w.bytes(w.size())}
 }
 
+// live tells whether readers see a key.
+func (w *walk) live(db int, key string) bool {
+	p, ok := w.dbs[db][key]
+	return ok && (p.expireAt == NoExpiry || p.expireAt > w.now)
+}
+
+// become gives a key other content. By the rules of semantic.Conversation, what was
+// absent and is absent has not changed.
+func (w *walk) become(db int, key string, p plain) {
+	before := w.live(db, key)
+	w.dbs[db][key] = p
+	if before || w.live(db, key) || !w.marks {
+		w.changed[db][key] = w.step
+	}
+}
+
 func (w *walk) set(db int, key string, v Value, at int64) {
-	w.dbs[db][key] = plainOf(Entry{Value: v, ExpireAt: at, Version: w.ks.State().Mutations})
-	w.changed[db][key] = w.step
+	w.become(db, key, plainOf(Entry{Value: v, ExpireAt: at, Version: w.ks.State().Mutations}))
 }
 
 func (w *walk) drop(db int, key string) {
+	if w.live(db, key) || !w.marks {
+		w.changed[db][key] = w.step
+	}
 	delete(w.dbs[db], key)
-	w.changed[db][key] = w.step
 }
 
 func (w *walk) do() {
@@ -180,8 +200,7 @@ func (w *walk) do() {
 		}
 		if had {
 			old.expireAt, old.version = at, w.ks.State().Mutations
-			m[string(key)] = old
-			w.changed[db][string(key)] = w.step
+			w.become(db, string(key), old)
 		}
 	case op < 35:
 		if (d.Evict(key, w.now) == KeyDue) != (had && !live) {
@@ -195,10 +214,8 @@ func (w *walk) do() {
 		w.expire(w.next(5))
 	case op < 39:
 		version := d.Version(key, w.now)
-		if live {
-			w.watches = append(w.watches, watch{db, w.step, string(key), version})
-		} else if had || w.next(4) == 0 {
-			w.watches = append(w.watches, watch{db, w.step, string(key), version})
+		if had || w.next(4) == 0 {
+			w.watches = append(w.watches, watch{db, w.step, string(key), version, live})
 		}
 	case op < 41:
 		w.freeze()
@@ -219,10 +236,12 @@ func (w *walk) rare(db int) {
 			w.drop(db, key)
 		}
 	case 1, 2:
-		w.ks.Swap(0, 1)
+		w.ks.Swap(0, 1, w.now)
 		for _, i := range []int{0, 1} {
 			for key := range w.dbs[i] {
-				w.changed[0][key], w.changed[1][key] = w.step, w.step
+				if w.live(i, key) || !w.marks {
+					w.changed[0][key], w.changed[1][key] = w.step, w.step
+				}
 			}
 		}
 		w.dbs[0], w.dbs[1] = w.dbs[1], w.dbs[0]
@@ -249,8 +268,7 @@ func (w *walk) splice(d *DB, m map[string]plain, key []byte, old plain) {
 		w.t.Fatalf("Splice gives length %d, want %d", n, len(want))
 	}
 	old.packed, old.enc, old.version = string(want), Raw, w.ks.State().Mutations
-	m[string(key)] = old
-	w.changed[d.Index()][string(key)] = w.step
+	w.become(d.Index(), string(key), old)
 }
 
 func (w *walk) edit(d *DB, m map[string]plain, key []byte, live bool) {
@@ -268,8 +286,7 @@ func (w *walk) edit(d *DB, m map[string]plain, key []byte, live bool) {
 		}
 		l.items = append(l.items, uint64(w.step))
 	}
-	m[string(key)] = plainOf(e)
-	w.changed[d.Index()][string(key)] = w.step
+	w.become(d.Index(), string(key), plainOf(e))
 }
 
 func (w *walk) move(from, to int, key, newKey []byte) {
@@ -283,8 +300,7 @@ func (w *walk) move(from, to int, key, newKey []byte) {
 	if had {
 		w.drop(from, string(key))
 		old.version = w.ks.State().Mutations
-		w.dbs[to][string(newKey)] = old
-		w.changed[to][string(newKey)] = w.step
+		w.become(to, string(newKey), old)
 	}
 }
 
@@ -416,6 +432,9 @@ func (w *walk) check() {
 		same := w.ks.DB(x.db).Version([]byte(x.key), w.now) == x.version
 		if same && w.changed[x.db][x.key] > x.step {
 			w.t.Fatalf("step %d: %.20q changed in step %d, but has the version of step %d", w.step, x.key, w.changed[x.db][x.key], x.step)
+		}
+		if same && x.live != w.live(x.db, x.key) {
+			w.t.Fatalf("step %d: %.20q was there in step %d: %v, is no more, but has the same version", w.step, x.key, x.step, x.live)
 		}
 		if w.next(10) > 0 {
 			kept = append(kept, x)
@@ -555,7 +574,7 @@ func TestRandomWalk(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for s := range uint64(2) { // seeds
 				rng := rand.New(rand.NewPCG(s, 1))
-				w := newWalk(t, test.keys, rng.IntN)
+				w := newWalk(t, test.keys, s == 0, rng.IntN)
 				for i := range test.steps {
 					w.do()
 					if i%test.each == 0 {
@@ -579,7 +598,7 @@ func FuzzWalk(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, choices []byte) {
-		w := newWalk(t, 40, func(n int) int {
+		w := newWalk(t, 40, true, func(n int) int {
 			var b [2]byte
 			k := copy(b[:], choices)
 			choices = choices[k:]

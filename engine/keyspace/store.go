@@ -112,13 +112,14 @@ func (s *store) body(v *Value) (value []byte, object bool) {
 	return s.handleBuf[:], true
 }
 
-// put creates or overwrites a key.
-func (s *store) put(h uint64, key []byte, v *Value, expireAt int64, version uint64) {
+// put creates or overwrites a key. It reports whether the key may have been absent for readers.
+func (s *store) put(h uint64, key []byte, v *Value, expireAt int64, version uint64) (created bool) {
 	c := content{typ: v.Type, enc: v.Enc, expireAt: expireAt, version: version, key: key}
 	c.value, c.object = s.body(v)
 	if p, ok := s.find(h, key); ok {
+		created = s.perishable(p.rec)
 		s.overwrite(h, p, &c)
-		return
+		return created
 	}
 	r, cell := s.arena.alloc(c.size())
 	c.append(cell[:0])
@@ -128,6 +129,7 @@ func (s *store) put(h uint64, key []byte, v *Value, expireAt int64, version uint
 		s.expiry.add(expireAt, h)
 	}
 	s.reindex(h, hash.Never, s.firstField(cell))
+	return true
 }
 
 func (s *store) insert(h uint64, r ref) {

@@ -74,7 +74,8 @@ func unwatch(s *Session, r *request) {
 	r.out.OK()
 }
 
-// watch notes the versions that its keys have now.
+// watch notes the versions that its keys have now. A key that is due, by the wall clock,
+// is to be watched as one that is gone; where the log clock lags, a fence takes it on.
 func watch(s *Session, r *request) {
 	if s.tx != nil {
 		r.fail(reply.ErrWatchInMulti)
@@ -85,13 +86,25 @@ func watch(s *Session, r *request) {
 		return
 	}
 	keys := cloneArgs(r.args[1:])
+	watched := len(s.watches)
+	if s.noteWatches(keys) && s.fence() {
+		s.watches = s.watches[:watched]
+		s.noteWatches(keys)
+	}
+	s.show(func(v *shown) { v.watching = len(s.watches) })
+	r.out.OK()
+}
+
+// noteWatches adds the versions of keys to the session's watches, and reports whether
+// one of them is due but not gone yet.
+func (s *Session) noteWatches(keys [][]byte) (lags bool) {
 	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), 0, func(v *engine.View) {
 		for _, key := range keys {
 			s.watches = append(s.watches, fsm.Watch{DB: s.db, Key: key, Version: v.Version(s.db, key)})
+			lags = lags || v.Lags(s.db, key)
 		}
 	})
-	s.show(func(v *shown) { v.watching = len(s.watches) })
-	r.out.OK()
+	return lags
 }
 
 // exec carries out what MULTI has queued. A transaction that changes nothing

@@ -291,6 +291,22 @@ func TestTransactions(t *testing.T) {
 	c.expect(lines("MULTI", "GET a", "EXEC"), "+OK", "+QUEUED", "*1 $1 1")
 }
 
+// A key that is due is watched as one that is gone, also before the log's clock says so.
+func TestWatchOfWhatIsDue(t *testing.T) {
+	n := newNode(t, nil)
+	c, other := n.client(), n.client()
+	c.expect(lines("SET a 1 PX 1"), "+OK")
+	for until := time.Now().Add(2 * time.Millisecond); time.Now().Before(until); {
+		runtime.Gosched()
+	}
+	c.expect(lines("WATCH a"), "+OK")
+	other.expect(lines("SET b 1", "FLUSHDB"), "+OK", "+OK")
+	c.expect(lines("MULTI", "GET a", "EXEC"), "+OK", "+QUEUED", "*1 $-1")
+	c.expect(lines("WATCH a"), "+OK")
+	other.expect(lines("SET a 1", "FLUSHDB"), "+OK", "+OK")
+	c.expect(lines("MULTI", "GET a", "EXEC"), "+OK", "+QUEUED", "*-1")
+}
+
 func intOf(t *testing.T, c *client, key string) (n int) {
 	t.Helper()
 	c.send("GET " + key)
