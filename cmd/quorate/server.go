@@ -68,10 +68,14 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 		return err
 	}
 	defer n.cluster.Close()
+	renames, err := session.NewRenames(conf.Renames(), n.engine.Table())
+	if err != nil {
+		return err
+	}
 	view := &sessionCluster{node: n.cluster, engine: n.engine, registry: n.registry, conf: conf}
 	n.sessions = session.New(session.Options{
 		Engine: n.engine, Cluster: view,
-		Config: conf, Registry: n.registry, Counters: new(observe.Counters), Version: cluster.Version,
+		Config: conf, Registry: n.registry, Renames: renames, Counters: new(observe.Counters), Version: cluster.Version,
 		Shutdown: n.shutdown, Now: wall, Log: log,
 	})
 	defer n.sessions.Close()

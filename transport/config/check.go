@@ -179,6 +179,40 @@ func canonicalName(_, value string) (string, error) {
 	return value, nil
 }
 
+// Rename is a command that clients call by another name.
+type Rename struct{ From, To string } // in lower case; an empty To: not at all
+
+// noName stands for the empty name in the value of rename-command.
+const noName = `""`
+
+// Renames returns the commands that clients of this node call by another name.
+func (c *Config) Renames() []Rename {
+	var all []Rename
+	words := strings.Fields(c.String("rename-command"))
+	for i := 0; i < len(words); i += 2 {
+		to := words[i+1]
+		if to == noName {
+			to = ""
+		}
+		all = append(all, Rename{words[i], to})
+	}
+	return all
+}
+
+// canonicalRenames takes pairs of names.
+func canonicalRenames(_, value string) (string, error) {
+	words := strings.Fields(strings.ToLower(value))
+	if len(words)%2 != 0 {
+		return "", refusal("write a command's name and the one by which it is called instead, or \"\"")
+	}
+	for _, w := range words {
+		if len(w) > 64 || w != noName && strings.ContainsAny(w, "|\"'\\") {
+			return "", refusal("argument must be names of commands")
+		}
+	}
+	return strings.Join(words, " "), nil
+}
+
 func canonicalJoin(_, value string) (string, error) {
 	addrs := strings.FieldsFunc(value, func(c rune) bool { return c == ',' || c == ' ' })
 	for _, addr := range addrs {

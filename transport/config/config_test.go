@@ -201,14 +201,14 @@ func TestParse(t *testing.T) {
 	dir := t.TempDir()
 	more := write(t, dir, "more.conf", "timeout 9\nsave 1 2\n")
 	path := write(t, dir, "main.conf", "# a comment\nPORT 7001\nsave 900 1\nsave 300 10\ninclude "+more+"\n"+
-		"requirepass \"a\\x20b\"\nlisten a :7100 tls\nlisten b 0.0.0.0:7101 advertise h:1 redirect always\nio-threads 4\nport 7002\n")
+		"requirepass \"a\\x20b\"\nrename-command GET Fetch\nrename-command FLUSHALL \"\"\nlisten a :7100 tls\nlisten b 0.0.0.0:7101 advertise h:1 redirect always\nio-threads 4\nport 7002\n")
 	c, err := Parse([]string{path, "--appendfsync", "everysec", "--bind", "127.0.0.1", "-::1", "--join", "a:1,b:2", "--timeout", "3"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
 		"port": "7002", "save": "900 1 300 10 1 2", "timeout": "3", "requirepass": "a b", "appendfsync": "everysec",
-		"bind": "127.0.0.1 -::1", "join": "a:1,b:2",
+		"bind": "127.0.0.1 -::1", "join": "a:1,b:2", "rename-command": `get fetch flushall ""`,
 		"listen": "a :7100 tls, b 0.0.0.0:7101 advertise h:1 redirect always",
 	} {
 		if got := c.String(name); got != want {
@@ -235,6 +235,7 @@ func TestParseErrorsNameThePlace(t *testing.T) {
 		{"value", "\n\nmaxmemory 5kib\n", `:3: maxmemory "5kib": argument must be a memory value (bytes, or with a unit: 64kb, 100mb, 1gb)`},
 		{"quotes", "requirepass \"a\n", ":1: unbalanced quotes"},
 		{"count", "timeout 1 2\n", ":1: timeout takes one value, 2 were given"},
+		{"rename", "rename-command get\n", `:1: rename-command "get": write a command's name and the one by which it is called instead, or ""`},
 		{"refused", "loadmodule /x\n", ":1: loadmodule: modules are not supported; remove the line"},
 		{"listen", "listen a 1\n", `:1: listen "a 1": "1" is not ADDR:PORT`},
 	} {

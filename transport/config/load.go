@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/quorate/quorate/engine/glob"
@@ -178,6 +179,14 @@ func (c *Config) directive(name string, values []string) error {
 	}
 	if len(values) == 0 || len(values) > 1 && !s.Has(Many) {
 		return fmt.Errorf("%s takes one value, %d were given", name, len(values))
+	}
+	if len(values) > 1 {
+		values = slices.Clone(values)
+		for i, v := range values {
+			if v == "" {
+				values[i] = noName // a word that is there
+			}
+		}
 	}
 	value := strings.Join(values, " ")
 	if err := c.give(s, value); err != nil {

@@ -87,7 +87,7 @@ func (c *Config) lines(s *Spec) []string {
 		return []string{s.Name + " " + quoteIfNeeded(value)}
 	case s.Name == "listen":
 		groups = strings.Split(value, s.separator())
-	case s.Name == "save":
+	case s.Name == "save", s.Name == "rename-command":
 		groups = grouped(fields, 2)
 	case s.Name == "client-output-buffer-limit":
 		groups = grouped(fields, 4)

@@ -51,6 +51,9 @@ var ownTable = []Spec{
 	{Name: "read-staleness-max", Kind: Millis, Min: 1, Max: 3_600_000, Default: "10000", Flags: Hidden},
 	// What the default listener answers to keyed commands on a follower.
 	enum("redirect", "auto", Immutable|Hidden, "auto", "always", "never"),
+	// Commands that this node's clients call by another name, or by none: pairs of
+	// names. CONFIG of redis-server does not show it either.
+	checked("rename-command", "", Immutable|Hidden|Many|Repeats, canonicalRenames),
 	// The name by which clients of Sentinel ask for the leader, and where they may
 	// find a Sentinel beside the client port; 0 is off.
 	checked("sentinel-master-name", "mymaster", Immutable|Hidden, canonicalName),
@@ -61,7 +64,6 @@ var ownTable = []Spec{
 
 // refused directives are known, but to ignore them would not be safe.
 var refused = map[string]string{
-	"rename-command": "commands can't be renamed; restrict them by ACL rules instead",
-	"loadmodule":     "modules are not supported; remove the line",
-	"user":           "ACL users in the configuration file are not supported; remove the line",
+	"loadmodule": "modules are not supported; remove the line",
+	"user":       "ACL users in the configuration file are not supported; remove the line",
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -382,9 +383,16 @@ func BenchmarkServer(b *testing.B) {
 
 // A panic while a connection is served ends that connection and nothing else.
 func TestPanicEndsTheConnection(t *testing.T) {
+	var served atomic.Bool
 	s := serveOn(t, nil, func(c *sessiontest.Cluster) {
-		c.View = func(string) session.Topology { panic("for the test") }
+		c.View = func(string) session.Topology {
+			if served.Load() {
+				panic("for the test")
+			}
+			return session.Topology{}
+		}
 	})
+	served.Store(true)
 	witness := dial(t, s)
 	exchange(t, witness, ping, "+PONG\r\n", false)
 	exchange(t, dial(t, s), "SET a 1\r\nCLUSTER MYID\r\nSET a 2\r\n", "+OK\r\n", true)

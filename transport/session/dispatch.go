@@ -89,7 +89,7 @@ func (s *Session) dispatch(args [][]byte) {
 		s.closing = true
 		return
 	}
-	e, container, ok := s.srv.table.Find(args)
+	e, args, container, ok := s.srv.find(args)
 	if !ok {
 		s.reject(nil, unknown(args, container))
 		return

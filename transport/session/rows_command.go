@@ -47,7 +47,7 @@ func commandInfo(s *Session, r *request) {
 	}
 	r.out.Array(len(r.args) - 2)
 	for _, name := range r.args[2:] {
-		if e, ok := t.Lookup(string(name)); ok {
+		if e, ok := s.srv.lookup(name); ok {
 			t.WriteInfo(r.out, e.Name)
 		} else {
 			r.out.Null()
@@ -64,7 +64,7 @@ func commandDocs(s *Session, r *request) {
 		}
 	}
 	for _, arg := range r.args[2:] {
-		if e, ok := t.Lookup(string(arg)); ok {
+		if e, ok := s.srv.lookup(arg); ok {
 			names = append(names, e.Name)
 		}
 	}
@@ -77,8 +77,7 @@ func commandDocs(s *Session, r *request) {
 // commandGetKeys: COMMAND GETKEYS command arg ...
 func commandGetKeys(withFlags bool) func(*Session, *request) {
 	return func(s *Session, r *request) {
-		args := r.args[2:]
-		e, _, ok := s.srv.table.Find(args)
+		e, args, _, ok := s.srv.find(r.args[2:])
 		switch {
 		case !ok:
 			r.fail("ERR Invalid command specified")

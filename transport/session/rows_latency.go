@@ -119,7 +119,7 @@ func latencyHistogram(s *Session, r *request) {
 	if len(r.args) > 2 {
 		entries = nil
 		for _, arg := range r.args[2:] {
-			e, ok := s.srv.table.Lookup(string(arg))
+			e, ok := s.srv.lookup(arg)
 			if !ok {
 				continue
 			}

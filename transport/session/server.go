@@ -26,6 +26,8 @@ type Options struct {
 	Config   *config.Config
 	Registry *pubsub.Registry
 	Counters *observe.Counters
+	// Renames may be nil.
+	Renames *Renames
 	// Version is Quorate's own.
 	Version string
 	// Shutdown stops the node; save tells whether to take a snapshot first.
@@ -85,7 +87,7 @@ func New(opts Options) *Server {
 	_, _ = rand.Read(id[:]) // never fails
 	s.runID = hex.EncodeToString(id[:])
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.table = newTable(opts.Engine.Table())
+	s.table = newTable(opts.Engine.Table(), opts.Renames)
 	t := opts.Cluster.Topology(opts.Config.DataListener())
 	s.master = t.owner().ID
 	s.slowlog = observe.NewSlowlog(int(opts.Config.Int("slowlog-max-len")))

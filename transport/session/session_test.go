@@ -36,6 +36,17 @@ func newNode(t *testing.T, change func(*sessiontest.Cluster)) *node {
 // newNodeAt is newNode with a clock; nil is the system's.
 func newNodeAt(t *testing.T, now func() time.Time, change func(*sessiontest.Cluster)) *node {
 	t.Helper()
+	return openNode(t, change, func(o *session.Options) { o.Now = now })
+}
+
+// newNodeWith is newNode with other options.
+func newNodeWith(t *testing.T, options func(*session.Options)) *node {
+	t.Helper()
+	return openNode(t, nil, options)
+}
+
+func openNode(t *testing.T, change func(*sessiontest.Cluster), options func(*session.Options)) *node {
+	t.Helper()
 	n := &node{t: t, config: config.New()}
 	registry := pubsub.NewRegistry()
 	e := engine.New(engine.Options{
@@ -47,10 +58,12 @@ func newNodeAt(t *testing.T, now func() time.Time, change func(*sessiontest.Clus
 		change(n.cluster)
 	}
 	n.cluster.Start()
-	n.server = session.New(session.Options{
+	o := session.Options{
 		Engine: e, Cluster: n.cluster, Config: n.config, Registry: registry,
-		Counters: &observe.Counters{}, Version: "test", Now: now,
-	})
+		Counters: &observe.Counters{}, Version: "test",
+	}
+	options(&o)
+	n.server = session.New(o)
 	t.Cleanup(func() {
 		n.server.Close()
 		n.cluster.Close()

@@ -106,8 +106,9 @@ type table struct {
 }
 
 // newTable joins the session's commands and the engine's. Where both have
-// one, the session's row stands, and knows of the engine's.
-func newTable(data *command.Table[*call.Row]) *table {
+// one, the session's row stands, and knows of the engine's. Those that no client may
+// call are left out.
+func newTable(data *command.Table[*call.Row], renames *Renames) *table {
 	var entries []*entry
 	own := make(map[string]bool)
 	rows := rows()
@@ -123,6 +124,7 @@ func newTable(data *command.Table[*call.Row]) *table {
 			entries = append(entries, &entry{Spec: &r.Spec})
 		}
 	}
+	entries = slices.DeleteFunc(entries, func(e *entry) bool { return renames.disabled(e.Spec) })
 	t := &table{Table: command.NewTable(entries, func(e *entry) *command.Spec { return e.Spec })}
 	for _, name := range t.Names() {
 		e, _ := t.Lookup(name)
@@ -146,7 +148,7 @@ func newTable(data *command.Table[*call.Row]) *table {
 // commands and the session's joined.
 func Commands(data *command.Table[*call.Row]) []*command.Spec {
 	var specs []*command.Spec
-	for _, e := range newTable(data).all {
+	for _, e := range newTable(data, nil).all {
 		specs = append(specs, e.Spec)
 	}
 	return specs
