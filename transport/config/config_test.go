@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -164,6 +165,25 @@ func TestSetRollsBack(t *testing.T) {
 	}
 	if want := []string{"5", "0"}; !reflect.DeepEqual(heard, want) {
 		t.Errorf("hook heard %q, want %q", heard, want)
+	}
+}
+
+// A certificate and its key are of no use one without the other.
+func TestHooksSeeTheWholeChange(t *testing.T) {
+	c := New()
+	for _, name := range []string{"tls-cert-file", "tls-key-file"} {
+		c.OnSet(name, func(string) error {
+			if cert, key := c.String("tls-cert-file"), c.String("tls-key-file"); cert != key {
+				return fmt.Errorf("certificate %q with the key of %q", cert, key)
+			}
+			return nil
+		})
+	}
+	if err := c.Set(Pair{"tls-cert-file", "a"}, Pair{"tls-key-file", "a"}); err != nil {
+		t.Error(err)
+	}
+	if err := c.Set(Pair{"tls-cert-file", "b"}, Pair{"tls-key-file", "c"}); err == nil || c.String("tls-cert-file") != "a" || c.String("tls-key-file") != "a" {
+		t.Errorf("error %v, and then certificate %q with the key of %q", err, c.String("tls-cert-file"), c.String("tls-key-file"))
 	}
 }
 

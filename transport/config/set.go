@@ -106,19 +106,24 @@ func (c *Config) refusedLocked(s *Spec, value string, local bool) string {
 }
 
 // Commit carries out what Prepare found good, but for the directives of
-// [Change.Cluster]. When a hook refuses its value all is as before, and those
-// whose hooks had heard of the change hear of the old values again.
+// [Change.Cluster]. All values are in place before the first hook hears of its
+// own, so that hooks see them together: a certificate and its key. When a hook
+// refuses its value all is as before, and those whose hooks had heard of the change
+// hear of the old values again.
 func (c *Config) Commit(ch *Change) error {
 	c.setting.Lock()
 	defer c.setting.Unlock()
 	for i := range ch.items {
-		it := &ch.items[i]
+		if it := &ch.items[i]; !it.spec.Has(Cluster) {
+			it.before = c.swap(it.spec, it.value)
+		}
+	}
+	for i, it := range ch.items {
 		if it.spec.Has(Cluster) {
 			continue
 		}
-		it.before = c.swap(it.spec, it.value)
 		if err := c.tell(it.spec, it.value); err != nil {
-			c.undo(ch.items[:i+1])
+			c.undo(ch.items, i+1)
 			return &SetError{it.asked, err.Error()}
 		}
 	}
@@ -129,7 +134,7 @@ func (c *Config) Commit(ch *Change) error {
 func (c *Config) Rollback(ch *Change) {
 	c.setting.Lock()
 	defer c.setting.Unlock()
-	c.undo(ch.items)
+	c.undo(ch.items, len(ch.items))
 }
 
 // Set carries out a whole change at once, where no cluster has a say.
@@ -159,14 +164,17 @@ func (c *Config) Adopt(pairs []Pair) {
 	}
 }
 
-func (c *Config) undo(items []item) {
-	for i := len(items) - 1; i >= 0; i-- {
-		it := items[i]
-		if it.spec.Has(Cluster) {
-			continue
+// undo takes all items back. The hooks of the first heard of them hear of it.
+func (c *Config) undo(items []item, heard int) {
+	for _, it := range items {
+		if !it.spec.Has(Cluster) {
+			c.swap(it.spec, it.before)
 		}
-		c.swap(it.spec, it.before)
-		_ = c.tell(it.spec, it.before) // the value was in force a moment ago
+	}
+	for i := heard - 1; i >= 0; i-- {
+		if it := items[i]; !it.spec.Has(Cluster) {
+			_ = c.tell(it.spec, it.before) // the value was in force a moment ago
+		}
 	}
 }
 
