@@ -84,6 +84,68 @@ func TestGuideRedirectAlways(t *testing.T) {
 	c.checkDigests()
 }
 
+// TestGuideOverLeaderKill kills the leader beneath clients that cook: those of the
+// other nodes notice nothing but a pause, and those that follow the leader go on
+// with the same client.
+func TestGuideOverLeaderKill(t *testing.T) {
+	c := startCluster(t, 3)
+	leader := c.leader()
+	survivors := c.others(leader)
+	here, there := survivors[0].client(), survivors[1].client()
+	var clients, sentinels []string
+	for _, n := range c.nodes {
+		clients, sentinels = append(clients, n.addr()), append(sentinels, n.addr())
+	}
+	followers := map[string]redis.UniversalClient{
+		"cluster client": redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: clients, ReadTimeout: 10 * time.Second, ClusterStateReloadInterval: time.Second,
+		}),
+		"failover client": failoverClient(sentinels),
+	}
+	for name, client := range followers {
+		defer client.Close()
+		cookAll(t, name+" before", client, client)
+	}
+	killed := make(chan struct{})
+	go func() {
+		defer close(killed)
+		eventually(t, 20*time.Second, "the plain clients have begun", func() error {
+			if n, err := there.Exists(t.Context(), "{plain clients 1:leaderboard}:board").Result(); n != 1 {
+				return fmt.Errorf("EXISTS: %d, %w", n, err)
+			}
+			return nil
+		})
+		_ = leader.cmd.Process.Kill()
+	}()
+	for round := range 3 {
+		cookAll(t, fmt.Sprintf("plain clients %d", round+1), here, there)
+	}
+	<-killed
+	leader.kill() // waits for its end
+	for name, client := range followers {
+		eventually(t, 30*time.Second, name+" has found the next leader", func() error {
+			return client.Set(t.Context(), "found", name, 0).Err()
+		})
+		cookAll(t, name+" after", client, client)
+	}
+	for _, n := range survivors {
+		t.Run(fmt.Sprintf("python by node %d", n.number), func(t *testing.T) {
+			runPython(t, "guide.py", "--port", strconv.Itoa(n.port), "--cluster")
+		})
+	}
+}
+
+// cookAll cooks every recipe once; who tells whose keys they are.
+func cookAll(t *testing.T, who string, here, there redis.UniversalClient) {
+	t.Run(who, func(t *testing.T) {
+		for _, r := range recipes {
+			t.Run(r.name, func(t *testing.T) {
+				r.cook(t, testContext(t), here, there, fmt.Sprintf("{%s:%s}", who, r.name))
+			})
+		}
+	})
+}
+
 func cookAsCluster(t *testing.T, c *testCluster) {
 	var seeds []string
 	for _, n := range c.nodes {
