@@ -27,12 +27,14 @@ type snapshotter struct {
 	taking atomic.Bool
 
 	mu        sync.Mutex
-	points    []SavePoint // guarded by mu
-	last      time.Time   // guarded by mu; when the newest snapshot was completed, or the node started
-	tried     time.Time   // guarded by mu; when the last attempt ended
-	mutations uint64      // guarded by mu; the counter at the newest snapshot
-	failed    error       // guarded by mu; why the last attempt failed
-	took      time.Duration
+	points    []SavePoint   // guarded by mu
+	last      time.Time     // guarded by mu; when the newest snapshot was completed, or the node started
+	tried     time.Time     // guarded by mu; when the last attempt ended
+	mutations uint64        // guarded by mu; the counter at the newest snapshot
+	failed    error         // guarded by mu; why the last attempt failed
+	took      time.Duration // guarded by mu
+	began     time.Time     // guarded by mu; of the one that is being taken, else zero
+	saves     uint64        // guarded by mu; completed since the node started
 }
 
 func newSnapshotter(n *Node) *snapshotter {
@@ -129,6 +131,9 @@ func (s *snapshotter) take() error {
 	if err := n.raft.ReloadConfig(reload); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.began = began
+	s.mu.Unlock()
 	release := n.recounts.hold()
 	future := n.raft.Snapshot()
 	err := future.Error()
@@ -138,9 +143,10 @@ func (s *snapshotter) take() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failed, s.tried = err, time.Now()
+	s.failed, s.tried, s.began = err, time.Now(), time.Time{}
 	if err == nil {
 		n.logRecount()
+		s.saves++
 		s.mutations, s.took, s.last = mutations, time.Since(began), s.tried
 	}
 	return err
@@ -159,7 +165,9 @@ type Persistence struct {
 	LastSave     time.Time
 	LastSaveTook time.Duration
 	LastError    error
-	Changes      uint64 // since the newest snapshot
+	Saves        uint64        // completed since the node started
+	SavingFor    time.Duration // how long the one that is being written has taken; 0: none
+	Changes      uint64        // since the newest snapshot
 	LogBytes     int64
 	LastFsync    time.Duration
 }
@@ -172,7 +180,10 @@ func (n *Node) Persistence() Persistence {
 	defer s.mu.Unlock()
 	p := Persistence{
 		Saving: s.taking.Load(), LastSave: s.last, LastSaveTook: s.took, LastError: s.failed,
-		Changes: s.changesLocked(mutations),
+		Changes: s.changesLocked(mutations), Saves: s.saves,
+	}
+	if !s.began.IsZero() {
+		p.SavingFor = time.Since(s.began)
 	}
 	if n.store.own != nil {
 		stats := n.store.own.Stats()

@@ -286,11 +286,22 @@ func (c *sessionCluster) infoPersistence() []session.Field {
 		{Name: "rdb_bgsave_in_progress", Value: flag01(p.Saving)},
 		{Name: "rdb_last_save_time", Value: fmt.Sprint(p.LastSave.Unix())},
 		{Name: "rdb_last_bgsave_status", Value: status},
+		{Name: "rdb_current_bgsave_time_sec", Value: savingFor(p)},
+		{Name: "rdb_saves", Value: fmt.Sprint(p.Saves)},
 		{Name: "rdb_last_bgsave_time_sec", Value: fmt.Sprint(int(p.LastSaveTook.Seconds()))},
 		{Name: "log_size_bytes", Value: fmt.Sprint(p.LogBytes)},
 		{Name: "log_last_fsync_usec", Value: fmt.Sprint(p.LastFsync.Microseconds())},
 		{Name: "acknowledged_write", Value: c.acknowledged()},
 	}
+}
+
+// savingFor is how many seconds the snapshot that is being written has taken; -1: none
+// is.
+func savingFor(p cluster.Persistence) string {
+	if !p.Saving {
+		return "-1"
+	}
+	return fmt.Sprint(int(p.SavingFor.Seconds()))
 }
 
 // acknowledged says what the OK of a write means with this node's settings.

@@ -16,6 +16,8 @@ type Counters struct {
 	Errors              atomic.Uint64 // error replies
 	BytesIn             atomic.Uint64
 	BytesOut            atomic.Uint64
+	Reads               atomic.Uint64 // of sockets
+	Writes              atomic.Uint64
 	QueryBufferCuts     atomic.Uint64 // clients closed at client-query-buffer-limit
 	OutputBufferCuts    atomic.Uint64 // clients closed at client-output-buffer-limit
 	Panics              atomic.Uint64 // connections closed because serving them panicked
@@ -40,7 +42,7 @@ func (c *Counters) ErrorCodes() []CodeCount { return c.errors.all() }
 // Reset zeroes what CONFIG RESETSTAT zeroes.
 func (c *Counters) Reset() {
 	for _, n := range []*atomic.Uint64{
-		&c.Connections, &c.RejectedConnections, &c.Commands, &c.Errors, &c.BytesIn, &c.BytesOut,
+		&c.Connections, &c.RejectedConnections, &c.Commands, &c.Errors, &c.BytesIn, &c.BytesOut, &c.Reads, &c.Writes,
 		&c.QueryBufferCuts, &c.OutputBufferCuts, &c.Redirects, &c.AuthFailures, &c.AuthDenied, &c.ReadBarrierFailures,
 	} {
 		n.Store(0)

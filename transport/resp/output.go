@@ -196,6 +196,7 @@ func (o *output) write(p []byte) (rest []byte, err error) {
 	rest = o.chunk
 	o.chunk = nil
 	o.counters.BytesOut.Add(uint64(len(p) - len(rest)))
+	o.counters.Writes.Add(1)
 	switch {
 	case err != nil:
 		return nil, err
@@ -211,6 +212,7 @@ func (o *output) drain(buffer, rest []byte) {
 	for {
 		n, err := o.conn.Write(rest)
 		o.counters.BytesOut.Add(uint64(n))
+		o.counters.Writes.Add(1)
 		o.mu.Lock()
 		if err != nil {
 			o.failLocked()

@@ -61,6 +61,7 @@ func (s *rawSource) result(err error) (int, error) {
 	}
 	if n > 0 {
 		s.counters.BytesIn.Add(uint64(n))
+		s.counters.Reads.Add(1)
 		return n, nil
 	}
 	if err == nil {
@@ -97,6 +98,7 @@ type connSource struct {
 func (s *connSource) Read(p []byte) (int, error) {
 	n, err := s.conn.Read(p)
 	s.counters.BytesIn.Add(uint64(n))
+	s.counters.Reads.Add(1)
 	return n, err
 }
 

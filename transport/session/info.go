@@ -206,6 +206,10 @@ func infoMemory(s *Server, _ *Session) []Field {
 		field("allocator_allocated", m.allocated),
 		field("allocator_active", m.active),
 		field("allocator_resident", m.resident),
+		Field{"allocator_frag_ratio", ratio(m.active, m.allocated)},
+		field("allocator_frag_bytes", m.active-m.allocated),
+		Field{"allocator_rss_ratio", ratio(m.resident, m.active)},
+		field("allocator_rss_bytes", m.resident-m.active),
 		field("arena_live_bytes", m.data.ArenaLive),
 		field("arena_free_bytes", m.data.ArenaFree),
 		field("keyspace_table_bytes", m.data.Table),
@@ -249,6 +253,8 @@ func infoPersistence(s *Server, _ *Session) []Field {
 	if s.rdb.running.Load() {
 		running = 1
 	}
+	// Nothing is forked here: a snapshot copies no memory, and what counts such
+	// copies is 0. To shorten the log is to take a snapshot.
 	own := []Field{
 		field("loading", 0),
 		field("async_loading", 0),
@@ -258,7 +264,16 @@ func infoPersistence(s *Server, _ *Session) []Field {
 		field("rdb_last_bgsave_time_sec", s.rdb.took.Load()),
 		field("aof_enabled", aof),
 		field("aof_rewrite_in_progress", running),
+		field("current_cow_peak", 0),
+		field("current_cow_size", 0),
+		field("current_cow_size_age", 0),
+		{"current_fork_perc", "0.00"},
+		field("rdb_last_cow_size", 0),
 		field("aof_rewrite_scheduled", 0),
+		field("aof_last_rewrite_time_sec", s.rdb.took.Load()),
+		field("aof_last_cow_size", 0),
+		field("module_fork_in_progress", 0),
+		field("module_fork_last_cow_size", 0),
 		{"aof_last_bgrewrite_status", status},
 		{"aof_last_write_status", "ok"},
 	}
@@ -315,6 +330,8 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("tracking_total_prefixes", 0),
 		field("unexpected_error_replies", 0),
 		field("total_error_replies", c.Errors.Load()),
+		field("total_reads_processed", c.Reads.Load()),
+		field("total_writes_processed", c.Writes.Load()),
 		field("client_query_buffer_limit_disconnections", c.QueryBufferCuts.Load()),
 		field("client_output_buffer_limit_disconnections", c.OutputBufferCuts.Load()),
 		field("acl_access_denied_auth", c.AuthFailures.Load()),
@@ -341,11 +358,11 @@ func infoReplication(s *Server, by *Session) []Field {
 			if m.Self {
 				continue
 			}
-			state := "online"
+			state, lag := "online", 0 // a member that is heard of is heard of each heartbeat
 			if !m.Online {
-				state = "wait_bgsave"
+				state, lag = "wait_bgsave", -1
 			}
-			lines = append(lines, Field{fmt.Sprint("slave", n), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=0", m.Host, m.Port, state, t.Applied)})
+			lines = append(lines, Field{fmt.Sprint("slave", n), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d", m.Host, m.Port, state, m.Applied, lag)})
 			n++
 		}
 		own = append(own, field("connected_slaves", n))
@@ -356,7 +373,12 @@ func infoReplication(s *Server, by *Session) []Field {
 			Field{"master_host", t.Leader.Host},
 			field("master_port", t.Leader.Port),
 			Field{"master_link_status", "up"},
+			Field{"master_last_io_seconds_ago", "0"},
+			Field{"master_sync_in_progress", "0"},
+			field("slave_read_repl_offset", t.Commit),
 			field("slave_repl_offset", t.Applied),
+			field("slave_priority", 100),
+			field("replica_announced", 1),
 			field("slave_read_only", 0), // every node takes writes
 			field("connected_slaves", 0),
 		)

@@ -148,7 +148,7 @@ func role(s *Session, r *request) {
 			r.out.Array(3)
 			r.out.BulkString(m.Host)
 			r.out.BulkInt(int64(m.Port))
-			r.out.BulkInt(offset)
+			r.out.BulkInt(int64(m.Applied))
 		}
 		return
 	}

@@ -102,6 +102,22 @@ func TestSentinelFields(t *testing.T) {
 	has(sentinel, "SENTINEL MASTERS", "*1 %20")
 }
 
+// What each member has applied is told, not what the asked one has.
+func TestReplicasOffsets(t *testing.T) {
+	c, n := newThree(t)
+	c.leader.Store(0)
+	c.down.Store(2)
+	plain := n.client()
+	plain.expect(lines("ROLE"), "*3 $6 master :0 *1 *3 $8 10.0.0.2 $4 7002 $3 101")
+	plain.send("INFO replication")
+	got := plain.replies(1)[0]
+	for _, want := range []string{"slave0:ip=10.0.0.2,port=7002,state=online,offset=101,lag=0", "slave1:ip=10.0.0.3,port=7003,state=wait_bgsave,offset=102,lag=-1"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("INFO replication lacks %q: %q", want, got)
+		}
+	}
+}
+
 func TestSwitchMaster(t *testing.T) {
 	c, n := newThree(t)
 	exact, pattern, sentinel := n.client(), n.client(), n.sentinelClient()
