@@ -117,17 +117,19 @@ func awaitVoter(t *testing.T, n *testNode, id string) {
 	})
 }
 
-// startRedis starts redis-server on a copy of an RDB file, and returns its
-// address.
+// startRedis starts redis-server on a copy of an RDB file, or empty if rdb is "", and
+// returns its address.
 func startRedis(t *testing.T, rdb string) string {
 	t.Helper()
-	content, err := os.ReadFile(rdb)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "dump.rdb"), content, 0o644); err != nil {
-		t.Fatal(err)
+	if rdb != "" {
+		content, err := os.ReadFile(rdb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "dump.rdb"), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	port := strconv.Itoa(freePort(t))
 	cmd := exec.Command("redis-server", "--port", port, "--dir", dir, "--save", "", "--enable-debug-command", "yes")

@@ -161,6 +161,7 @@ func unsubscribe(kind pubsub.Kind, verb string) func(*Session, *request) {
 	return func(s *Session, r *request) {
 		var names []string
 		var left []int // how many there were when each was gone
+		removed := false
 		for _, arg := range r.args[1:] {
 			names = append(names, string(arg))
 		}
@@ -169,11 +170,15 @@ func unsubscribe(kind pubsub.Kind, verb string) func(*Session, *request) {
 		}
 		for _, name := range names {
 			if sub := s.removeSubscription(kind, name); sub != nil {
+				removed = true
 				s.afterwards(r, func() { s.srv.opts.Registry.Unsubscribe(sub, kind, name) })
 			}
 			left = append(left, s.subs.count(kind))
 		}
 		s.classify()
+		if removed { // who is told that it listens no more is not counted any more
+			s.afterwards(r, func() { s.srv.opts.Cluster.SubscriptionsKnown(s.srv.ctx) })
+		}
 		write := func(w *reply.Writer) {
 			for i, name := range names {
 				writeSubscription(w, verb, name, left[i])
