@@ -12,12 +12,16 @@ import (
 // Apply calls f with the lock held for writing. The Step is valid during the
 // call only. It is called by package fsm alone, by one goroutine.
 func (e *Engine) Apply(f func(*Step)) {
+	watched := e.watch.On.Load()
 	published, resettled := e.apply(f)
 	for _, m := range published {
 		e.opts.Publish(m)
 	}
 	if resettled {
 		e.opts.Settings(e.AllSettings())
+	}
+	if watched || e.watch.On.Load() {
+		e.watched()
 	}
 }
 
@@ -28,7 +32,7 @@ func (e *Engine) apply(f func(*Step)) (published []Message, resettled bool) {
 	f(&s)
 	e.lookups.add(&s.lookups)
 	published, resettled = e.outbox, e.resettled
-	e.outbox, e.resettled = nil, false
+	e.outbox, e.resettled, e.by = nil, false, nil
 	return published, resettled
 }
 
@@ -78,6 +82,10 @@ func (s *Step) Follow(v semantic.Version) {
 	s.engine.hold(s.engine.env.Keyspace)
 }
 
+// For tells on whose behalf the next commands are: what watchers and counters
+// are told. It has no effect on the data.
+func (s *Step) For(client any) { s.engine.by = client }
+
 // Do executes a command of the log.
 func (s *Step) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
 	s.rand.Seed(s.index, s.writes)
@@ -117,7 +125,7 @@ func (s *Step) prepare(db int, args [][]byte, out *reply.Writer) *call.Call {
 		return nil
 	}
 	e := s.engine
-	s.call = call.Call{Env: &e.env, Args: args, DB: e.env.Keyspace.DB(db), Now: e.clock, Out: out}
+	s.call = call.Call{Env: &e.env, Args: args, DB: e.env.Keyspace.DB(db), Now: e.clock, Out: out, By: e.by}
 	if !out.Discards() {
 		s.call.Lookups = &s.lookups
 	}

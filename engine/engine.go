@@ -83,7 +83,11 @@ type Engine struct {
 	seed      seed.Seed      // guarded by mu
 	clock     int64          // guarded by mu; the log clock, Unix milliseconds
 	outbox    []Message      // guarded by mu; published by the Apply under way
+	by        any            // guarded by mu; on whose behalf the Apply under way does what it does
 	resettled bool           // guarded by mu; settings were changed by the Apply under way
+
+	watcher Watcher // guarded by mu; nil: nobody
+	watch   keyspace.Watch
 
 	warmer  keyspace.Warmer // guarded by mu, held for writing; of Apply
 	warmers sync.Pool       // of *keyspace.Warmer; of views
@@ -108,6 +112,8 @@ func New(opts Options) *Engine {
 	}
 	e.scripts = script.New(script.Options{Log: e.logScript})
 	e.warmers.New = func() any { return new(keyspace.Warmer) }
+	e.watch.Changed = func(key string) { e.watcher.Changed(e.by, key) }
+	e.watch.Flushed = func() { e.watcher.Flushed(e.by) }
 	e.table = command.NewTable(slices.Concat(pointers(commands.All()), pointers(e.scripts.Rows())), func(r *call.Row) *command.Spec { return &r.Spec })
 	e.env = call.Env{Settings: &e.settings, Semantic: semantic.Max, Effects: effects{e}, Lookup: e.find}
 	e.reset(seed.Seed{})
@@ -138,7 +144,11 @@ func (e *Engine) reset(s seed.Seed) {
 // hold makes k the data, under the rules in force. It needs the lock, or an engine that
 // nobody else knows yet.
 func (e *Engine) hold(k *keyspace.Keyspace) {
+	if k != e.env.Keyspace && e.watcher != nil {
+		e.watcher.Flushed(e.by)
+	}
 	e.env.Keyspace = k
+	k.SetWatch(&e.watch)
 	k.MarkAbsent(e.env.Semantic >= semantic.Conversation)
 }
 

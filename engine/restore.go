@@ -42,6 +42,7 @@ func (e *Engine) Adopt(l *Loaded) error {
 		return err
 	}
 	e.opts.Settings(e.AllSettings())
+	e.watched()
 	return nil
 }
 

@@ -29,7 +29,11 @@ type View struct {
 	call    call.Call // reused by one command after the other
 	lookups call.Lookups
 	warmer  *keyspace.Warmer
+	by      any
 }
+
+// For tells on whose behalf the next commands are, as Step.For does.
+func (v *View) For(client any) { v.by = client }
 
 // Expect tells of a key that commands soon to come may look up, and reports
 // whether there is room for another one. It is worth while for some commands at
@@ -58,7 +62,7 @@ func (v *View) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
 	v.call = call.Call{
 		Env: &e.env, Args: args, DB: e.env.Keyspace.DB(db), Now: e.clock, Wall: v.wall,
 		Rand: &v.rand, Out: out, InTx: inTx,
-		Lookups: &v.lookups,
+		Lookups: &v.lookups, By: v.by,
 	}
 	e.execute(&v.call)
 }

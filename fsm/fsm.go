@@ -337,14 +337,20 @@ func (r *runner) answering(p *Pending) error {
 		part := &p.Parts[i]
 		out := part.Conn.BeginReplies()
 		r.conn, r.mark = part.Conn, time.Since(r.began)
+		r.step.For(part.Conn)
+		follower, follows := part.Conn.(Follower)
 		for j := range part.Ops {
 			if err := r.op(&part.Ops[j], out); err != nil {
 				part.Conn.EndReplies(j)
 				return err
 			}
+			if follows {
+				follower.OpDone(out)
+			}
 		}
 		part.Conn.EndReplies(len(part.Ops))
 	}
+	r.step.For(nil)
 	// Only pieces of a large command have no connection to answer.
 	for {
 		ok, err := r.next()

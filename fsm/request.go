@@ -77,6 +77,12 @@ type Conn interface {
 	EndReplies(n int)
 }
 
+// Follower is a Conn that is told of each Op's end, before the next one: what
+// has become known of the data on the way goes behind its reply.
+type Follower interface {
+	OpDone(out *reply.Writer)
+}
+
 // Pending is a batch of this node that has not been applied yet: the Ops as
 // their connections want them answered. Writes among them are executed as the
 // log says, which has them in the same order.

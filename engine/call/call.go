@@ -67,6 +67,8 @@ type Call struct {
 	MayWrite bool
 	// Lookups is nil where nobody counts: on nodes that owe nobody the reply.
 	Lookups *Lookups
+	// By is on whose behalf the command runs, for who counts; it decides nothing.
+	By any
 	// Reads tells that the row changes nothing: Get counts its lookups.
 	Reads bool
 }

@@ -8,10 +8,16 @@ import "github.com/quorate/quorate/engine/reply"
 type Counter interface {
 	// Nested tells that a script has called a command in database db, and how that
 	// ended. The arguments are valid during the call only.
-	Nested(command string, db int, args [][]byte, o Outcome)
+	Nested(s Script, command string, db int, args [][]byte, o Outcome)
 	// NestedError tells of an error that a script has met and that is not its
 	// own reply.
 	NestedError(e reply.Error)
+}
+
+// Script is the call of a script: on whose behalf, and its own arguments.
+type Script struct {
+	By   any
+	Args [][]byte
 }
 
 // Outcome is how the call of a command ended.

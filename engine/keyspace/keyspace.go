@@ -32,11 +32,12 @@ type Keyspace struct {
 	buckets   []uint64 // the counter at the last creation of a key, by its hash; see versions.go
 	marks     bool     // versions of absent keys are marked; see versions.go
 	frozen    *Frozen  // the open view
+	watch     *Watch
 }
 
 // New returns an empty keyspace.
 func New(o Options) *Keyspace {
-	k := &Keyspace{seed: o.Seed, buckets: make([]uint64, Buckets)}
+	k := &Keyspace{seed: o.Seed, buckets: make([]uint64, Buckets), watch: new(Watch)}
 	for i := range max(1, o.Databases) {
 		k.dbs = append(k.dbs, &DB{ks: k, index: i, store: newStore(o.Seed, &k.chain)})
 	}

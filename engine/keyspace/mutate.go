@@ -35,6 +35,9 @@ type change struct {
 // what happens to it in place after opEdit it mixes itself. Where objects are copied or move, their keys say it all.
 func (k *Keyspace) mutate(c *change) (version uint64) {
 	k.mutations++
+	if k.watch.On.Load() {
+		k.tell(c)
+	}
 	head := uint64(c.op) | uint64(c.db)<<8 | uint64(uint32(c.other))<<32
 	m := &k.chain
 	if c.value == nil {

@@ -15,13 +15,14 @@ const heldMax = 16
 // counts once: as the reply. So errors are held back until the reply is known.
 type tally struct {
 	counter call.Counter // nil: nobody counts
+	script  call.Script
 	held    []reply.Error
 }
 
 func (t *tally) begin(c *call.Call) {
-	t.counter, t.held = nil, t.held[:0]
+	t.counter, t.script, t.held = nil, call.Script{}, t.held[:0]
 	if !c.Out.Discards() {
-		t.counter = c.Counter
+		t.counter, t.script = c.Counter, call.Script{By: c.By, Args: c.Args}
 	}
 }
 
@@ -30,10 +31,10 @@ func (t *tally) called(row *call.Row, db int, args [][]byte, answer []byte) {
 	switch {
 	case t.counter == nil:
 	case len(answer) > 0 && answer[0] == '-':
-		t.counter.Nested(row.Name, db, args, call.Failed)
+		t.counter.Nested(t.script, row.Name, db, args, call.Failed)
 		t.hold(reply.Error(bytes.TrimSuffix(answer[1:], []byte("\r\n"))))
 	default:
-		t.counter.Nested(row.Name, db, args, call.Done)
+		t.counter.Nested(t.script, row.Name, db, args, call.Done)
 	}
 }
 
@@ -43,7 +44,7 @@ func (t *tally) rejected(name string, e reply.Error) {
 		return
 	}
 	if name != "" {
-		t.counter.Nested(name, 0, nil, call.Rejected)
+		t.counter.Nested(t.script, name, 0, nil, call.Rejected)
 	}
 	t.hold(e)
 }

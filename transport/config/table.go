@@ -213,7 +213,7 @@ var redisTable = []Spec{
 	integer("tls-session-cache-size", 0, intMax, "20480", Ignored),
 	integer("tls-session-cache-timeout", 0, intMax, "300", Ignored),
 	boolean("tls-session-caching", "yes", Ignored),
-	integer("tracking-table-max-keys", 0, longMax, "1000000", Ignored),
+	integer("tracking-table-max-keys", 0, longMax, "1000000", 0),
 	text("unixsocket", "", Immutable),
 	checked("unixsocketperm", "0", Immutable, canonicalOctal),
 	old("zset-max-ziplist-entries", integer("zset-max-listpack-entries", 0, longMax, "128", Cluster)),

@@ -49,11 +49,17 @@ func (s *Session) Run(commands [][][]byte) bool {
 		} else {
 			s.dispatch(args)
 		}
+		if s.tracker.caching {
+			s.cached(args)
+		}
 	}
 	s.runSteps()
 	s.submit()
 	s.srv.opts.Counters.Commands.Add(s.executed)
 	s.executed = 0
+	if s.srv.tracking.roomMade.Load() && s.srv.tracking.roomMade.CompareAndSwap(true, false) {
+		s.srv.deliverInvalidations()
+	}
 	if s.closing {
 		s.waitIdle()
 	}
@@ -323,6 +329,9 @@ func (s *Session) converse(e *entry, args [][]byte) {
 // messages to this very client.
 func (s *Session) reply(f func(*reply.Writer) int) {
 	s.scratch.Reset(s.scratch.Bytes())
+	if s.tracker.on {
+		s.hold()
+	}
 	s.scratch.SetProto(s.proto) // also for a silent client: its errors count
 	n := f(s.scratch)
 	s.srv.countErrors(s.scratch.Bytes(), n)
@@ -332,6 +341,9 @@ func (s *Session) reply(f func(*reply.Writer) int) {
 		w.Raw(s.scratch.Bytes())
 	}
 	s.out.End()
+	if s.trackedBefore {
+		s.release()
+	}
 	if s.scratch.Len() > scratchKept {
 		s.scratch.Reset(nil)
 	}
@@ -390,6 +402,9 @@ func (s *Session) replyInPlace(f func(*reply.Writer) int) {
 // written as may be unread. It returns how many it has carried out.
 func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out *reply.Writer) int {
 	before := s.srv.elapsed()
+	if v != nil {
+		v.For(s)
+	}
 	warmed := 0 // steps whose keys are near the processor
 	for i := range steps {
 		t, mark := &steps[i], out.Mark()

@@ -156,6 +156,7 @@ func systemName() string {
 
 func infoClients(s *Server, _ *Session) []Field {
 	subscribers, monitoring := 0, 0
+	tracking, _, _, _ := s.tracking.stats()
 	for _, c := range s.all() {
 		c.mu.Lock()
 		if c.subs.len() > 0 {
@@ -173,7 +174,7 @@ func infoClients(s *Server, _ *Session) []Field {
 		{"client_recent_max_input_buffer", "0"},
 		{"client_recent_max_output_buffer", "0"},
 		field("blocked_clients", s.blocked.Load()+s.pause.waiting.Load()),
-		{"tracking_clients", "0"},
+		field("tracking_clients", tracking),
 		{"clients_in_timeout_table", "0"},
 		field("pubsub_clients", subscribers),
 		field("monitor_clients", monitoring),
@@ -302,6 +303,7 @@ func infoStats(s *Server, _ *Session) []Field {
 	rates := c.Rates()
 	data, lookups := s.opts.Engine.Stats(), s.opts.Engine.Lookups()
 	registry := s.opts.Registry
+	_, keys, items, prefixes := s.tracking.stats()
 	return []Field{
 		field("total_connections_received", c.Connections.Load()),
 		field("total_commands_processed", c.Commands.Load()),
@@ -325,9 +327,9 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("latest_fork_usec", 0),
 		field("total_forks", 0),
 		field("migrate_cached_sockets", 0),
-		field("tracking_total_keys", 0),
-		field("tracking_total_items", 0),
-		field("tracking_total_prefixes", 0),
+		field("tracking_total_keys", keys),
+		field("tracking_total_items", items),
+		field("tracking_total_prefixes", prefixes),
 		field("unexpected_error_replies", 0),
 		field("total_error_replies", c.Errors.Load()),
 		field("total_reads_processed", c.Reads.Load()),

@@ -167,6 +167,7 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 				return
 			}
 		}
+		v.For(s)
 		out.Array(len(ops))
 		for i := range ops {
 			if ops[i].Kind == fsm.OpLocal {

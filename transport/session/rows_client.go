@@ -16,11 +16,9 @@ import (
 
 var clientRows = []row{
 	containerRow("client", command.Connection),
-	clientRow("caching", 3, noScript, clientCaching),
 	clientRow("capa", -3, noScript, clientCapa),
 	clientRow("consistency", 3, noScript, clientConsistency),
 	clientRow("getname", 2, noScript, clientGetName),
-	clientRow("getredir", 2, noScript, func(_ *Session, r *request) { r.out.Int(-1) }),
 	clientRow("help", 2, anytime, help("client")),
 	clientRow("id", 2, noScript, func(s *Session, r *request) { r.out.Int(s.id) }),
 	clientRow("info", 2, noScript, clientInfo, "nondeterministic_output"),
@@ -32,7 +30,6 @@ var clientRows = []row{
 	clientRow("reply", 3, noScript, clientReply),
 	clientRow("setinfo", 4, noScript, clientSetInfo),
 	clientRow("setname", 3, noScript, clientSetName),
-	clientRow("trackinginfo", 2, noScript, clientTrackingInfo),
 	clientRow("unpause", 2, adminOnly, clientUnpause),
 }
 
@@ -154,21 +151,6 @@ func clientReply(s *Session, r *request) {
 	}
 }
 
-func clientCaching(_ *Session, r *request) {
-	r.fail("ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled")
-}
-
-func clientTrackingInfo(_ *Session, r *request) {
-	r.out.Map(3)
-	r.out.BulkString("flags")
-	r.out.Set(1)
-	r.out.BulkString("off")
-	r.out.BulkString("redirect")
-	r.out.Int(-1)
-	r.out.BulkString("prefixes")
-	r.out.Array(0)
-}
-
 func clientInfo(s *Session, r *request) {
 	r.out.Verbatim("txt", s.line(s.srv.now(), wireBytes(r.args))+"\n")
 }
@@ -186,6 +168,7 @@ func wireBytes(args [][]byte) int {
 // line describes the session as CLIENT LIST does. The session that asks has
 // its command, of so many bytes, in its buffer; others have been emptied.
 func (s *Session) line(now time.Time, command int) string {
+	tracker := s.tracks()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := s.shown
@@ -195,17 +178,17 @@ func (s *Session) line(now time.Time, command int) string {
 	}
 	pending := s.out.Pending()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d "+
-		"qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=%d tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
+		"qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=%d tot-mem=%d events=r cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s",
 		s.id, s.peer.Addr, s.peer.Local, s.peer.FD, v.name, int64(now.Sub(s.born).Seconds()),
-		max(0, (now.UnixNano()-s.lastActive.Load())/int64(time.Second)), s.flagsLocked(),
+		max(0, (now.UnixNano()-s.lastActive.Load())/int64(time.Second)), s.flagsLocked(tracker),
 		v.db, len(s.subs.names[0]), len(s.subs.names[1]), len(s.subs.names[2]), v.multi,
-		command, pending, pending, pending+sessionBytes, cmd, v.user, v.proto, v.libName, v.libVersion)
+		command, pending, pending, pending+sessionBytes, cmd, v.user, tracker.redirection(), v.proto, v.libName, v.libVersion)
 }
 
 // sessionBytes is about what a connection takes without its buffers.
 const sessionBytes = 8 << 10
 
-func (s *Session) flagsLocked() string {
+func (s *Session) flagsLocked(k tracker) string {
 	v := &s.shown
 	var flags []byte
 	for _, f := range []struct {
@@ -215,6 +198,9 @@ func (s *Session) flagsLocked() string {
 		{'O', v.monitor},
 		{'P', s.subs.len() > 0},
 		{'x', v.multi >= 0},
+		{'t', k.on},
+		{'R', k.broken},
+		{'B', k.bcast},
 		{'b', s.inflight.Load() > 0},
 		{'r', v.readonly},
 		{'U', s.peer.Unix},
@@ -318,6 +304,7 @@ func clientKill(s *Session, r *request) {
 			continue
 		}
 		n++
+		c.leaving.Store(true)
 		if c == s {
 			s.closing = true
 		} else {

@@ -176,6 +176,10 @@ func (s *Session) setProto(p reply.Proto, out *reply.Writer) {
 
 func quit(s *Session, r *request) {
 	s.closing = true
+	s.leaving.Store(true)
+	if s.trackedBefore {
+		s.untrack()
+	}
 	r.out.OK()
 }
 
@@ -187,6 +191,9 @@ func reset(s *Session, r *request) {
 	s.unwatch()
 	s.dropSubscriptions()
 	s.srv.monitors.remove(s)
+	if s.trackedBefore {
+		s.untrack()
+	}
 	s.setProto(reply.RESP2, r.out)
 	s.db, s.readonly, s.aware, s.capable = 0, false, false, false
 	s.level = levelChoice{}

@@ -52,6 +52,7 @@ type Server struct {
 	settings settings
 	pause    pause
 	monitors monitors
+	tracking tracking
 	rdb      snapshots
 
 	expiredBefore atomic.Uint64 // keys that had expired at the last CONFIG RESETSTAT
@@ -95,6 +96,8 @@ func New(opts Options) *Server {
 	s.monitors.wake = make(chan struct{}, 1)
 	s.background.Go(func() { s.monitors.deliver(s.ctx) })
 	opts.Engine.CountWith(s)
+	s.tracking.init(s, opts.Config)
+	opts.Engine.WatchWith(s)
 	return s
 }
 
@@ -137,6 +140,16 @@ func (s *Server) all() []*Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.SortedFunc(maps.Values(s.sessions), func(a, b *Session) int { return int(a.id - b.id) })
+}
+
+// open returns the open session of that id, or nil if it is closed or about to be.
+func (s *Server) open(id int64) *Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.sessions[id]; c != nil && !c.leaving.Load() {
+		return c
+	}
+	return nil
 }
 
 // Len returns the number of open sessions.

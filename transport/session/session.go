@@ -24,18 +24,20 @@ type Session struct {
 	out  Output
 	born time.Time
 
-	proto    reply.Proto
-	db       int
-	authed   bool
-	closing  bool
-	silence  silence
-	aware    bool // showed that it follows MOVED
-	capable  bool // announced CLIENT CAPA redirect
-	readonly bool // READONLY was called
-	level    levelChoice
-	tx       *transaction // nil outside MULTI
-	watches  []fsm.Watch
-	deferred []func() // by session commands inside a transaction, run after it
+	proto         reply.Proto
+	db            int
+	authed        bool
+	closing       bool
+	silence       silence
+	aware         bool // showed that it follows MOVED
+	capable       bool // announced CLIENT CAPA redirect
+	readonly      bool // READONLY was called
+	level         levelChoice
+	tracker       tracker      // see there
+	trackedBefore bool         // there was a CLIENT TRACKING ON
+	tx            *transaction // nil outside MULTI
+	watches       []fsm.Watch
+	deferred      []func() // by session commands inside a transaction, run after it
 
 	// What the pipeline under way has come to; see the package's comment.
 	// Invariant: steps is empty when an op is added.
@@ -49,6 +51,7 @@ type Session struct {
 
 	inflight atomic.Int64  // ops submitted and not answered
 	idle     chan struct{} // one token when inflight has come to 0
+	leaving  atomic.Bool   // the client will be told of nothing that happens from now on
 	doubt    atomic.Bool   // an answer was in doubt, and none has come since
 	fencing  atomic.Bool   // what is in flight is a fence: its answer is dropped
 
@@ -98,6 +101,7 @@ func (s *Session) Close() {
 	s.srv.mu.Unlock()
 	s.dropSubscriptions()
 	s.srv.monitors.remove(s)
+	s.closeTracking()
 }
 
 // BeginReplies implements fsm.Conn.

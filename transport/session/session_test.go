@@ -77,6 +77,8 @@ type memory struct {
 	cond *sync.Cond
 	w    reply.Writer
 	dead bool
+	// before, if set, is called once, before the output is locked.
+	before func()
 }
 
 func newMemory() *memory {
@@ -87,6 +89,10 @@ func newMemory() *memory {
 }
 
 func (m *memory) Begin() *reply.Writer {
+	if f := m.before; f != nil {
+		m.before = nil
+		f()
+	}
 	m.mu.Lock()
 	return &m.w
 }

@@ -17,6 +17,9 @@ func (s *Server) elapsed() time.Duration { return time.Since(s.began) }
 
 // took notes that a command executed here took d and was answered so.
 func (s *Server) took(by *Session, e *entry, args [][]byte, answer []byte, d time.Duration) {
+	if by.tracker.on && e.row == nil && e.Flags.Has(command.ReadOnly) && e.Group != command.Scripting && by.notes() {
+		by.note(e, args)
+	}
 	e.stats.Called(d, s.settings.trackLatency.Load())
 	if failed(answer) {
 		e.stats.Failed()
@@ -35,7 +38,7 @@ func (s *Server) took(by *Session, e *entry, args [][]byte, answer []byte, d tim
 
 // Nested implements call.Counter. What a script's commands take is part of the
 // script's time.
-func (s *Server) Nested(name string, db int, args [][]byte, o call.Outcome) {
+func (s *Server) Nested(script call.Script, name string, db int, args [][]byte, o call.Outcome) {
 	e, ok := s.table.Lookup(name)
 	if !ok {
 		return
@@ -46,6 +49,12 @@ func (s *Server) Nested(name string, db int, args [][]byte, o call.Outcome) {
 		return
 	case call.Failed:
 		e.stats.Failed()
+	}
+	if c, ok := script.By.(*Session); ok && e.Flags.Has(command.ReadOnly) && c.notes() {
+		// What a script has read of its keys can't be told from its reply: all count.
+		if outer, _, found := s.table.Find(script.Args); found {
+			c.note(outer, script.Args)
+		}
 	}
 	e.stats.Called(0, false)
 	s.opts.Counters.Commands.Add(1)

@@ -157,7 +157,7 @@ func Commands(data *command.Table[*call.Row]) []*command.Spec {
 // rows returns the session's commands. Each group's file opens with its rows.
 func rows() []row {
 	return slices.Concat(
-		connectionRows, clientRows, transactionRows, pubsubRows, serverRows, configRows, commandRows,
+		connectionRows, clientRows, trackingRows, transactionRows, pubsubRows, serverRows, configRows, commandRows,
 		clusterRows, sentinelRows, quorateRows, latencyRows, memoryRows, migrateRows,
 	)
 }

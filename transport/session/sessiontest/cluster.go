@@ -132,10 +132,10 @@ func clone(args [][]byte) [][]byte {
 }
 
 func (c *Cluster) apply(req *fsm.Request) {
-	out := req.Conn.BeginReplies()
-	defer req.Conn.EndReplies(len(req.Ops))
 	if c.Err != nil {
 		if err := c.Err(); err != "" {
+			out := req.Conn.BeginReplies()
+			defer req.Conn.EndReplies(len(req.Ops))
 			for range req.Ops {
 				out.Error(err)
 			}
@@ -148,8 +148,15 @@ func (c *Cluster) apply(req *fsm.Request) {
 	c.mu.Unlock()
 	c.Engine.Apply(func(s *engine.Step) {
 		s.Entry(index, time.Now().UnixMilli())
+		s.For(req.Conn)
+		follower, follows := req.Conn.(fsm.Follower)
+		out := req.Conn.BeginReplies()
+		defer req.Conn.EndReplies(len(req.Ops))
 		for i := range req.Ops {
 			c.do(s, req.Conn, &req.Ops[i], false, out)
+			if follows {
+				follower.OpDone(out)
+			}
 		}
 	})
 }
