@@ -249,7 +249,7 @@ func pfdebug(c *call.Call) {
 			c.Out.Flag(converted)
 		}
 	default:
-		c.Fail(reply.Error("ERR Unknown PFDEBUG subcommand '" + string(c.Args[1]) + "'"))
+		c.Fail(reply.Error("ERR Unknown PFDEBUG subcommand '" + string(reply.CText(c.Args[1])) + "'"))
 	}
 }
 
