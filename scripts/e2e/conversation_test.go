@@ -75,12 +75,13 @@ func play(t *testing.T, script string, servers []string) []string {
 	clear.take()
 	p := &player{t: t, servers: servers, clients: make(map[string]*talker)}
 	var told []string
-	for line := range strings.Lines(script) {
+	for i, line := range strings.Split(script, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		told = append(told, line+" -> "+p.step(line))
+		p.at = i + 1
+		told = append(told, fmt.Sprintf("%d: %s -> %s", p.at, line, p.step(line)))
 	}
 	for _, c := range p.clients {
 		c.conn.Close()
@@ -92,6 +93,7 @@ type player struct {
 	t       *testing.T
 	servers []string
 	clients map[string]*talker
+	at      int // line of the script
 }
 
 func (p *player) step(line string) string {
@@ -104,9 +106,10 @@ func (p *player) step(line string) string {
 	if c == nil {
 		c = talk(p.t, p.servers[len(p.clients)%len(p.servers)])
 		c.send("CLIENT ID")
-		c.id = strings.Trim(c.take(), ":\r\n")
+		c.id = strings.Trim(c.take(), `":\rn`)
 		p.clients[name] = c
 	}
+	c.doing = fmt.Sprintf("%d: %s", p.at, line)
 	for other, o := range p.clients {
 		what = strings.ReplaceAll(what, "$"+other, o.id)
 	}
@@ -136,6 +139,9 @@ func (p *player) step(line string) string {
 		return beside.take()
 	}
 	c.send(what)
+	if strings.HasPrefix(what, "HELLO") { // tells the id
+		return strings.Replace(c.take(), `:`+c.id+`\r\n`, ":id", 1)
+	}
 	return c.take()
 }
 
@@ -144,6 +150,7 @@ type talker struct {
 	t      *testing.T
 	server string
 	id     string
+	doing  string // the step under way
 	conn   net.Conn
 	got    []byte // and not taken yet
 }
@@ -189,6 +196,9 @@ func (c *talker) take() string {
 			c.t.Fatalf("%q: %v", c.got, err)
 		}
 		n, err := c.conn.Read(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			c.t.Fatalf("%s: client %s takes nothing", c.doing, c.id)
+		}
 		if err != nil {
 			return fmt.Sprintf("%q and then %v", c.got, err)
 		}
