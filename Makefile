@@ -74,6 +74,7 @@ compatibility:
 # pause at each kill, and why something was left out.
 e2e: build
 	QUORATE_BIN=$(CURDIR)/bin/quorate $(GO) test -tags e2e -v -count=1 -timeout 20m ./scripts/e2e
+	QUORATE_BIN=$(CURDIR)/bin/quorate $(GO) test -tags e2e -v -count=1 -timeout 5m ./scripts/differential -run RedisServerFollows
 
 # The shipped compose file, where a Docker engine answers.
 compose: image

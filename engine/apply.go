@@ -72,6 +72,7 @@ func (s *Step) Chain() *chain.Chain { return s.engine.env.Keyspace.Chain() }
 // on.
 func (s *Step) Reset(order seed.Seed) {
 	s.engine.reset(order)
+	s.engine.breakStreamLocked()
 	s.Chain().Words(noteReset, order.K0)
 	s.Chain().Words(noteReset, order.K1)
 }
@@ -96,6 +97,17 @@ func (s *Step) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
 	}
 	c.Rand, c.Wall, c.MayWrite, c.InTx = &s.rand, s.engine.clock, true, inTx
 	s.engine.execute(c)
+	if !inTx {
+		s.EndUnit()
+	}
+}
+
+// EndUnit ends what takes effect as a whole: after each command outside of a transaction
+// Do does it.
+func (s *Step) EndUnit() {
+	if stream := s.engine.env.Stream; stream != nil {
+		stream.End(false)
+	}
 }
 
 // Read executes a command that changes nothing, at this place between the
@@ -145,6 +157,9 @@ func (s *Step) ExpireDue(limit int) {
 	e := s.engine
 	c := call.Call{Env: &e.env, MayWrite: true, Now: e.clock}
 	e.env.Keyspace.ExpireDue(e.clock, limit, c.NotifyLoss)
+	if e.env.Stream != nil {
+		e.env.Stream.End(true)
+	}
 }
 
 // Chain returns the value of the chain of all changes.

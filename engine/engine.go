@@ -58,6 +58,12 @@ type Options struct {
 	// Settings is told of the cluster-wide settings when they change. It is
 	// called after Apply or Restore, without the lock.
 	Settings func(map[string]string)
+	// Stream takes what changes the data from Attach to Detach, as commands. It is
+	// called in the log's order, with the lock held, and must not block.
+	Stream func(commands []byte)
+	// StreamBroken is told that the state has become another one, which no commands
+	// lead to. It is called like Stream.
+	StreamBroken func()
 	// Log takes what an operator should know: a command that panicked.
 	Log *slog.Logger
 }
@@ -89,6 +95,8 @@ type Engine struct {
 	watcher Watcher // guarded by mu; nil: nobody
 	watch   keyspace.Watch
 
+	stream call.Stream // guarded by mu; env has it while somebody follows
+
 	warmer  keyspace.Warmer // guarded by mu, held for writing; of Apply
 	warmers sync.Pool       // of *keyspace.Warmer; of views
 }
@@ -107,6 +115,13 @@ func New(opts Options) *Engine {
 	if e.opts.Settings == nil {
 		e.opts.Settings = func(map[string]string) {}
 	}
+	if e.opts.Stream == nil {
+		e.opts.Stream = func([]byte) {}
+	}
+	if e.opts.StreamBroken == nil {
+		e.opts.StreamBroken = func() {}
+	}
+	e.stream.Out = e.opts.Stream
 	if e.opts.Log == nil {
 		e.opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -150,6 +165,7 @@ func (e *Engine) hold(k *keyspace.Keyspace) {
 	e.env.Keyspace = k
 	k.SetWatch(&e.watch)
 	k.MarkAbsent(e.env.Semantic >= semantic.Conversation)
+	e.tellFieldsLocked()
 }
 
 // expect notes a key that is soon looked up. It needs the lock.
@@ -225,7 +241,7 @@ func (e *Engine) run(row *call.Row, c *call.Call) {
 			c.Fail(reply.ErrInternal)
 		}
 	}()
-	row.Do(c)
+	c.Carry(row)
 }
 
 // clipArgs keeps what a log line can bear of a command's arguments.

@@ -54,6 +54,7 @@ func (e *Engine) adopt(l *loader) error {
 		return fmt.Errorf("scripts in the snapshot: %w", err)
 	}
 	e.hold(l.keyspace)
+	e.breakStreamLocked()
 	e.clock, e.seed, e.settings = l.state.clock, l.state.seed, l.state.settings
 	return nil
 }

@@ -439,6 +439,7 @@ func (r *runner) execute(tx *Tx, out *reply.Writer) {
 }
 
 func (r *runner) transaction(tx *Tx, out *reply.Writer) {
+	defer r.step.EndUnit()
 	it := &r.fsm.item
 	for _, w := range it.Watches {
 		if r.step.Version(w.DB, w.Key) != w.Version {

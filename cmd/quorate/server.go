@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/observe"
+	"github.com/quorate/quorate/transport/psync"
 	"github.com/quorate/quorate/transport/pubsub"
 	"github.com/quorate/quorate/transport/resp"
 	"github.com/quorate/quorate/transport/session"
@@ -63,7 +64,8 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 	n := node{conf: conf, log: log, stop: stop, leaderChanged: make(chan struct{}, 1)}
 	n.registry = pubsub.NewRegistry()
 	n.remote = newRemoteMessages(n.registry)
-	n.engine = engine.New(engine.Options{Receivers: n.receivers, Publish: n.publish, Settings: n.adopt, Log: log})
+	stream := psync.NewStream()
+	n.engine = engine.New(engine.Options{Receivers: n.receivers, Publish: n.publish, Settings: n.adopt, Stream: stream.Feed, StreamBroken: stream.Break, Log: log})
 	if n.cluster, err = n.openCluster(); err != nil {
 		return err
 	}
@@ -75,7 +77,7 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 	view := &sessionCluster{node: n.cluster, engine: n.engine, registry: n.registry, conf: conf}
 	n.sessions = session.New(session.Options{
 		Engine: n.engine, Cluster: view,
-		Config: conf, Registry: n.registry, Renames: renames, Counters: new(observe.Counters), Version: cluster.Version,
+		Config: conf, Registry: n.registry, Stream: stream, Renames: renames, Counters: new(observe.Counters), Version: cluster.Version,
 		Shutdown: n.shutdown, Now: wall, Log: log,
 	})
 	defer n.sessions.Close()

@@ -25,6 +25,8 @@ type Env struct {
 	// Semantic is the semantic version in force.
 	Semantic semantic.Version
 	Effects  Effects
+	// Stream is nil where nobody follows.
+	Stream *Stream
 	// Counter is nil where nobody counts.
 	Counter Counter
 	// Lookup finds the row that args call, as command.Table.Find does, among those
@@ -71,6 +73,8 @@ type Call struct {
 	By any
 	// Reads tells that the row changes nothing: Get counts its lookups.
 	Reads bool
+
+	became bool // the stream has, or needs, nothing more of the command
 }
 
 // Lookups counts keys that were looked up to be read.

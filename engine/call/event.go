@@ -79,6 +79,12 @@ func (c *Call) Notify(class Event, event string, key []byte) {
 
 // NotifyLoss tells what a key of database db has lost because it was due.
 func (c *Call) NotifyLoss(db int, key []byte, loss keyspace.Loss) {
+	if loss != keyspace.Nothing && c.Followed() {
+		c.Stream.losses++
+		if loss != keyspace.FieldsDue { // of those FieldsLost has told
+			c.Stream.Add(db, "DEL", key)
+		}
+	}
 	switch loss {
 	case keyspace.KeyDue:
 		c.NotifyDB(db, EventExpired, "expired", key)
@@ -88,6 +94,15 @@ func (c *Call) NotifyLoss(db int, key []byte, loss keyspace.Loss) {
 		c.NotifyDB(db, EventHash, "hexpired", key)
 		c.NotifyDB(db, EventGeneric, "del", key)
 	}
+}
+
+// FieldsLost tells which fields a hash is about to lose because they are due.
+func (c *Call) FieldsLost(db int, key []byte, fields [][]byte) {
+	args := append(make([]any, 0, 2+len(fields)), "HDEL", key)
+	for _, field := range fields {
+		args = append(args, field)
+	}
+	c.Stream.Add(db, args...)
 }
 
 // NotifyDB is Notify for a key of database db.

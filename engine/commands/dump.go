@@ -112,12 +112,20 @@ func restore(c *call.Call) {
 		if expireAt <= c.Now {
 			if taken {
 				deleteKey(c, key)
+				becomeDel(c, key)
 			}
 			c.Out.OK()
 			return
 		}
 	}
 	c.DB.Put(key, v, expireAt)
+	if ttl != 0 && !o.absolute && c.Followed() {
+		args := []any{"RESTORE", key, expireAt, c.Args[3], "ABSTTL"}
+		if o.replace {
+			args = append(args, "REPLACE")
+		}
+		c.Become(args...)
+	}
 	c.Notify(call.EventNew, "new", key)
 	c.Notify(call.EventGeneric, "restore", key)
 	c.Out.OK()

@@ -93,8 +93,10 @@ func setExpiry(c *call.Call, name string, unitMs, base int64) {
 	}
 	if at <= c.Now {
 		deleteKey(c, key)
+		becomeDel(c, key)
 	} else {
 		c.DB.SetExpire(key, at)
+		becomeExpiry(c, key, at)
 		c.Notify(call.EventGeneric, "expire", key)
 	}
 	c.Out.Int(1)

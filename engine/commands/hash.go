@@ -213,6 +213,9 @@ func hincrbyfloat(c *call.Call) {
 	sum := appendLongDouble(nil, by)
 	h.change(c.Args[2], sum)
 	h.save("hincrbyfloat")
+	if c.Followed() {
+		c.Become("HSET", c.Args[1], c.Args[2], sum)
+	}
 	c.Out.Bulk(sum)
 }
 

@@ -112,9 +112,20 @@ func expireFields(c *call.Call, name string, unitMs, base int64) {
 	if o.parseOne(c, from) { // one is all that may be given
 		from++
 	}
-	h, ok := replyPerField(c, from, func(h *hashKey, field []byte) int64 { return h.expire(field, at, o) })
+	gone := []any{"HDEL", c.Args[1]}
+	h, ok := replyPerField(c, from, func(h *hashKey, field []byte) int64 {
+		did := h.expire(field, at, o)
+		if did == fieldDeletedNow && c.Followed() {
+			gone = append(gone, field)
+		}
+		return did
+	})
 	if !ok {
 		return
+	}
+	c.Become() // redis-server 7.0 knows no such times; it is told when a field goes
+	if len(gone) > 2 {
+		c.Become(gone...)
 	}
 	if at <= c.Now {
 		h.save("hdel") // as EXPIRE with a time that has passed tells del
@@ -151,6 +162,7 @@ func orNoExpiry(at int64) int64 {
 
 // hpersist implements HPERSIST key FIELDS numfields field [field ...].
 func hpersist(c *call.Call) {
+	c.Become()
 	if h, ok := replyPerField(c, 2, (*hashKey).persist); ok {
 		h.save("hpersist")
 	}

@@ -198,6 +198,9 @@ func lmpop(c *call.Call) {
 		l.reply(end.first(), n, end.step())
 		l.drop(end, n)
 		l.save(end.popEvent())
+		if c.Followed() {
+			c.Become(end.popEvent(), key, n)
+		}
 		return
 	}
 	c.Out.NullArray()

@@ -14,7 +14,12 @@ var publishRows = []call.Row{
 }
 
 // publish replies with how many subscribers of the cluster get the message.
-func publish(c *call.Call) { c.Out.Int(int64(c.Effects.Publish(c.Args[1], c.Args[2], false))) }
+func publish(c *call.Call) { sendMessage(c, false) }
 
 // spublish does the same for a sharded channel.
-func spublish(c *call.Call) { c.Out.Int(int64(c.Effects.Publish(c.Args[1], c.Args[2], true))) }
+func spublish(c *call.Call) { sendMessage(c, true) }
+
+func sendMessage(c *call.Call, sharded bool) {
+	c.Out.Int(int64(c.Effects.Publish(c.Args[1], c.Args[2], sharded)))
+	c.BecomeItself()
+}

@@ -165,16 +165,21 @@ func popMember(c *call.Call) {
 		return
 	}
 	s.write()
-	s.popRandom()
+	member := s.popRandom()
 	s.save("spop")
+	if c.Followed() {
+		c.Become("SREM", c.Args[1], member)
+	}
 }
 
 // popRandom removes a member and writes it. The set must be ready for writing.
-func (s *setKey) popRandom() {
+func (s *setKey) popRandom() (member []byte) {
 	var digits [20]byte
-	member := s.At(randomRank(s.c.Rand, s.Len()), digits[:])
+	member = s.At(randomRank(s.c.Rand, s.Len()), digits[:])
 	s.c.Out.Bulk(member)
-	s.Remove(append([]byte(nil), member...)) // it may not alias the set
+	member = append([]byte(nil), member...) // it may not alias the set
+	s.Remove(member)
+	return member
 }
 
 func popMembers(c *call.Call) {
@@ -193,14 +198,22 @@ func popMembers(c *call.Call) {
 	case count >= int64(s.Len()):
 		s.reply()
 		c.DB.Delete(s.key)
+		becomeDel(c, s.key)
 		c.Notify(call.EventSet, "spop", s.key)
 		c.Notify(call.EventGeneric, "del", s.key)
 		return
 	}
 	c.Out.Set(int(count))
 	s.write()
+	gone := []any{"SREM", s.key}
 	for range count {
-		s.popRandom()
+		member := s.popRandom()
+		if c.Followed() {
+			gone = append(gone, member)
+		}
+	}
+	if c.Followed() {
+		c.Become(gone...)
 	}
 	if !s.IsIntset() && int64(s.Len())*popAnew <= count {
 		s.renew()

@@ -215,6 +215,22 @@ func xadd(c *call.Call) {
 	if o.trims && s.Trim(o.trim) > 0 {
 		c.Notify(call.EventStream, "xtrim", key)
 	}
+	if c.Followed() {
+		o.become(c, id, s, pairs)
+	}
+}
+
+// become tells followers the ID that an entry got, and what was left of the stream.
+func (o *addOptions) become(c *call.Call, id stream.ID, s *stream.Stream, pairs [][]byte) {
+	args := []any{"XADD", c.Args[1]}
+	if o.trims {
+		args = append(args, "MAXLEN", "=", s.Len())
+	}
+	args = append(args, id.String())
+	for _, arg := range pairs {
+		args = append(args, arg)
+	}
+	c.Become(args...)
 }
 
 // xtrim removes entries from the front of a stream and replies with how many.
@@ -235,6 +251,10 @@ func xtrim(c *call.Call) {
 	removed := s.Trim(o.trim)
 	if removed > 0 {
 		c.Notify(call.EventStream, "xtrim", c.Args[1])
+	}
+	c.Become()
+	if removed > 0 && c.Followed() {
+		c.Become("XTRIM", c.Args[1], "MAXLEN", "=", s.Len())
 	}
 	c.Out.Int(int64(removed))
 }

@@ -51,8 +51,10 @@ func xclaim(c *call.Call) {
 	}
 	writeStream(c, c.Args[1])
 	g := s.EditGroup(c.Args[2])
+	c.Become()
 	if g.LastID.Less(a.lastID) {
 		g.SetPosition(a.lastID, g.EntriesRead)
+		becomePosition(c, c.Args[1], g)
 	}
 	if a.deliveredMs < 0 || a.deliveredMs > c.Now {
 		a.deliveredMs = c.Now
@@ -62,6 +64,7 @@ func xclaim(c *call.Call) {
 		p, pending := g.Pending(id)
 		if !hasEntry(s, id) {
 			g.Acknowledge(id)
+			becomeAck(c, id)
 			continue
 		}
 		switch {
@@ -89,6 +92,30 @@ func claim(c *call.Call, g *stream.Group, p stream.Pending) {
 	createConsumer(c, g, c.Args[1], c.Args[3])
 	p.Consumer = string(c.Args[3])
 	g.Assign(p)
+	becomeClaim(c, c.Args[1], g, &p)
+}
+
+// becomeClaim tells followers what has become of a pending entry.
+func becomeClaim(c *call.Call, key []byte, g *stream.Group, p *stream.Pending) {
+	if c.Followed() {
+		c.Become("XCLAIM", key, g.Name(), p.Consumer, 0, p.ID.String(), "TIME", p.DeliveredMs,
+			"RETRYCOUNT", int64(p.Deliveries), "FORCE", "JUSTID", "LASTID", g.LastID.String())
+	}
+}
+
+// becomeAck tells followers that an entry is no more pending in the group of XCLAIM's
+// arguments.
+func becomeAck(c *call.Call, id stream.ID) {
+	if c.Followed() {
+		c.Become("XACK", c.Args[1], c.Args[2], id.String())
+	}
+}
+
+// becomePosition tells followers how far a group has read.
+func becomePosition(c *call.Call, key []byte, g *stream.Group) {
+	if c.Followed() {
+		c.Become("XGROUP", "SETID", key, g.Name(), g.LastID.String(), "ENTRIESREAD", g.EntriesRead)
+	}
 }
 
 func hasEntry(s *stream.Stream, id stream.ID) bool {
@@ -175,6 +202,7 @@ func xautoclaim(c *call.Call) {
 	}
 	writeStream(c, c.Args[1])
 	g := s.EditGroup(c.Args[2])
+	c.Become()
 	looked, next := lookAhead(g, &a)
 	var claimed, dropped []stream.ID
 	for i, p := range looked {
@@ -184,6 +212,7 @@ func xautoclaim(c *call.Call) {
 		}
 		if !hasEntry(s, p.ID) {
 			g.Acknowledge(p.ID)
+			becomeAck(c, p.ID)
 			dropped = append(dropped, p.ID)
 			continue
 		}

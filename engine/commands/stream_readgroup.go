@@ -27,6 +27,7 @@ func xreadgroup(c *call.Call) {
 	if !ok {
 		return
 	}
+	c.Become()
 	mark, n := c.Out.Mark(), 0
 	for _, r := range reads {
 		if r.fresh && !hasEntriesAfter(r.s, r.s.Group(a.group).LastID) {
@@ -36,9 +37,12 @@ func xreadgroup(c *call.Call) {
 		beginStream(c, r.key)
 		writeStream(c, r.key)
 		g := r.s.EditGroup(a.group)
+		if g.Consumer(a.consumer) == nil && (a.noAck || !r.fresh) && c.Followed() {
+			c.Become("XGROUP", "CREATECONSUMER", r.key, a.group, a.consumer)
+		}
 		createConsumer(c, g, r.key, a.consumer)
 		if r.fresh {
-			deliver(c, r.s, g, &a)
+			deliver(c, r.key, r.s, g, &a)
 		} else {
 			redeliver(c, &r, g, &a)
 		}
@@ -96,7 +100,7 @@ func hasEntriesAfter(s *stream.Stream, id stream.ID) bool {
 
 // deliver writes entries that nobody was given and makes them pending for the
 // consumer.
-func deliver(c *call.Call, s *stream.Stream, g *stream.Group, a *readArgs) {
+func deliver(c *call.Call, key []byte, s *stream.Stream, g *stream.Group, a *readArgs) {
 	from, _ := g.LastID.Next()
 	mark, n := c.Out.Mark(), 0
 	for it := s.Range(from, stream.MaxID, false); it.Next(); {
@@ -104,7 +108,9 @@ func deliver(c *call.Call, s *stream.Stream, g *stream.Group, a *readArgs) {
 		advance(s, g, id)
 		replyEntry(c, &it)
 		if !a.noAck {
-			g.Assign(stream.Pending{ID: id, Consumer: string(a.consumer), DeliveredMs: c.Now, Deliveries: 1})
+			p := stream.Pending{ID: id, Consumer: string(a.consumer), DeliveredMs: c.Now, Deliveries: 1}
+			g.Assign(p)
+			becomeClaim(c, key, g, &p)
 		}
 		n++
 		if int64(n) == a.count {
@@ -112,6 +118,9 @@ func deliver(c *call.Call, s *stream.Stream, g *stream.Group, a *readArgs) {
 		}
 	}
 	c.Out.EndArray(mark, n)
+	if a.noAck {
+		becomePosition(c, key, g)
+	}
 }
 
 // advance notes that the group has read up to the entry id.
@@ -147,6 +156,7 @@ func redeliver(c *call.Call, r *groupRead, g *stream.Group, a *readArgs) {
 		p.DeliveredMs = c.Now
 		p.Deliveries++
 		g.Assign(p)
+		becomeClaim(c, r.key, g, &p)
 	}
 }
 

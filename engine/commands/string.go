@@ -197,6 +197,7 @@ func setString(c *call.Call) {
 		// What was there makes no difference, and nobody is to be told of it:
 		// half of the work is to look it up.
 		c.DB.Put(key, stringValue(c.Args[2]), at)
+		o.become(c, at)
 		c.Out.OK()
 		return
 	}
@@ -219,12 +220,20 @@ func setString(c *call.Call) {
 		at = e.ExpireAt
 	}
 	putValue(c, key, stringValue(c.Args[2]), at, found)
+	o.become(c, at)
 	c.Notify(call.EventString, "set", key)
 	if o.unit != "" {
 		c.Notify(call.EventGeneric, "expire", key)
 	}
 	if !o.get {
 		c.Out.OK()
+	}
+}
+
+// become tells followers the time that SET's relative one comes to.
+func (o *setOptions) become(c *call.Call, at int64) {
+	if o.unit != "" && c.Followed() {
+		c.Become("SET", c.Args[1], c.Args[2], "PXAT", at)
 	}
 }
 
@@ -248,6 +257,9 @@ func setExpiring(c *call.Call, unit, name string) {
 		return
 	}
 	storeString(c, c.Args[1], c.Args[3], at)
+	if c.Followed() {
+		c.Become("SET", c.Args[1], c.Args[3], "PXAT", at)
+	}
 	c.Notify(call.EventGeneric, "expire", c.Args[1])
 	c.Out.OK()
 }
@@ -283,6 +295,9 @@ func getset(c *call.Call) {
 		return
 	}
 	storeString(c, c.Args[1], c.Args[2], keyspace.NoExpiry)
+	if c.Followed() {
+		c.Become("SET", c.Args[1], c.Args[2])
+	}
 }
 
 // getdel implements GETDEL key.
@@ -293,6 +308,26 @@ func getdel(c *call.Call) {
 		return
 	}
 	deleteKey(c, c.Args[1])
+	becomeDel(c, c.Args[1])
+}
+
+// becomeDel tells followers that a command came to the deletion of a key.
+func becomeDel(c *call.Call, key []byte) {
+	if c.Followed() {
+		c.Become("DEL", key)
+	}
+}
+
+// becomeExpiry tells followers that a command came to an expiry time of a key, or to
+// none.
+func becomeExpiry(c *call.Call, key []byte, at int64) {
+	switch {
+	case !c.Followed():
+	case at == keyspace.NoExpiry:
+		c.Become("PERSIST", key)
+	default:
+		c.Become("PEXPIREAT", key, at)
+	}
 }
 
 // getex implements GETEX key [EX s|PX ms|EXAT s|PXAT ms|PERSIST].
@@ -319,11 +354,14 @@ func getex(c *call.Call) {
 	switch {
 	case o.unit != "" && at <= c.Now:
 		deleteKey(c, key)
+		becomeDel(c, key)
 	case o.unit != "":
 		c.DB.SetExpire(key, at)
+		becomeExpiry(c, key, at)
 		c.Notify(call.EventGeneric, "expire", key)
 	case o.persist && e.ExpireAt != keyspace.NoExpiry:
 		c.DB.SetExpire(key, keyspace.NoExpiry)
+		becomeExpiry(c, key, keyspace.NoExpiry)
 		c.Notify(call.EventGeneric, "persist", key)
 	}
 }
@@ -550,6 +588,9 @@ func incrbyfloat(c *call.Call) {
 	}
 	text := appendLongDouble(nil, sum)
 	storeResult(c, unparsedValue(text), found)
+	if c.Followed() {
+		c.Become("SET", c.Args[1], text, "KEEPTTL")
+	}
 	c.Notify(call.EventString, "incrbyfloat", c.Args[1])
 	c.Out.Bulk(text)
 }

@@ -104,6 +104,9 @@ func zmpop(c *call.Call) {
 			c.Out.Bulk(member)
 			c.Out.Double(score)
 		})
+		if c.Followed() {
+			c.Become(end.popEvent(), key, n)
+		}
 		return
 	}
 	c.Out.NullArray()

@@ -136,6 +136,10 @@ func (d *DB) expireFields(first due, now int64, limit int) (key []byte, n int, l
 		d.evict(first.hash, key, p)
 		return key, 1, AllFieldsDue
 	}
+	if d.ks.fieldsLost != nil {
+		h := e.Hash(d.ks.seed)
+		d.ks.fieldsLost(d.index, key, h.Due(now, limit))
+	}
 	if e.Object != nil {
 		d.beginEdit(first.hash, key, p)
 		h := e.Hash(d.ks.seed)

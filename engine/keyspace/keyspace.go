@@ -33,6 +33,8 @@ type Keyspace struct {
 	marks     bool     // versions of absent keys are marked; see versions.go
 	frozen    *Frozen  // the open view
 	watch     *Watch
+
+	fieldsLost func(db int, key []byte, fields [][]byte) // see OnFieldsLost
 }
 
 // New returns an empty keyspace.
@@ -58,6 +60,9 @@ func (k *Keyspace) FlushAll() int {
 	}
 	return n
 }
+
+// OnFieldsLost has f told by ExpireDue which fields hashes are about to lose; nil: nobody.
+func (k *Keyspace) OnFieldsLost(f func(db int, key []byte, fields [][]byte)) { k.fieldsLost = f }
 
 // ExpireDue deletes keys and fields of hashes that are due at now, at most limit of them, and tells of each key what
 // it has lost; the key is valid during the call. They go in the order of their time, or of the time of the hash's
@@ -146,6 +151,9 @@ func (k *Keyspace) SetState(s State) error {
 	}
 	return nil
 }
+
+// Mutations returns the mutation counter.
+func (k *Keyspace) Mutations() uint64 { return k.mutations }
 
 // Chain returns the chain of all changes, for whoever has others to mix into it.
 func (k *Keyspace) Chain() *chain.Chain { return &k.chain }

@@ -54,7 +54,7 @@ func (r *runner) command(vals []lua.Value) (v lua.Value, failed bool) {
 	r.nested.Args, r.nested.Out = r.args, r.out
 	r.nested.Reads = row.Flags.Has(command.ReadOnly)
 	db := r.nested.DB.Index()
-	row.Do(&r.nested)
+	r.nested.Carry(row)
 	answer := r.out.Bytes()
 	r.buffer = answer
 	r.tally.called(row, db, r.args, answer)

@@ -126,6 +126,7 @@ func (e *Engine) run(c *call.Call, s *script, keys int, readOnly bool) {
 		c.Fail(errWriteFlag)
 		return
 	}
+	c.Become() // nothing: its commands do
 	r := e.idle.Get().(*runner)
 	r.run(c, s, keys, readOnly || s.flags.noWrites)
 	e.idle.Put(r) // not after a panic: then the interpreter is in no known state

@@ -49,7 +49,7 @@ var floors = []struct {
 	{"cluster/simulation", 8},
 	{"transport/session", 7},
 	{"transport/session/sessiontest", 8},
-	{"transport/psync", 7},
+	{"transport/psync", 6},
 	{"transport/resp", 8},
 	{"transport/admin", 8},
 	{"cmd", 9},

@@ -52,6 +52,8 @@ type output struct {
 	softSince time.Time    // guarded by mu; since when the soft limit is exceeded
 	done      chan struct{}
 	room      chan struct{} // one token when what AwaitRoom waits for has come
+	feeding   bool          // guarded by mu; AwaitTaken was called
+	taken     chan struct{} // one token when AwaitTaken is to look again
 	input     *ahead        // of the connection's goroutine
 
 	// For the raw write under way; owned by the sender.
@@ -63,7 +65,7 @@ type output struct {
 func newOutput(conn, socket net.Conn, s *Server) *output {
 	o := &output{
 		conn: conn, socket: socket, replier: s.replier, limits: &s.outputLimits,
-		counters: s.counters, drainers: &s.wg, done: make(chan struct{}), room: make(chan struct{}, 1),
+		counters: s.counters, drainers: &s.wg, done: make(chan struct{}), room: make(chan struct{}, 1), taken: make(chan struct{}, 1),
 	}
 	o.w.SetProto(reply.RESP2)
 	if conn == socket {

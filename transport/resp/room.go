@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"context"
 	"errors"
 	"io"
 	"time"
@@ -48,10 +49,35 @@ func (o *output) lookForRoom() (room, alive bool) {
 	return room, !o.dead
 }
 
+// AwaitTaken implements session.Output.
+func (o *output) AwaitTaken(ctx context.Context) bool {
+	for {
+		o.send()
+		o.mu.Lock()
+		o.feeding = true
+		room, dead := o.roomLocked(), o.dead
+		o.mu.Unlock()
+		if room || dead {
+			return !dead
+		}
+		select {
+		case <-o.taken:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 func (o *output) roomLocked() bool { return o.dead || o.w.Len()+o.unsent <= session.UnreadMax }
 
 // wakeLocked ends the wait for room if there is some.
 func (o *output) wakeLocked() {
+	if o.feeding {
+		select {
+		case o.taken <- struct{}{}:
+		default: // a token is there
+		}
+	}
 	if !o.waiting || !o.roomLocked() {
 		return
 	}

@@ -51,7 +51,7 @@ func (s *Session) opLarge(o fsm.Op) {
 // awaitRoom waits until the client has read enough of what was written. If it
 // will not, the conversation is over.
 func (s *Session) awaitRoom() bool {
-	if s.out.AwaitRoom() {
+	if s.follower.cancel != nil || s.out.AwaitRoom() { // a replica's feed waits by itself
 		return true
 	}
 	s.closing = true

@@ -351,11 +351,10 @@ func infoReplication(s *Server, by *Session) []Field {
 		listener = by.peer.Listener
 	}
 	t := s.opts.Cluster.Topology(listener)
-	var own []Field
+	var own, lines []Field
 	if t.Self.Leader || t.Leader.ID == "" {
 		own = append(own, Field{"role", "master"})
 		n := 0
-		var lines []Field
 		for _, m := range t.Members {
 			if m.Self {
 				continue
@@ -367,8 +366,6 @@ func infoReplication(s *Server, by *Session) []Field {
 			lines = append(lines, Field{fmt.Sprint("slave", n), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d", m.Host, m.Port, state, m.Applied, lag)})
 			n++
 		}
-		own = append(own, field("connected_slaves", n))
-		own = append(own, lines...)
 	} else {
 		own = append(own,
 			Field{"role", "slave"},
@@ -382,15 +379,28 @@ func infoReplication(s *Server, by *Session) []Field {
 			field("slave_priority", 100),
 			field("replica_announced", 1),
 			field("slave_read_only", 0), // every node takes writes
-			field("connected_slaves", 0),
 		)
 	}
+	id, offset, replicas := s.opts.Stream.Position()
+	for _, r := range replicas { // plain redis-servers
+		state := "online"
+		if !r.Online {
+			state = "send_bulk"
+		}
+		line := fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d", r.Addr, r.Port, state, r.Offset, r.Lag)
+		lines = append(lines, Field{fmt.Sprint("slave", len(lines)), line})
+	}
+	own = append(own, field("connected_slaves", len(lines)))
+	own = append(own, lines...)
 	own = append(own,
 		Field{"master_failover_state", "no-failover"},
 		Field{"master_replid", (t.ClusterID + strings.Repeat("0", 40))[:40]},
 		Field{"master_replid2", strings.Repeat("0", 40)},
 		field("master_repl_offset", t.Commit),
 		field("second_repl_offset", -1),
+		field("psync_replicas", len(replicas)),
+		Field{"psync_replid", id},
+		field("psync_offset", offset),
 	)
 	return joined(own, s.opts.Cluster.Info("replication"))
 }

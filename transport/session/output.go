@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/transport/config"
 )
@@ -29,6 +31,9 @@ type Output interface {
 	// client has taken enough. It returns false when that will not happen any
 	// more. It is called by the connection's goroutine, outside Begin and End.
 	AwaitRoom() bool
+	// AwaitTaken is AwaitRoom for one goroutine beside the connection's: what the
+	// client sends meanwhile it leaves alone. It ends with ctx.
+	AwaitTaken(ctx context.Context) bool
 	// SetClass tells by which limits a slow client is cut. Like Pending and
 	// Kill it may be called between Begin and End.
 	SetClass(OutputClass)

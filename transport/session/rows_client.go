@@ -195,6 +195,7 @@ func (s *Session) flagsLocked(k tracker) string {
 		c  byte
 		is bool
 	}{
+		{'S', v.replica},
 		{'O', v.monitor},
 		{'P', s.subs.len() > 0},
 		{'x', v.multi >= 0},
@@ -221,13 +222,16 @@ func (s *Session) flagsLocked(k tracker) string {
 func (s *Session) kind() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.subs.len() > 0 {
+	switch {
+	case s.shown.replica:
+		return "replica"
+	case s.subs.len() > 0:
 		return "pubsub"
 	}
 	return "normal"
 }
 
-// clientTypes are the types that CLIENT LIST and KILL know; only two occur.
+// knownClientType reports whether CLIENT LIST and KILL know a type; there are no masters.
 func knownClientType(name string) bool {
 	return slices.Contains([]string{"normal", "slave", "replica", "pubsub", "master"}, name)
 }
@@ -239,6 +243,9 @@ func clientList(s *Session, r *request) {
 	switch {
 	case len(args) == 2 && strings.EqualFold(string(args[0]), "type"):
 		kind := strings.ToLower(string(args[1]))
+		if kind == "slave" {
+			kind = "replica"
+		}
 		if !knownClientType(kind) {
 			r.fail(reply.Error("ERR Unknown client type '" + string(reply.CText(args[1])) + "'"))
 			return

@@ -143,12 +143,19 @@ func role(s *Session, r *request) {
 		r.out.Array(3)
 		r.out.BulkString("master")
 		r.out.Int(offset)
-		r.out.Array(len(others))
+		_, _, plain := s.srv.opts.Stream.Position()
+		r.out.Array(len(others) + len(plain))
 		for _, m := range others {
 			r.out.Array(3)
 			r.out.BulkString(m.Host)
 			r.out.BulkInt(int64(m.Port))
 			r.out.BulkInt(int64(m.Applied))
+		}
+		for _, p := range plain {
+			r.out.Array(3)
+			r.out.BulkString(p.Addr)
+			r.out.BulkInt(int64(p.Port))
+			r.out.BulkInt(p.Offset)
 		}
 		return
 	}

@@ -15,16 +15,20 @@ import (
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/observe"
+	"github.com/quorate/quorate/transport/psync"
 	"github.com/quorate/quorate/transport/pubsub"
 )
 
 // Options are the parts that the sessions of a node share. All but Shutdown,
-// Now and Log must be given.
+// Stream, Now and Log must be given.
 type Options struct {
 	Engine   *engine.Engine
 	Cluster  Cluster
 	Config   *config.Config
 	Registry *pubsub.Registry
+	// Stream is what the engine tells of changes, for replicas of Redis' kind. Nil is
+	// one that nobody tells anything.
+	Stream   *psync.Stream
 	Counters *observe.Counters
 	// Renames may be nil.
 	Renames *Renames
@@ -95,6 +99,11 @@ func New(opts Options) *Server {
 	s.settings.follow(opts.Config, s.slowlog)
 	s.monitors.wake = make(chan struct{}, 1)
 	s.background.Go(func() { s.monitors.deliver(s.ctx) })
+	if s.opts.Stream == nil {
+		s.opts.Stream = psync.NewStream()
+	}
+	s.followLimits()
+	s.background.Go(s.tendReplicas)
 	opts.Engine.CountWith(s)
 	s.tracking.init(s, opts.Config)
 	opts.Engine.WatchWith(s)

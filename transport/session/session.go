@@ -37,6 +37,7 @@ type Session struct {
 	trackedBefore bool         // there was a CLIENT TRACKING ON
 	tx            *transaction // nil outside MULTI
 	watches       []fsm.Watch
+	follower      follower
 	deferred      []func() // by session commands inside a transaction, run after it
 
 	// What the pipeline under way has come to; see the package's comment.
@@ -76,6 +77,7 @@ type shown struct {
 	watching                  int
 	noEvict, noTouch          bool
 	readonly, monitor         bool
+	replica                   bool
 	user                      string
 }
 
@@ -90,7 +92,7 @@ func (s *Session) Trusted() bool { return s.authed }
 func (s *Session) IdleSince() (at time.Time, mayClose bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Unix(0, s.lastActive.Load()), s.subs.len() == 0 && !s.shown.monitor && s.inflight.Load() == 0
+	return time.Unix(0, s.lastActive.Load()), s.subs.len() == 0 && !s.shown.monitor && !s.shown.replica && s.inflight.Load() == 0
 }
 
 // Close ends the conversation: subscriptions and watches are gone, replies
@@ -99,6 +101,7 @@ func (s *Session) Close() {
 	s.srv.mu.Lock()
 	delete(s.srv.sessions, s.id)
 	s.srv.mu.Unlock()
+	s.unfollow()
 	s.dropSubscriptions()
 	s.srv.monitors.remove(s)
 	s.closeTracking()

@@ -3,6 +3,7 @@ package session_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -102,11 +103,12 @@ func (m *memory) End() {
 	m.mu.Unlock()
 }
 
-func (m *memory) Send()                        {}
-func (m *memory) SendSoon()                    {}
-func (m *memory) Pending() int                 { return 0 }
-func (m *memory) AwaitRoom() bool              { return true }
-func (m *memory) SetClass(session.OutputClass) {}
+func (m *memory) Send()                           {}
+func (m *memory) SendSoon()                       {}
+func (m *memory) Pending() int                    { return 0 }
+func (m *memory) AwaitRoom() bool                 { return true }
+func (m *memory) AwaitTaken(context.Context) bool { return !m.dead }
+func (m *memory) SetClass(session.OutputClass)    {}
 
 func (m *memory) Kill() { m.dead = true }
 

@@ -158,6 +158,6 @@ func Commands(data *command.Table[*call.Row]) []*command.Spec {
 func rows() []row {
 	return slices.Concat(
 		connectionRows, clientRows, trackingRows, transactionRows, pubsubRows, serverRows, configRows, commandRows,
-		clusterRows, sentinelRows, quorateRows, latencyRows, memoryRows, migrateRows,
+		clusterRows, sentinelRows, quorateRows, latencyRows, memoryRows, psyncRows, migrateRows,
 	)
 }

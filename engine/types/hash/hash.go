@@ -23,6 +23,7 @@
 package hash
 
 import (
+	"bytes"
 	"iter"
 
 	"github.com/quorate/quorate/engine/types/byhash"
@@ -258,6 +259,21 @@ func (h *Hash) ExpireDue(now int64, limit int) int {
 		h.removePacked(listpack.First(h.packed), n)
 	}
 	return n
+}
+
+// Due returns the fields that ExpireDue would take out, copied.
+func (h *Hash) Due(now int64, limit int) (fields [][]byte) {
+	if h.large != nil {
+		return h.large.dueFields(now, limit)
+	}
+	there := h.AsOf(now)
+	pos := listpack.First(h.packed)
+	for range min(limit, there.due()) {
+		var digits [20]byte
+		fields = append(fields, bytes.Clone(listpack.Text(h.packed, pos, digits[:])))
+		pos = h.next(pos)
+	}
+	return fields
 }
 
 // NextExpiry returns when the first field expires, or Never.

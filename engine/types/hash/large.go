@@ -1,6 +1,7 @@
 package hash
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/quorate/quorate/engine/types/byhash"
@@ -184,6 +185,21 @@ func (l *Large) expireDue(now int64, limit int) int {
 		l.remove(append(room[:0], place[timeBytes:]...))
 	}
 	return limit
+}
+
+// dueFields returns copies of at most limit fields that are due at now.
+func (l *Large) dueFields(now int64, limit int) (fields [][]byte) {
+	if !l.timed() {
+		return nil
+	}
+	for i := range min(limit, l.dues.Len()) {
+		place, _ := l.dues.At(i)
+		if int64(binary.BigEndian.Uint64(place)) > now {
+			break
+		}
+		fields = append(fields, bytes.Clone(place[timeBytes:]))
+	}
+	return fields
 }
 
 // nextExpiry returns when the first field expires, or Never.

@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/quorate/quorate/engine/reply"
+)
+
+// followed returns an engine that somebody follows, and what it tells of one entry's
+// commands, a line each.
+func followed(t *testing.T) (e *Engine, tell func(stampMs int64, commands ...string) string) {
+	t.Helper()
+	var out []byte
+	e = New(Options{Stream: func(b []byte) { out = append(out, b...) }, StreamBroken: func() { out = append(out, "*1\r\n$6\r\nbroken\r\n"...) }})
+	s, err := e.Attach(func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	index := uint64(0)
+	return e, func(stampMs int64, commands ...string) string {
+		index++
+		out = nil
+		apply(e, index, stampMs, commands...)
+		var lines []string
+		for rest := out; len(rest) > 0; {
+			var v reply.Value
+			if v, rest, err = reply.Read(rest); err != nil {
+				t.Fatal(err)
+			}
+			var words []string
+			for _, e := range v.Elems {
+				words = append(words, string(e.Text))
+			}
+			lines = append(lines, strings.Join(words, " "))
+		}
+		return strings.Join(lines, "\n")
+	}
+}
+
+// What hangs on time or chance is told as what it came to, the rest as it came.
+func TestWhatFollowersAreTold(t *testing.T) {
+	e, tell := followed(t)
+	for _, c := range []struct{ name, command, want string }{
+		{"database first", "SET a 1", "SELECT 0\nSET a 1"},
+		{"as it came", "LPUSH l x y", "LPUSH l x y"},
+		{"nothing done", "DEL nosuch", ""},
+		{"a read", "GET a", ""},
+		{"an error", "LPUSH a x", ""},
+		{"set of a time", "SET a 1 EX 10", "SET a 1 PXAT 11000"},
+		{"set of a time, for GET", "SET a 1 GET PX 5", "SET a 1 PXAT 1005"},
+		{"setex", "SETEX a 10 v", "SET a v PXAT 11000"},
+		{"psetex", "PSETEX a 10 v", "SET a v PXAT 1010"},
+		{"getset", "GETSET a w", "SET a w"},
+		{"expire", "EXPIRE a 10 NX", "PEXPIREAT a 11000"},
+		{"getex", "GETEX a PX 20", "PEXPIREAT a 1020"},
+		{"getex of nothing", "GETEX a", ""},
+		{"getex persist", "GETEX a PERSIST", "PERSIST a"},
+		{"expire at once", "EXPIRE a -1", "DEL a"},
+		{"getdel of no string", "GETDEL l", ""},
+		{"getdel", "GETDEL a", ""},
+		{"float", "INCRBYFLOAT f 1.5", "SET f 1.5 KEEPTTL"},
+		{"float of a hash", "HINCRBYFLOAT h m 1.5", "HSET h m 1.5"},
+		{"set", "SADD s m", "SADD s m"},
+		{"spop", "SPOP s", "SREM s m"},
+		{"set", "SADD s m n", "SADD s m n"},
+		{"spop of all", "SPOP s 5", "DEL s"},
+		{"lmpop", "LMPOP 2 nosuch l RIGHT COUNT 9", "rpop l 2"},
+		{"zadd", "ZADD z 1 m", "ZADD z 1 m"},
+		{"zmpop", "ZMPOP 1 z MAX", "zpopmax z 1"},
+		{"xadd", "XADD x * f v", "XADD x 1000-0 f v"},
+		{"xadd", "XADD x MAXLEN ~ 5 NOMKSTREAM * f v", "XADD x MAXLEN = 2 1000-1 f v"},
+		{"xgroup", "XGROUP CREATE x g 0", "XGROUP CREATE x g 0"},
+		{
+			"xreadgroup", "XREADGROUP GROUP g c STREAMS x >",
+			"MULTI\nXCLAIM x g c 0 1000-0 TIME 1000 RETRYCOUNT 1 FORCE JUSTID LASTID 1000-0\n" +
+				"XCLAIM x g c 0 1000-1 TIME 1000 RETRYCOUNT 1 FORCE JUSTID LASTID 1000-1\nEXEC",
+		},
+		{"xreadgroup of nothing", "XREADGROUP GROUP g c STREAMS x >", ""},
+		{"xclaim", "XCLAIM x g d 0 1000-0", "XCLAIM x g d 0 1000-0 TIME 1000 RETRYCOUNT 2 FORCE JUSTID LASTID 1000-1"},
+		{"xautoclaim", "XAUTOCLAIM x g e 0 1000-1 JUSTID", "XCLAIM x g e 0 1000-1 TIME 1000 RETRYCOUNT 1 FORCE JUSTID LASTID 1000-1"},
+		{"xtrim", "XTRIM x MAXLEN 1", "XTRIM x MAXLEN = 1"},
+		{"xclaim of what is gone", "XCLAIM x g d 0 1000-0", "XACK x g 1000-0"},
+		{"a script of one", "EVAL return(redis.call('set','a','1')) 0", "set a 1"},
+		{"a script of two", "EVAL redis.call('set','a','1')redis.call('incr','a') 0", "MULTI\nset a 1\nincr a\nEXEC"},
+		{"a script that reads", "EVAL return(redis.call('get','a')) 0", ""},
+		{"a message of a script", "EVAL redis.call('publish','c','m') 0", "publish c m"},
+		{"flushall", "FLUSHALL", "FLUSHALL"},
+	} {
+		if got := tell(1000, c.command); got != c.want {
+			t.Errorf("%s: %q is told as\n%s\nwant\n%s", c.name, c.command, got, c.want)
+		}
+	}
+	e.Detach(func() bool { return true })
+	if got := tell(1000, "SET a 1"); got != "" {
+		t.Errorf("nobody follows, but is told %q", got)
+	}
+}
+
+// What is due is deleted, each by itself, before what comes then.
+func TestFollowersAreToldWhatIsDue(t *testing.T) {
+	e, tell := followed(t)
+	tell(1000, "SET a 1 PX 10", "SET b 1 PX 10", "HSET h f 1 g 2 i 3", "HPEXPIRE h 10 FIELDS 2 f g", "SET c 1")
+	var out []byte
+	e.stream.Out = func(b []byte) { out = append(out, b...) }
+	e.Apply(func(s *Step) {
+		s.Entry(9, 2000)
+		s.ExpireDue(9)
+	})
+	told := strings.ReplaceAll(string(out), "\r\n", "|")
+	for _, want := range []string{"*2|$3|DEL|$1|a|", "*2|$3|DEL|$1|b|", "*4|$4|HDEL|$1|h|$1|f|$1|g|"} {
+		rest := strings.Replace(told, want, "", 1)
+		if rest == told {
+			t.Errorf("%s is not told", want)
+		}
+		told = rest
+	}
+	if told != "" {
+		t.Errorf("%s is told, too", told)
+	}
+}
+
+// A transaction is told as a whole, in the databases that it chose.
+func TestFollowersAreToldOfTransactions(t *testing.T) {
+	e, tell := followed(t)
+	tell(1000, "SET a 1")
+	var out []byte
+	e.stream.Out = func(b []byte) { out = append(out, b...) }
+	e.Apply(func(s *Step) {
+		s.Entry(9, 1000)
+		discard := reply.NewWriter(reply.RESP2, nil)
+		s.Do(0, args("INCR a"), true, discard)
+		s.Do(3, args("SET b 1"), true, discard)
+		s.EndUnit()
+	})
+	want := "*1|$5|MULTI|*2|$4|INCR|$1|a|*2|$6|SELECT|$1|3|*3|$3|SET|$1|b|$1|1|*1|$4|EXEC|"
+	if got := strings.ReplaceAll(string(out), "\r\n", "|"); got != want {
+		t.Errorf("told %s, want %s", got, want)
+	}
+}
+
+// Whoever follows is told when a snapshot takes the place of the state.
+func TestFollowersOfAnotherState(t *testing.T) {
+	e, _ := followed(t)
+	broken := 0
+	e.opts.StreamBroken = func() { broken++ }
+	s, err := e.Freeze(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w := io.Pipe()
+	go func() { _ = w.CloseWithError(s.WriteRDB(w)) }()
+	err = e.Restore(r, nil)
+	if err != nil || broken != 1 || e.env.Stream != nil {
+		t.Errorf("restored: %v; told %d times", err, broken)
+	}
+}
