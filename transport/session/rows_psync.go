@@ -27,7 +27,7 @@ var psyncRows = []row{
 	{Spec: command.Spec{Name: "slaveof", Arity: 3, Flags: command.Admin | command.NoAsyncLoading | command.NoScript | command.Stale, Group: command.Server}, do: replicaof},
 }
 
-const errNoMaster reply.Error = "ERR a node of a cluster follows the cluster's log and no other server; `quorate import` reads another server's data"
+const errNoMaster reply.Error = "ERR a node of a cluster follows the cluster's log and no other server; MIGRATE and RESTORE bring another server's keys"
 
 // replicaof: REPLICAOF host port is refused, and NO ONE is what is so already.
 func replicaof(_ *Session, r *request) {
