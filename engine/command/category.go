@@ -27,6 +27,9 @@ const (
 	CatTransaction
 	CatScripting
 
+	// AllCategories is every one of them.
+	AllCategories Category = 1<<iota - 1
+
 	// NoGroup says that the command's group implies no category.
 	NoGroup Category = 1 << 31
 )
