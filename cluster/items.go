@@ -9,7 +9,7 @@ import (
 // read; never less.
 func opSize(op *fsm.Op) int {
 	const perArg, perOp = 10, 32
-	size := perOp
+	size := perOp + len(op.As.User)
 	switch op.Kind {
 	case fsm.OpWrite, fsm.OpSettings, fsm.OpRead:
 		for _, arg := range op.Args {
@@ -32,6 +32,9 @@ func logged(op *fsm.Op) bool { return op.Kind != fsm.OpRead && op.Kind != fsm.Op
 // appendOp encodes what of an Op goes into the log, and makes the rest of it
 // independent of the connection's read buffer.
 func appendOp(dst []byte, op *fsm.Op) []byte {
+	if op.As.User != "" && logged(op) {
+		dst = entry.AppendAs(dst, op.As.User)
+	}
 	switch op.Kind {
 	case fsm.OpWrite:
 		dst = entry.AppendCommand(dst, op.DB, op.Args)

@@ -13,27 +13,30 @@ import (
 // call only. It is called by package fsm alone, by one goroutine.
 func (e *Engine) Apply(f func(*Step)) {
 	watched := e.watch.On.Load()
-	published, resettled := e.apply(f)
+	published, resettled, users := e.apply(f)
 	for _, m := range published {
 		e.opts.Publish(m)
 	}
 	if resettled {
 		e.opts.Settings(e.AllSettings())
 	}
+	if users {
+		e.tellUsers()
+	}
 	if watched || e.watch.On.Load() {
 		e.watched()
 	}
 }
 
-func (e *Engine) apply(f func(*Step)) (published []Message, resettled bool) {
+func (e *Engine) apply(f func(*Step)) (published []Message, resettled, users bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := Step{engine: e}
 	f(&s)
 	e.lookups.add(&s.lookups)
-	published, resettled = e.outbox, e.resettled
-	e.outbox, e.resettled, e.by = nil, false, nil
-	return published, resettled
+	published, resettled, users = e.outbox, e.resettled, e.usersSet
+	e.outbox, e.resettled, e.usersSet, e.by = nil, false, false, nil
+	return published, resettled, users
 }
 
 // Step changes the state, one log entry after the other.
@@ -87,15 +90,20 @@ func (s *Step) Follow(v semantic.Version) {
 // are told. It has no effect on the data.
 func (s *Step) For(client any) { s.engine.by = client }
 
-// Do executes a command of the log.
+// Do executes a command of the log that whoever sent it may do, with all that it calls.
 func (s *Step) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
+	s.DoAs(call.As{}, db, args, inTx, out)
+}
+
+// DoAs executes a command of the log for a user.
+func (s *Step) DoAs(as call.As, db int, args [][]byte, inTx bool, out *reply.Writer) {
 	s.rand.Seed(s.index, s.writes)
 	s.writes++
 	c := s.prepare(db, args, out)
 	if c == nil {
 		return
 	}
-	c.Rand, c.Wall, c.MayWrite, c.InTx = &s.rand, s.engine.clock, true, inTx
+	c.As, c.Rand, c.Wall, c.MayWrite, c.InTx = as, &s.rand, s.engine.clock, true, inTx
 	s.engine.execute(c)
 	if !inTx {
 		s.EndUnit()
@@ -114,11 +122,16 @@ func (s *Step) EndUnit() {
 // commands of the log, on this node alone. wallMs is the time that replies
 // such as TTL's count with; random seeds what a reply takes by chance.
 func (s *Step) Read(db int, args [][]byte, wallMs int64, random uint64, inTx bool, out *reply.Writer) {
+	s.ReadAs(call.As{}, db, args, wallMs, random, inTx, out)
+}
+
+// ReadAs is Read for a user.
+func (s *Step) ReadAs(as call.As, db int, args [][]byte, wallMs int64, random uint64, inTx bool, out *reply.Writer) {
 	c := s.prepare(db, args, out)
 	if c == nil {
 		return
 	}
-	c.Rand, c.Wall, c.MayWrite, c.InTx = call.NewRand(random, 0), max(wallMs, s.engine.clock), false, inTx
+	c.As, c.Rand, c.Wall, c.MayWrite, c.InTx = as, call.NewRand(random, 0), max(wallMs, s.engine.clock), false, inTx
 	s.engine.execute(c)
 }
 

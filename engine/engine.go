@@ -32,6 +32,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/commands"
@@ -81,6 +82,12 @@ type Engine struct {
 	opts    Options
 	panics  atomic.Uint64
 	lookups lookups
+	users   atomic.Pointer[acl.Users] // those of settings, for whoever does not want to wait
+	onUsers atomic.Pointer[func()]    // see OnUsers
+	catalog *acl.Catalog              // of the commands that scripts may call
+	// compiled holds what users may do in scripts, *acl.Access by name. At most one for
+	// each user, and none when users change.
+	compiled sync.Map
 
 	mu        sync.RWMutex
 	env       call.Env       // guarded by mu, with all that it points to
@@ -91,6 +98,7 @@ type Engine struct {
 	outbox    []Message      // guarded by mu; published by the Apply under way
 	by        any            // guarded by mu; on whose behalf the Apply under way does what it does
 	resettled bool           // guarded by mu; settings were changed by the Apply under way
+	usersSet  bool           // guarded by mu; users were changed by the Apply under way
 
 	watcher Watcher // guarded by mu; nil: nobody
 	watch   keyspace.Watch
@@ -125,11 +133,13 @@ func New(opts Options) *Engine {
 	if e.opts.Log == nil {
 		e.opts.Log = slog.New(slog.DiscardHandler)
 	}
-	e.scripts = script.New(script.Options{Log: e.logScript})
+	e.users.Store(e.settings.Users)
+	e.scripts = script.New(script.Options{Log: e.logScript, Permit: e.permit, PermitNamed: e.permitNamed})
 	e.warmers.New = func() any { return new(keyspace.Warmer) }
 	e.watch.Changed = func(key string) { e.watcher.Changed(e.by, key) }
 	e.watch.Flushed = func() { e.watcher.Flushed(e.by) }
 	e.table = command.NewTable(slices.Concat(pointers(commands.All()), pointers(e.scripts.Rows())), func(r *call.Row) *command.Spec { return &r.Spec })
+	e.catalog = acl.NewCatalog(e.callable())
 	e.env = call.Env{Settings: &e.settings, Semantic: semantic.Max, Effects: effects{e}, Lookup: e.find}
 	e.reset(seed.Seed{})
 	return e

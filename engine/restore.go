@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/fields"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
@@ -43,6 +44,7 @@ func (e *Engine) Adopt(l *Loaded) error {
 	}
 	e.opts.Settings(e.AllSettings())
 	e.watched()
+	e.tellUsers()
 	return nil
 }
 
@@ -56,6 +58,8 @@ func (e *Engine) adopt(l *loader) error {
 	e.hold(l.keyspace)
 	e.breakStreamLocked()
 	e.clock, e.seed, e.settings = l.state.clock, l.state.seed, l.state.settings
+	e.users.Store(e.settings.Users)
+	e.compiled.Clear()
 	return nil
 }
 
@@ -111,6 +115,8 @@ func (l *loader) field(item *rdb.Item) (err error) {
 		l.state.scripts, l.state.versions.Chain, l.hasState = scripts, chained, true
 	case auxChain:
 		l.state.versions.Chain, err = decodeChain(item.Text)
+	case auxUsers:
+		l.state.settings.Users, err = acl.Decode(item.Text)
 	case auxRecount:
 		if len(item.Text) != chain.Size || l.recounted {
 			return errState

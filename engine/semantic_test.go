@@ -158,7 +158,11 @@ func TestACommandIsUnknownBeforeItsVersion(t *testing.T) {
 			t.Errorf("%s: %s", line, got)
 		}
 		script := "EVAL return{redis.pcall(unpack(ARGV)).err} 0 " + line
-		if got := do(script); !strings.HasSuffix(got, string(reply.ErrScriptUnknown)) {
+		want := reply.ErrScriptUnknown
+		if strings.HasPrefix(row.Name, "acl|") {
+			want = reply.ErrScriptArity // the name was known, and kept from scripts
+		}
+		if got := do(script); !strings.HasSuffix(got, string(want)) {
 			t.Errorf("%s in a script: %s", line, got)
 		}
 	}

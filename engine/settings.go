@@ -16,6 +16,8 @@ type setting struct {
 	set func(*call.Settings, string) error
 	// came is the semantic version that the setting came with; 0 means the first.
 	came semantic.Version
+	// act: there is no value to show, save or keep; setting it does something.
+	act bool
 }
 
 // number is a setting between low and high.
@@ -60,6 +62,20 @@ var settings = map[string]setting{
 			return nil
 		},
 	},
+	"acl-pubsub-default": {
+		get: func(s *call.Settings) string {
+			if s.ACLPubsubAll {
+				return "allchannels"
+			}
+			return "resetchannels"
+		},
+		set: func(s *call.Settings, text string) error {
+			s.ACLPubsubAll = text == "allchannels"
+			return nil
+		},
+		came: semantic.Conversation,
+	},
+	LoadUsers: {set: loadUsers, came: semantic.Conversation, act: true},
 	"notify-keyspace-events": {
 		get: func(s *call.Settings) string { return s.NotifyKeyspaceEvents.String() },
 		set: func(s *call.Settings, text string) error {
@@ -78,7 +94,7 @@ func (e *Engine) Setting(name string) (value string, ok bool) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	s, ok := settings[name]
-	if !ok {
+	if !ok || s.act {
 		return "", false
 	}
 	return s.get(&e.settings), true
@@ -93,7 +109,9 @@ func (e *Engine) AllSettings() map[string]string {
 	defer e.mu.RUnlock()
 	all := make(map[string]string, len(settings))
 	for name, s := range settings {
-		all[name] = s.get(&e.settings)
+		if !s.act {
+			all[name] = s.get(&e.settings)
+		}
 	}
 	return all
 }
@@ -107,6 +125,9 @@ func (s *Step) Set(pairs [][]byte) error {
 	}
 	for _, text := range pairs {
 		s.Chain().Note(noteSetting, 0, text, nil)
+	}
+	if changed.Users != s.engine.settings.Users {
+		effects{s.engine}.SetUsers(changed.Users)
 	}
 	s.engine.settings = changed
 	s.engine.resettled = true

@@ -18,11 +18,12 @@ import (
 )
 
 // The engine's own fields of a snapshot. auxState comes first and once, then auxChain; then
-// auxScript for each script, in order; then, before each run of keys, auxFacts
+// auxUsers, if the users were ever changed; then auxScript for each script, in order; then, before each run of keys, auxFacts
 // with what RDB files do not tell of them.
 const (
 	auxState  = "quorate-engine"
 	auxChain  = "quorate-engine-chain"
+	auxUsers  = "quorate-engine-users"
 	auxScript = "quorate-engine-script"
 	auxFacts  = "quorate-engine-keys"
 )
@@ -37,6 +38,9 @@ var errState = errors.New("the engine's state in the snapshot is damaged")
 func (s *state) fields() []Aux {
 	value := s.versions.Chain.Value()
 	fields := []Aux{{auxState, s.append(nil)}, {auxChain, value[:]}}
+	if s.settings.Users.Changes() > 0 {
+		fields = append(fields, Aux{auxUsers, s.settings.Users.Append(nil)})
+	}
 	for _, b := range s.scripts {
 		loaded := byte(0)
 		if b.Loaded {
@@ -77,7 +81,7 @@ func (s *state) append(dst []byte) []byte {
 func settingNames(inForce semantic.Version) []string {
 	names := make([]string, 0, len(settings))
 	for name, s := range settings {
-		if s.came <= inForce {
+		if s.came <= inForce && !s.act {
 			names = append(names, name)
 		}
 	}
@@ -104,7 +108,7 @@ func decodeState(b []byte) (state, error) {
 	for n := d.Uvarint(); n > 0 && !d.Failed; n-- {
 		name, value := string(d.Bytes()), string(d.Bytes())
 		known, ok := settings[name]
-		if !ok && !d.Failed {
+		if (!ok || known.act) && !d.Failed {
 			return state{}, fmt.Errorf("the snapshot holds setting %.64q, which this version does not know", name)
 		}
 		if d.Failed {

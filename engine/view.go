@@ -54,6 +54,11 @@ func (v *View) Warm() {
 
 // Do executes a command that changes nothing. A command that might is refused.
 func (v *View) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
+	v.DoAs(call.As{}, db, args, inTx, out)
+}
+
+// DoAs is Do for a user.
+func (v *View) DoAs(as call.As, db int, args [][]byte, inTx bool, out *reply.Writer) {
 	if db < 0 || db >= Databases || len(args) == 0 {
 		out.Error(reply.ErrDBIndex)
 		return
@@ -61,7 +66,7 @@ func (v *View) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
 	e := v.engine
 	v.call = call.Call{
 		Env: &e.env, Args: args, DB: e.env.Keyspace.DB(db), Now: e.clock, Wall: v.wall,
-		Rand: &v.rand, Out: out, InTx: inTx,
+		As: as, Rand: &v.rand, Out: out, InTx: inTx,
 		Lookups: &v.lookups, By: v.by,
 	}
 	e.execute(&v.call)

@@ -24,6 +24,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/types/seed"
 	"github.com/quorate/quorate/fsm/entry"
@@ -325,7 +326,7 @@ func (r *runner) all() error {
 		if err != nil || !ok {
 			return err
 		}
-		r.execute(nil, &r.discard)
+		r.execute(nobody, &r.discard)
 	}
 }
 
@@ -385,7 +386,7 @@ func (r *runner) op(op *Op, out *reply.Writer) error {
 	if !ok {
 		return fmt.Errorf("batch %d of this node holds less than its connections sent", r.batch.Seq)
 	}
-	r.execute(op.Tx, out)
+	r.execute(op, out)
 	if op.Kind == OpWrite {
 		r.took(op, r.fsm.item.Commands[0].Args, out, mark)
 	}
@@ -393,7 +394,7 @@ func (r *runner) op(op *Op, out *reply.Writer) error {
 }
 
 func (r *runner) read(op *Op, inTx bool, out *reply.Writer) {
-	r.step.Read(op.DB, op.Args, r.fsm.opts.Wall().UnixMilli(), rand.Uint64(), inTx, out)
+	r.step.ReadAs(op.As, op.DB, op.Args, r.fsm.opts.Wall().UnixMilli(), rand.Uint64(), inTx, out)
 }
 
 // next decodes the next item into fsm.item. The last of several fragments
@@ -420,13 +421,16 @@ func (r *runner) next() (ok bool, err error) {
 	return true, err
 }
 
-// execute carries out fsm.item. tx is what the connection sent of it, if it
-// waits here and if it is a transaction.
-func (r *runner) execute(tx *Tx, out *reply.Writer) {
+// nobody is the Op of an item that nobody here has sent.
+var nobody = new(Op)
+
+// execute carries out fsm.item. op is what the connection sent of it, if it waits here.
+func (r *runner) execute(op *Op, out *reply.Writer) {
 	it := &r.fsm.item
+	as := call.As{User: it.User, Denied: op.As.Denied}
 	switch it.Kind {
 	case entry.ItemCommand:
-		r.step.Do(it.Commands[0].DB, it.Commands[0].Args, false, out)
+		r.step.DoAs(as, it.Commands[0].DB, it.Commands[0].Args, false, out)
 	case entry.ItemSettings:
 		if err := r.step.Set(it.Commands[0].Args); err != nil {
 			out.Error(reply.Error("ERR " + err.Error()))
@@ -434,11 +438,11 @@ func (r *runner) execute(tx *Tx, out *reply.Writer) {
 		}
 		out.OK()
 	case entry.ItemTx:
-		r.transaction(tx, out)
+		r.transaction(as, op.Tx, out)
 	}
 }
 
-func (r *runner) transaction(tx *Tx, out *reply.Writer) {
+func (r *runner) transaction(as call.As, tx *Tx, out *reply.Writer) {
 	defer r.step.EndUnit()
 	it := &r.fsm.item
 	for _, w := range it.Watches {
@@ -452,7 +456,7 @@ func (r *runner) transaction(tx *Tx, out *reply.Writer) {
 	}
 	if tx == nil {
 		for _, c := range it.Commands {
-			r.step.Do(c.DB, c.Args, true, out)
+			r.step.DoAs(as, c.DB, c.Args, true, out)
 		}
 		return
 	}
@@ -467,7 +471,7 @@ func (r *runner) transaction(tx *Tx, out *reply.Writer) {
 		case OpLocal:
 			op.Local(out)
 		default:
-			r.step.Do(logged[0].DB, logged[0].Args, true, out)
+			r.step.DoAs(as, logged[0].DB, logged[0].Args, true, out)
 			r.took(op, logged[0].Args, out, mark)
 			logged = logged[1:]
 		}

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
 )
 
@@ -31,6 +32,9 @@ type Op struct {
 	Args  [][]byte
 	Local func(out *reply.Writer) // of OpLocal
 	Tx    *Tx                     // of OpTx
+	// As is the user for whom an OpWrite, OpRead or OpTx is executed, if what it calls is
+	// to be checked: the name goes into the log.
+	As call.As
 	// Took, unless nil, is told how long the execution of an OpWrite or OpRead
 	// took on this node, with the arguments and the reply, which are valid during
 	// the call only. It must not block: the state is locked. What is refused

@@ -6,6 +6,7 @@
 package call
 
 import (
+	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
@@ -41,6 +42,22 @@ type Effects interface {
 	// Publish delivers a message to the subscribers of this node, and returns
 	// how many of the cluster will get it as far as this node knows.
 	Publish(channel, message []byte, sharded bool) int
+	// SetUsers puts other users in the place of the cluster's.
+	SetUsers(*acl.Users)
+}
+
+// As says on whose behalf a command runs.
+type As struct {
+	// User is a user's name; empty: whoever sent the command may do all.
+	User string
+	// Denied, if set, is told what the user was denied within the command.
+	Denied func(Denial)
+}
+
+// Denial is what a user may not do.
+type Denial struct {
+	Reason acl.Reason
+	Object string // the command's name, the key or the channel
 }
 
 // Call is one execution of one command.
@@ -62,7 +79,9 @@ type Call struct {
 	Rand *Rand
 	// Out takes the reply.
 	Out *reply.Writer
-	// InScript and InTx tell on whose behalf the command runs.
+	// As is who runs the command: what it calls is checked.
+	As As
+	// InScript and InTx tell as a part of what the command runs.
 	InScript bool
 	InTx     bool
 	// MayWrite is false on the read path, where nothing may be changed.

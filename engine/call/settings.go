@@ -1,5 +1,7 @@
 package call
 
+import "github.com/quorate/quorate/engine/acl"
+
 // Settings are the configuration values that change results. They are cluster
 // state: set through the log, part of every snapshot, equal on all nodes.
 //
@@ -18,6 +20,11 @@ type Settings struct {
 	NotifyKeyspaceEvents   Event
 	LuaInstructionsMax     int // lua-instructions-max, a script's budget
 	LuaBytesMax            int // lua-bytes-max, what a script may allocate in all
+
+	// Users are who may do what. They never are nil.
+	Users *acl.Users
+	// ACLPubsubAll: users begin with all channels (acl-pubsub-default).
+	ACLPubsubAll bool
 
 	// ScriptsMayCallAll lets scripts call what is kept from them. It is
 	// set by DEBUG SET-DISABLE-DENY-SCRIPTS.
@@ -40,5 +47,9 @@ func DefaultSettings() Settings {
 		ProtoMaxBulkLen:        512 << 20,
 		LuaInstructionsMax:     20_000_000,
 		LuaBytesMax:            256 << 20,
+		Users:                  acl.Initial(),
 	}
 }
+
+// ACLDefaults returns what the settings say of new users.
+func ACLDefaults(s *Settings) acl.Defaults { return acl.Defaults{AllChannels: s.ACLPubsubAll} }

@@ -28,5 +28,6 @@ func All() []call.Row {
 		streamGroupRows,
 		hllRows,
 		publishRows,
+		aclRows,
 	)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/commands"
@@ -137,3 +138,6 @@ func numbers(s *call.Settings) map[string]*int {
 		"proto-max-bulk-len":        &s.ProtoMaxBulkLen,
 	}
 }
+
+// SetUsers changes who may do what.
+func (t *target) SetUsers(us *acl.Users) { t.settings.Users = us }

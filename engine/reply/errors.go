@@ -90,8 +90,16 @@ const (
 	// ErrReadOnlyContext refuses a write where only reads are possible.
 	ErrReadOnlyContext Error = "ERR Write commands are not allowed from read-only scripts."
 	// ErrInternal answers a command whose execution panicked.
+	// ErrUserName refuses the name of a user.
+	ErrUserName Error = "ERR Usernames can't contain spaces or null characters"
+
 	ErrInternal Error = "ERR internal error"
 )
+
+// SortDenied refuses an option of SORT that reads keys which the arguments do not name.
+func SortDenied(option string) Error {
+	return Error("ERR " + option + " option of SORT denied due to insufficient ACL permissions.")
+}
 
 // TooNew tells that something came with a semantic version that is not in force
 // yet. It is definite.

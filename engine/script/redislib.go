@@ -198,8 +198,11 @@ func (r *runner) aclCheck(vm *lua.VM, args []lua.Value) []lua.Value {
 		if _, forbidden := forbids(r.args); !forbidden {
 			r.fail("ERR Invalid command passed to redis.acl_check_cmd()")
 		}
-		return vm.Ret(lua.Bool(true))
+		named := r.engine.opts.PermitNamed
+		return vm.Ret(lua.Bool(named == nil || named(r.call, nameOf(nil, r.args))))
 	}
+	quiet := *r.call
+	quiet.As.Denied = nil // to ask is no attempt
 	p := r.engine.opts.Permit
-	return vm.Ret(lua.Bool(p == nil || p(r.call, row, r.args) == ""))
+	return vm.Ret(lua.Bool(p == nil || p(&quiet, row, r.args) == ""))
 }

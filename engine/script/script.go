@@ -15,6 +15,9 @@ type Options struct {
 	// Permit returns an error if the user on whose behalf c runs may not run the command. It may be
 	// nil; it must follow from the state.
 	Permit func(c *call.Call, row *call.Row, args [][]byte) reply.Error
+	// PermitNamed reports whether the user may run a command of which scripts know the name
+	// alone. It may be nil; it must follow from the state.
+	PermitNamed func(c *call.Call, name string) bool
 }
 
 // Engine holds the scripts of a cluster and the interpreters that run them. The engine's lock guards it: EVAL,

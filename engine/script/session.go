@@ -21,16 +21,25 @@ func (r *runner) sessionRow(args [][]byte) (*call.Row, bool) {
 
 // sessionRows returns the commands of the session that scripts call, as far as they can mean something here.
 func (r *runner) sessionRows() []call.Row {
-	row := func(name string, arity int, flags command.Flags, do func(*call.Call)) call.Row {
-		return call.Row{Spec: command.Spec{Name: name, Arity: arity, Flags: flags}, Do: do}
+	row := func(name string, arity int, flags command.Flags, group command.Group, do func(*call.Call)) call.Row {
+		return call.Row{Spec: command.Spec{Name: name, Arity: arity, Flags: flags, Group: group}, Do: do}
 	}
 	return []call.Row{
-		row("ping", -1, command.Fast, ping),
-		row("echo", 2, command.Fast, func(c *call.Call) { c.Out.Bulk(c.Args[1]) }),
-		row("select", 2, command.Fast, r.selectDB),
-		row("time", 1, command.Fast, now),
-		row("debug", -2, command.NoScript, debugReply),
+		row("ping", -1, command.Fast, command.Connection, ping),
+		row("echo", 2, command.Fast, command.Connection, func(c *call.Call) { c.Out.Bulk(c.Args[1]) }),
+		row("select", 2, command.Fast, command.Connection, r.selectDB),
+		row("time", 1, command.Fast, command.Server, now),
+		row("debug", -2, command.Admin|command.NoScript, command.Server, debugReply),
 	}
+}
+
+// SessionSpecs describes the commands that are the session's and that scripts may call.
+func (e *Engine) SessionSpecs() []*command.Spec {
+	var specs []*command.Spec
+	for _, row := range (&runner{}).sessionRows() {
+		specs = append(specs, &row.Spec)
+	}
+	return specs
 }
 
 // debugReply implements what of DEBUG scripts may be let do, to see what they make of

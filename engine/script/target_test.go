@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/keyspace"
@@ -192,3 +193,6 @@ func (t *target) Config(name, value string) error {
 	}
 	return nil
 }
+
+// SetUsers changes who may do what.
+func (t *target) SetUsers(us *acl.Users) { t.settings.Users = us }

@@ -61,11 +61,19 @@ const (
 	ItemFragment
 	// ItemLastFragment is its last piece: the pieces together are an item.
 	ItemLastFragment
+	// ItemAs is the name of a user, for whom the item that it holds is executed. It is
+	// not logged below semantic version 5.
+	ItemAs ItemKind = 16
 )
 
 // AppendCommand appends an ItemCommand.
 func AppendCommand(dst []byte, db int, args [][]byte) []byte {
 	return appendCommand(append(dst, byte(ItemCommand)), db, args)
+}
+
+// AppendAs begins an ItemAs: the item follows, of a command or a transaction.
+func AppendAs(dst []byte, user string) []byte {
+	return appendBytes(append(dst, byte(ItemAs)), []byte(user))
 }
 
 // AppendSettings appends an ItemSettings.
@@ -155,6 +163,9 @@ type Item struct {
 	Commands []Command // one of ItemCommand and ItemSettings, all of ItemTx
 	Watches  []Watch
 	Piece    []byte // of the fragments
+	// User is for whom a command or a transaction is executed; empty: for one who may do
+	// all.
+	User string
 
 	args [][]byte // backs Commands' Args
 }
@@ -201,7 +212,14 @@ func DecodeItem(b []byte, it *Item) error {
 
 func (d *decoder) item(it *Item) error {
 	it.Commands, it.Watches, it.Piece, it.args = it.Commands[:0], it.Watches[:0], nil, it.args[:0]
+	it.User = ""
 	it.Kind = ItemKind(d.Byte())
+	if it.Kind == ItemAs {
+		it.User = string(d.Bytes())
+		if it.Kind = ItemKind(d.Byte()); it.Kind != ItemCommand && it.Kind != ItemTx || it.User == "" {
+			d.Fail()
+		}
+	}
 	switch it.Kind {
 	case ItemCommand, ItemSettings:
 		d.command(it)
