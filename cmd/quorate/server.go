@@ -61,6 +61,10 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 	defer stop(nil)
 	background.Go(func() { tuneGC(ctx) })
 
+	way, users, err := firstUsers(conf)
+	if err != nil {
+		return err
+	}
 	n := node{conf: conf, log: log, stop: stop, leaderChanged: make(chan struct{}, 1)}
 	n.registry = pubsub.NewRegistry()
 	n.remote = newRemoteMessages(n.registry)
@@ -78,6 +82,7 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 	n.sessions = session.New(session.Options{
 		Engine: n.engine, Cluster: view,
 		Config: conf, Registry: n.registry, Stream: stream, Renames: renames, Counters: new(observe.Counters), Version: cluster.Version,
+		FirstWay: way, FirstUsers: users, Unsure: true,
 		Shutdown: n.shutdown, Now: wall, Log: log,
 	})
 	defer n.sessions.Close()

@@ -24,14 +24,6 @@ func canonicalFileName(_, value string) (string, error) {
 	return value, nil
 }
 
-// noUsers refuses a file of users: to ignore it would let everybody in.
-func noUsers(_, value string) (string, error) {
-	if value != "" {
-		return "", refusal("ACL users are not supported; remove the line")
-	}
-	return "", nil
-}
-
 func canonicalOctal(_, value string) (string, error) {
 	mode, err := strconv.ParseUint(value, 8, 32)
 	if err != nil || mode > 0o777 {

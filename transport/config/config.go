@@ -24,6 +24,7 @@ type Config struct {
 	hooks  map[*Spec][]Hook // guarded by mu
 	path   string           // guarded by mu; of the file, "" when there is none
 	warned []string         // guarded by mu
+	users  []string         // the lines of users; settled at the start
 }
 
 // Hook is told of a new canonical value. An error refuses it.

@@ -168,8 +168,19 @@ func matching(path string) ([]string, error) {
 	return files, nil
 }
 
+// userDirective defines a user. It is no setting: CONFIG does not know of it.
+const userDirective = "user"
+
+// Users returns the lines of the file and the command line that define users: "user", a
+// name, and rules.
+func (c *Config) Users() []string { return c.users }
+
 // directive takes one directive with its values.
 func (c *Config) directive(name string, values []string) error {
+	if strings.EqualFold(name, userDirective) {
+		c.users = append(c.users, strings.Join(append([]string{userDirective}, values...), " "))
+		return nil
+	}
 	s, ok := Lookup(name)
 	if !ok {
 		if why, known := refused[strings.ToLower(name)]; known {

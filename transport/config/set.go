@@ -46,6 +46,16 @@ func (ch *Change) Cluster() []Pair {
 	return pairs
 }
 
+// Value returns the value that the change gives a directive, if it does.
+func (ch *Change) Value(name string) (string, bool) {
+	for _, it := range ch.items {
+		if it.spec.Name == name {
+			return it.value, true
+		}
+	}
+	return "", false
+}
+
 // OnSet registers a hook that hears of each new value that CONFIG SET gives
 // the directive. Hooks run one at a time and must not call Set or Commit.
 func (c *Config) OnSet(name string, hook Hook) {

@@ -41,9 +41,9 @@ func old(alias string, s Spec) Spec {
 // cluster-wide ones are the engine's. Its defaults are Redis' but where the
 // comment says otherwise.
 var redisTable = []Spec{
-	enum("acl-pubsub-default", "resetchannels", Ignored, "allchannels", "resetchannels"),
-	checked("aclfile", "", Immutable, noUsers),
-	integer("acllog-max-len", 0, longMax, "128", Ignored),
+	enum("acl-pubsub-default", "resetchannels", Cluster, "allchannels", "resetchannels"),
+	text("aclfile", "", Immutable),
+	integer("acllog-max-len", 0, longMax, "128", 0),
 	boolean("activedefrag", "no", Ignored),
 	integer("active-defrag-cycle-max", 1, 99, "25", Ignored),
 	integer("active-defrag-cycle-min", 1, 99, "1", Ignored),

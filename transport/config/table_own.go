@@ -65,5 +65,4 @@ var ownTable = []Spec{
 // refused directives are known, but to ignore them would not be safe.
 var refused = map[string]string{
 	"loadmodule": "modules are not supported; remove the line",
-	"user":       "ACL users in the configuration file are not supported; remove the line",
 }

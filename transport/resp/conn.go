@@ -52,7 +52,7 @@ func (s *Server) welcome(l config.Listener, socket net.Conn) {
 		s.turnAway(l, socket, reply.ErrMaxClients)
 		return
 	}
-	if s.protected.Load() && s.config.String("requirepass") == "" && !local(socket) {
+	if s.protected.Load() && !local(socket) && s.sessions.DefaultNeedsNoPassword() {
 		s.open.Add(-1)
 		s.turnAway(l, socket, errProtectedMode)
 		return

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
@@ -15,6 +16,7 @@ import (
 // engine, or an answer that needs nothing.
 type step struct {
 	entry  *entry // nil: of no command
+	as     call.As
 	args   [][]byte
 	db     int
 	answer func(*reply.Writer) // nil: the engine reads
@@ -90,6 +92,10 @@ func (s *Session) runSilently(args [][]byte) {
 
 // dispatch takes one command to where it is executed.
 func (s *Session) dispatch(args [][]byte) {
+	if !s.current() {
+		s.closing = true
+		return
+	}
 	if hostile(args[0]) {
 		s.srv.log.Warn("possible attack: an HTTP request came on a client's port; the connection is closed", "addr", s.peer.Addr)
 		s.closing = true
@@ -161,6 +167,9 @@ func (s *Session) refusal(e *entry, args [][]byte) reply.Error {
 	if s.tx != nil && e.Flags.Has(command.NoMulti) {
 		return errNoMulti
 	}
+	if err := s.denial(e, args); err != "" {
+		return err
+	}
 	if err := s.redirected(e, args); err != "" {
 		return err
 	}
@@ -173,7 +182,15 @@ func (s *Session) refusal(e *entry, args [][]byte) reply.Error {
 // allowed is the one place where it is decided whether the client may call a
 // command at all. It returns why not, or "".
 func (s *Session) allowed(e *entry) reply.Error {
-	if !s.authed && !e.Flags.Has(command.NoAuth) {
+	if s.unproven.Load() {
+		if err := s.confirm(e); err != "" {
+			return err
+		}
+	}
+	if !s.authed && !s.view.open && !e.Flags.Has(command.NoAuth) {
+		if s.view.pending {
+			return errUsersPending
+		}
 		return reply.ErrNoAuth
 	}
 	if e.Flags.Has(command.Protected) {
@@ -248,15 +265,19 @@ func (s *Session) read(e *entry, args [][]byte) {
 	}
 	if s.behind() || s.doubt.Load() {
 		s.runSteps()
-		s.opLarge(fsm.Op{Kind: fsm.OpRead, DB: s.db, Args: args, Took: e.took})
+		s.opLarge(fsm.Op{Kind: fsm.OpRead, DB: s.db, As: s.as(e), Args: args, Took: e.took})
 		return
 	}
-	s.steps = append(s.steps, step{entry: e, args: args, db: s.db})
+	s.steps = append(s.steps, step{entry: e, as: s.as(e), args: args, db: s.db})
 }
 
 func (s *Session) write(e *entry, args [][]byte) {
+	if e.seal != nil {
+		s.setUser(e, args)
+		return
+	}
 	s.runSteps()
-	op := fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: args, Took: e.took}
+	op := fsm.Op{Kind: fsm.OpWrite, DB: s.db, As: s.as(e), Args: args, Took: e.took}
 	if e.Flags.Has(command.DenyOOM) { // it brings data, and gets little back
 		s.op(op)
 		return
@@ -421,7 +442,7 @@ func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out
 			}
 			continue
 		default:
-			v.Do(t.db, t.args, false, out)
+			v.DoAs(t.as, t.db, t.args, false, out)
 		}
 		if t.entry != nil {
 			now := s.srv.elapsed()
@@ -455,6 +476,9 @@ func (s *Session) barrier() reply.Error { return s.barrierOf(s.consistency()) }
 func (s *Session) barrierOf(level Consistency) reply.Error {
 	err := s.srv.opts.Cluster.ReadBarrier(s.srv.ctx, level)
 	if err == nil {
+		if level == Linearizable {
+			s.srv.sure()
+		}
 		return ""
 	}
 	s.srv.opts.Counters.ReadBarrierFailures.Add(1)

@@ -6,6 +6,7 @@ import "github.com/quorate/quorate/engine/reply"
 const (
 	errNoPassword     reply.Error = "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
 	errHelloNoAuth    reply.Error = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+	errUsersPending   reply.Error = "LOADING the users of this node's configuration are not in force yet"
 	errProtoNoInteger reply.Error = "ERR Protocol version is not an integer or out of range"
 	errClientName     reply.Error = "ERR Client names cannot contain spaces, newlines or special characters."
 	errNoSuchClient   reply.Error = "ERR No such client"

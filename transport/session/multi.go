@@ -23,6 +23,7 @@ type transaction struct {
 	queued []queuedCall
 	bytes  int64 // of their arguments
 	spoilt bool  // a command was refused: EXEC will be too
+	seals  bool  // a command changes users
 }
 
 type queuedCall struct {
@@ -36,6 +37,7 @@ func (t *transaction) queue(e *entry, args [][]byte) {
 		t.bytes += int64(len(arg))
 	}
 	t.queued = append(t.queued, queuedCall{e, kept})
+	t.seals = t.seals || e.seal != nil
 }
 
 func multi(s *Session, r *request) {
@@ -124,9 +126,12 @@ func exec(s *Session, r *request) {
 		return
 	}
 	ops, writes := s.transactionOps(tx)
-	if writes {
+	switch {
+	case writes && tx.seals:
+		s.altering(func() { s.execWrites(&fsm.Tx{Watches: watches, Ops: ops}) })
+	case writes:
 		s.execWrites(&fsm.Tx{Watches: watches, Ops: ops})
-	} else {
+	default:
 		s.execReads(ops, watches, r.out)
 	}
 	for _, f := range s.deferred {
@@ -138,7 +143,13 @@ func exec(s *Session, r *request) {
 // execWrites submits a transaction and waits for it: session commands among
 // its ops use the Session meanwhile.
 func (s *Session) execWrites(tx *fsm.Tx) {
-	s.op(fsm.Op{Kind: fsm.OpTx, DB: s.db, Tx: tx})
+	op := fsm.Op{Kind: fsm.OpTx, DB: s.db, Tx: tx}
+	for i := range tx.Ops {
+		if tx.Ops[i].As.User != "" {
+			op.As = tx.Ops[i].As
+		}
+	}
+	s.op(op)
 	s.submit()
 	s.waitIdle()
 }
@@ -175,7 +186,7 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 				continue
 			}
 			before, mark := s.srv.elapsed(), out.Mark()
-			v.Do(ops[i].DB, ops[i].Args, true, out)
+			v.DoAs(ops[i].As, ops[i].DB, ops[i].Args, true, out)
 			ops[i].Took(s, ops[i].Args, out.Bytes()[mark:], s.srv.elapsed()-before)
 		}
 	})
@@ -188,7 +199,19 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 	for _, c := range tx.queued {
 		e, args := c.entry, c.args
 		s.executed++
-		op := fsm.Op{DB: db, Args: args, Took: e.tookInTx}
+		op := fsm.Op{DB: db, As: s.as(e), Args: args, Took: e.tookInTx}
+		if err := s.denialInExec(e, args); err != "" {
+			ops = append(ops, refusedInTx(e, err))
+			continue
+		}
+		if e.seal != nil {
+			sealed, err := e.seal(s, args, true)
+			if err != "" {
+				ops = append(ops, refusedInTx(e, err))
+				continue
+			}
+			op.Args = sealed
+		}
 		switch {
 		case e.reads():
 			op.Kind = fsm.OpRead
@@ -207,6 +230,14 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 		ops = append(ops, op)
 	}
 	return ops, writes
+}
+
+// refusedInTx returns an op that only answers that a queued command is not executed.
+func refusedInTx(e *entry, err reply.Error) fsm.Op {
+	return fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) {
+		e.stats.Rejected()
+		out.Error(err)
+	}}
 }
 
 // local returns what executes a session command inside a transaction.

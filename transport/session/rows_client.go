@@ -165,6 +165,13 @@ func wireBytes(args [][]byte) int {
 	return n
 }
 
+// userName returns whose the session is.
+func (s *Session) userName() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown.user
+}
+
 // line describes the session as CLIENT LIST does. The session that asks has
 // its command, of so many bytes, in its buffer; others have been emptied.
 func (s *Session) line(now time.Time, command int) string {
@@ -285,6 +292,7 @@ func clientList(s *Session, r *request) {
 type killFilter struct {
 	id          int64         // 0: any
 	addr, laddr string        // "": any
+	user        string        // "": any
 	kind        string        // "": any
 	maxAge      time.Duration // 0: any
 	spareMyself bool
@@ -351,7 +359,8 @@ func (f *killFilter) parse(args [][]byte) reply.Error {
 		case "laddr":
 			f.laddr = value
 		case "user":
-			if value != defaultUser {
+			f.user = value
+			if f.asked.srv.users.view().list.Get(value) == nil {
 				return reply.Error("ERR No such user '" + value + "'")
 			}
 		case "maxage":
@@ -386,6 +395,7 @@ func (f *killFilter) matches(c *Session) bool {
 		f.id != 0 && c.id != f.id,
 		f.addr != "" && c.peer.Addr != f.addr,
 		f.laddr != "" && c.peer.Local != f.laddr,
+		f.user != "" && c.userName() != f.user,
 		f.kind != "" && c.kind() != f.kind,
 		f.maxAge != 0 && f.now.Sub(c.born) < f.maxAge:
 		return false

@@ -5,8 +5,10 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/transport/config"
 )
@@ -75,7 +77,9 @@ func configSet(s *Session, r *request) {
 		return
 	}
 	wide := change.Cluster()
-	if len(wide) > 0 && r.inTx {
+	password, secret := change.Value("requirepass")
+	secret = secret && s.srv.opts.Cluster.Semantic() >= semantic.Conversation
+	if (len(wide) > 0 || secret) && r.inTx {
 		r.fail(errNoClusterBlock)
 		return
 	}
@@ -83,17 +87,30 @@ func configSet(s *Session, r *request) {
 		r.fail(reply.Error("ERR " + err.Error()))
 		return
 	}
-	if len(wide) == 0 {
-		r.out.OK()
-		return
+	var refused reply.Error
+	if len(wide) > 0 {
+		refused = s.srv.setWide(wide)
 	}
-	if refused := s.srv.setWide(wide); refused != "" {
+	if secret && refused == "" {
+		refused = s.srv.setDefaultPassword(password)
+	}
+	if refused != "" {
 		conf.Rollback(change)
 		r.fail(refused)
 		return
 	}
 	conf.Adopt(wide)
 	r.out.OK()
+}
+
+// setDefaultPassword gives the default user of the cluster one password, or none.
+func (s *Server) setDefaultPassword(password string) reply.Error {
+	head := [][]byte{[]byte("ACL"), []byte("SETUSER"), []byte(acl.Default)}
+	rules := []string{"resetpass", "nopass"}
+	if password != "" {
+		rules[1] = ">" + password
+	}
+	return s.submit(fsm.Op{Kind: fsm.OpWrite, Args: s.setUserArgs(head, rules)})
 }
 
 // setWide sets cluster-wide settings through the log and waits for it. It
@@ -107,8 +124,14 @@ func (s *Server) setWide(pairs []config.Pair) reply.Error {
 		}
 		args = append(args, []byte(p.Name), []byte(p.Value))
 	}
+	return s.submit(fsm.Op{Kind: fsm.OpSettings, Args: args})
+}
+
+// submit has an op of the node's own executed, and waits for it. It returns the error, or
+// "".
+func (s *Server) submit(op fsm.Op) reply.Error {
 	answer := newAnswer(1)
-	s.opts.Cluster.Submit(&fsm.Request{Ops: []fsm.Op{{Kind: fsm.OpSettings, Args: args}}, Conn: answer})
+	s.opts.Cluster.Submit(&fsm.Request{Ops: []fsm.Op{op}, Conn: answer})
 	replies, err := answer.wait(s.ctx)
 	switch {
 	case err != nil:

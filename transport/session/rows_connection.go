@@ -1,18 +1,14 @@
 package session
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"strings"
 
+	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/transport/config"
 )
-
-// defaultUser is the one user there is.
-const defaultUser = "default"
 
 // RedisVersion is the version of Redis whose behaviour clients may count on.
 const RedisVersion = "7.0.15"
@@ -38,36 +34,19 @@ var connectionRows = []row{
 	{Spec: command.Spec{Name: "asking", Arity: 1, Flags: command.Fast, Group: command.Cluster, Categories: command.CatConnection}, do: asking},
 }
 
-// authenticate checks a user's password.
-func (s *Session) authenticate(user, password []byte) reply.Error {
-	want := s.srv.settings.password.Load()
-	if string(user) == defaultUser && (want == nil || equalSecrets(string(password), *want)) {
-		s.authed = true
-		return ""
-	}
-	s.srv.opts.Counters.AuthFailures.Add(1)
-	return reply.ErrWrongPass
-}
-
-// equalSecrets compares in a time that tells nothing of where they differ.
-func equalSecrets(a, b string) bool {
-	ha, hb := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(ha[:], hb[:]) == 1
-}
-
 func auth(s *Session, r *request) {
 	if len(r.args) > 3 {
 		r.fail(reply.ErrSyntax)
 		return
 	}
-	user, password := []byte(defaultUser), r.args[len(r.args)-1]
+	user, password := []byte(acl.Default), r.args[len(r.args)-1]
 	if len(r.args) == 3 {
 		user = r.args[1]
-	} else if s.srv.settings.password.Load() == nil {
+	} else if s.srv.DefaultNeedsNoPassword() {
 		r.fail(errNoPassword)
 		return
 	}
-	if err := s.authenticate(user, password); err != "" {
+	if err := s.login(r, user, password); err != "" {
 		r.fail(err)
 		return
 	}
@@ -108,7 +87,7 @@ func hello(s *Session, r *request) {
 	for len(args) > 0 {
 		switch option := strings.ToLower(string(args[0])); {
 		case option == "auth" && len(args) >= 3:
-			if err := s.authenticate(args[1], args[2]); err != "" {
+			if err := s.login(r, args[1], args[2]); err != "" {
 				r.fail(err)
 				return
 			}
@@ -125,7 +104,7 @@ func hello(s *Session, r *request) {
 			return
 		}
 	}
-	if !s.authed {
+	if !s.authed && !s.srv.users.view().open {
 		r.fail(errHelloNoAuth)
 		return
 	}
@@ -198,11 +177,11 @@ func reset(s *Session, r *request) {
 	s.db, s.readonly, s.aware, s.capable = 0, false, false, false
 	s.level = levelChoice{}
 	s.silence = speaking
-	s.authed = s.srv.settings.password.Load() == nil
 	s.out.SetClass(ClassNormal)
 	s.show(func(v *shown) {
-		*v = shown{proto: reply.RESP2, multi: -1, user: defaultUser, libName: v.libName, libVersion: v.libVersion}
+		*v = shown{proto: reply.RESP2, multi: -1, libName: v.libName, libVersion: v.libVersion}
 	})
+	s.begin()
 	r.out.Status("RESET")
 }
 

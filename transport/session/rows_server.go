@@ -33,11 +33,6 @@ var serverRows = []row{
 	{Spec: command.Spec{Name: "module|load", Arity: -3, Flags: command.Admin | command.NoScript | command.NoAsyncLoading | command.Protected, Group: command.Server}, do: noModules},
 	{Spec: command.Spec{Name: "module|loadex", Arity: -3, Flags: command.Admin | command.NoScript | command.NoAsyncLoading | command.Protected, Group: command.Server}, do: noModules},
 	{Spec: command.Spec{Name: "module|unload", Arity: 3, Flags: command.Admin | command.NoScript | command.NoAsyncLoading | command.Protected, Group: command.Server}, do: noModules},
-	containerRow("acl", command.Server),
-	{Spec: command.Spec{Name: "acl|cat", Arity: -2, Flags: noScript, Group: command.Server}, do: aclCat},
-	{Spec: command.Spec{Name: "acl|help", Arity: 2, Flags: anytime, Group: command.Server}, do: help("acl")},
-	{Spec: command.Spec{Name: "acl|users", Arity: 2, Flags: adminOnly, Group: command.Server}, do: aclUsers},
-	{Spec: command.Spec{Name: "acl|whoami", Arity: 2, Flags: noScript, Group: command.Server}, do: func(_ *Session, r *request) { r.out.BulkString(defaultUser) }},
 }
 
 func timeNow(s *Session, r *request) {
@@ -287,36 +282,6 @@ func shutdown(s *Session, r *request) {
 // noModules: code of others could not be held to do the same on all nodes.
 func noModules(_ *Session, r *request) {
 	r.fail("ERR modules are not supported")
-}
-
-// aclCat: ACL CAT [category].
-func aclCat(s *Session, r *request) {
-	if len(r.args) == 2 {
-		names := command.Category(1<<32 - 1).Names()
-		r.out.Array(len(names))
-		for _, name := range names {
-			r.out.BulkString(name)
-		}
-		return
-	}
-	category, ok := command.ParseCategory(strings.ToLower(string(r.args[2])))
-	if !ok || len(r.args) > 3 {
-		r.fail(reply.Error("ERR Unknown category '" + string(r.args[2]) + "'"))
-		return
-	}
-	mark, n := r.out.Mark(), 0
-	for _, e := range s.srv.table.all {
-		if e.AllCategories()&category != 0 {
-			r.out.BulkString(e.Name)
-			n++
-		}
-	}
-	r.out.EndArray(mark, n)
-}
-
-func aclUsers(_ *Session, r *request) {
-	r.out.Array(1)
-	r.out.BulkString(defaultUser)
 }
 
 // pfselftest implements PFSELFTEST, on this node: the log is spared what takes a

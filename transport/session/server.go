@@ -32,6 +32,15 @@ type Options struct {
 	Counters *observe.Counters
 	// Renames may be nil.
 	Renames *Renames
+	// FirstUsers are the lines of users with which a cluster begins that has none of its
+	// own yet, without passwords; FirstWay tells where they stand (engine.FirstFile,
+	// engine.FirstConf). Until they are in force nobody can be anybody here.
+	FirstUsers []string
+	FirstWay   string
+	// Unsure: the node has just started, and the log may hold users that its state
+	// does not have yet. Who needs no password by that state alone is not believed: see
+	// Session.confirm.
+	Unsure bool
 	// Version is Quorate's own.
 	Version string
 	// Shutdown stops the node; save tells whether to take a snapshot first.
@@ -54,6 +63,8 @@ type Server struct {
 	slowlog  *observe.Slowlog
 	spikes   observe.Spikes
 	settings settings
+	users    users
+	aclLog   aclLog
 	pause    pause
 	monitors monitors
 	tracking tracking
@@ -96,7 +107,10 @@ func New(opts Options) *Server {
 	t := opts.Cluster.Topology(opts.Config.DataListener())
 	s.master = t.owner().ID
 	s.slowlog = observe.NewSlowlog(int(opts.Config.Int("slowlog-max-len")))
-	s.settings.follow(opts.Config, s.slowlog)
+	s.users.engine, s.users.catalog, s.users.first = opts.Engine, s.table.catalog, opts.FirstWay != ""
+	s.users.enforced = opts.Engine.Users()
+	s.users.unsure.Store(opts.Unsure)
+	s.settings.follow(opts.Config, s)
 	s.monitors.wake = make(chan struct{}, 1)
 	s.background.Go(func() { s.monitors.deliver(s.ctx) })
 	if s.opts.Stream == nil {
@@ -107,6 +121,10 @@ func New(opts Options) *Server {
 	opts.Engine.CountWith(s)
 	s.tracking.init(s, opts.Config)
 	opts.Engine.WatchWith(s)
+	opts.Engine.OnUsers(s.enforceUsers)
+	if s.users.first {
+		s.background.Go(s.offerUsers)
+	}
 	return s
 }
 
@@ -131,12 +149,13 @@ func (s *Server) Config() *config.Config { return s.opts.Config }
 func (s *Server) Open(peer Peer, out Output) *Session {
 	session := &Session{
 		srv: s, id: s.nextID.Add(1), peer: peer, out: out, born: s.now(),
-		proto: reply.RESP2, authed: s.settings.password.Load() == nil,
-		idle: make(chan struct{}, 1), flight: flight{most: flightFirst},
+		proto: reply.RESP2,
+		idle:  make(chan struct{}, 1), flight: flight{most: flightFirst},
 	}
 	session.scratch = reply.NewWriter(reply.RESP2, nil)
 	session.quiet.SetProto(reply.RESP2)
-	session.shown = shown{proto: reply.RESP2, multi: -1, user: defaultUser}
+	session.shown = shown{proto: reply.RESP2, multi: -1}
+	session.begin()
 	session.lastActive.Store(session.born.UnixNano())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,14 +189,13 @@ func (s *Server) Len() int {
 
 // settings are directives that are read for every command.
 type settings struct {
-	password       atomic.Pointer[string] // nil: none is required
-	consistency    atomic.Uint32          // a Consistency
-	slowerThan     atomic.Int64           // ns; -1: nothing is slow
-	spikeThreshold atomic.Int64           // ns; 0: off
+	consistency    atomic.Uint32 // a Consistency
+	slowerThan     atomic.Int64  // ns; -1: nothing is slow
+	spikeThreshold atomic.Int64  // ns; 0: off
 	trackLatency   atomic.Bool
 }
 
-func (s *settings) follow(c *config.Config, slow *observe.Slowlog) {
+func (s *settings) follow(c *config.Config, srv *Server) {
 	on := func(name string, set func()) {
 		set()
 		c.OnSet(name, func(string) error {
@@ -185,12 +203,8 @@ func (s *settings) follow(c *config.Config, slow *observe.Slowlog) {
 			return nil
 		})
 	}
-	on("requirepass", func() {
-		s.password.Store(nil)
-		if p := c.String("requirepass"); p != "" {
-			s.password.Store(&p)
-		}
-	})
+	on("requirepass", func() { srv.users.require(c.String("requirepass")) })
+	on("acllog-max-len", func() { srv.aclLog.setMost(c.Int("acllog-max-len")) })
 	on("read-consistency", func() {
 		level, _ := parseConsistency(c.String("read-consistency"))
 		s.consistency.Store(uint32(level))
@@ -198,7 +212,7 @@ func (s *settings) follow(c *config.Config, slow *observe.Slowlog) {
 	on("slowlog-log-slower-than", func() {
 		s.slowerThan.Store(microseconds(c.Int("slowlog-log-slower-than")))
 	})
-	on("slowlog-max-len", func() { slow.SetLimit(int(c.Int("slowlog-max-len"))) })
+	on("slowlog-max-len", func() { srv.slowlog.SetLimit(int(c.Int("slowlog-max-len"))) })
 	on("latency-monitor-threshold", func() {
 		s.spikeThreshold.Store(c.Int("latency-monitor-threshold") * int64(time.Millisecond))
 	})

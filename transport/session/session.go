@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
@@ -27,6 +28,9 @@ type Session struct {
 	proto         reply.Proto
 	db            int
 	authed        bool
+	view          *userView // the users that the session knows of
+	user          *acl.User // whose it is; the default one before AUTH
+	access        *acl.Access
 	closing       bool
 	silence       silence
 	aware         bool // showed that it follows MOVED
@@ -60,7 +64,9 @@ type Session struct {
 	mark   int           // guarded by the output's lock; where in writer they began
 	quiet  reply.Writer  // guarded by the output's lock; takes what the client shall not see
 
-	lastActive atomic.Int64 // Unix nanoseconds
+	lastActive atomic.Int64  // Unix nanoseconds
+	unproven   atomic.Bool   // the client needed no password by a state that may be old
+	spared     atomic.Uint64 // acl.Users.Changes up to which the session ends by itself if it must
 	lastCmd    atomic.Pointer[entry]
 
 	mu    sync.Mutex
@@ -79,13 +85,14 @@ type shown struct {
 	readonly, monitor         bool
 	replica                   bool
 	user                      string
+	born                      uint64 // of the user
 }
 
 // ID returns the connection's id, as CLIENT ID gives it.
 func (s *Session) ID() int64 { return s.id }
 
 // Trusted reports whether the client is authenticated.
-func (s *Session) Trusted() bool { return s.authed }
+func (s *Session) Trusted() bool { return s.authed || s.srv.users.view().open }
 
 // IdleSince returns when the client last sent a command, and whether the
 // client may be closed for being idle: subscribers may not.

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,7 +78,7 @@ type memory struct {
 	mu   sync.Mutex
 	cond *sync.Cond
 	w    reply.Writer
-	dead bool
+	dead atomic.Bool
 	// before, if set, is called once, before the output is locked.
 	before func()
 }
@@ -110,7 +111,7 @@ func (m *memory) AwaitRoom() bool                 { return true }
 func (m *memory) AwaitTaken(context.Context) bool { return !m.dead }
 func (m *memory) SetClass(session.OutputClass)    {}
 
-func (m *memory) Kill() { m.dead = true }
+func (m *memory) Kill() { m.dead.Store(true) }
 
 // client talks to a session as a connection would.
 type client struct {
@@ -563,7 +564,7 @@ func TestClientList(t *testing.T) {
 		}
 	}
 	a.expect(lines("CLIENT KILL ID 999", "CLIENT KILL 1.1.1.1:1", "CLIENT KILL TYPE pubsub"), ":0", "-ERR No such client", ":1")
-	if !b.out.dead || a.out.dead {
+	if !b.out.dead.Load() || a.out.dead.Load() {
 		t.Error("the wrong client was killed")
 	}
 	a.expect(lines("CLIENT KILL ADDR 127.0.0.1:1 SKIPME no"), ":1")
@@ -583,11 +584,11 @@ func TestClientKillOfOldClients(t *testing.T) {
 		"-ERR No such client")
 	asks.expect(lines("CLIENT KILL MAXAGE 6", "CLIENT KILL MAXAGE 9223372036854775807", "CLIENT KILL MAXAGE 5 TYPE pubsub"), ":0", ":0", ":0")
 	asks.expect(lines("CLIENT KILL MAXAGE 5"), ":1")
-	if !old.out.dead || young.out.dead || !asks.open {
+	if !old.out.dead.Load() || young.out.dead.Load() || !asks.open {
 		t.Error("the wrong client was killed")
 	}
 	asks.expect(lines("CLIENT KILL MAXAGE 5 SKIPME no"), ":2") // the old one has not noticed yet
-	if asks.open || young.out.dead {
+	if asks.open || young.out.dead.Load() {
 		t.Error("the wrong client was killed")
 	}
 }

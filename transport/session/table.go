@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
@@ -58,6 +59,9 @@ type entry struct {
 	*command.Spec
 	row   *row // nil: the engine's alone
 	stats observe.Command
+	id    acl.ID // in the catalog of the table
+	// seal, of a command that changes users, checks it and returns it as it may be logged.
+	seal func(s *Session, args [][]byte, inTx bool) ([][]byte, reply.Error)
 	// took is told how long the engine took for it, of fsm.Op; tookInTx the same
 	// inside a transaction.
 	took, tookInTx func(conn fsm.Conn, args [][]byte, answer []byte, d time.Duration)
@@ -73,6 +77,9 @@ func (e *entry) answered(answer []byte) {
 
 // visible returns arguments as others may see them.
 func (e *entry) visible(args [][]byte) [][]byte {
+	if e.seal != nil {
+		return redacted(args, 2, len(args))
+	}
 	if e.row == nil || e.row.redact == nil {
 		return args
 	}
@@ -102,7 +109,12 @@ func (e *entry) reads() bool { return e.row == nil && e.Spec.Reads() }
 
 type table struct {
 	*command.Table[*entry]
-	all []*entry // by name
+	all     []*entry // by name
+	catalog *acl.Catalog
+}
+
+var seals = map[string]func(s *Session, args [][]byte, inTx bool) ([][]byte, reply.Error){
+	"acl|setuser": sealSetUser, "acl|deluser": sealDelUser,
 }
 
 // newTable joins the session's commands and the engine's. Where both have
@@ -124,10 +136,13 @@ func newTable(data *command.Table[*call.Row], renames *Renames) *table {
 			entries = append(entries, &entry{Spec: &r.Spec})
 		}
 	}
+	catalog := catalogOf(entries) // rules call commands by the names that they always have
 	entries = slices.DeleteFunc(entries, func(e *entry) bool { return renames.disabled(e.Spec) })
-	t := &table{Table: command.NewTable(entries, func(e *entry) *command.Spec { return e.Spec })}
+	t := &table{Table: command.NewTable(entries, func(e *entry) *command.Spec { return e.Spec }), catalog: catalog}
 	for _, name := range t.Names() {
 		e, _ := t.Lookup(name)
+		e.id, _ = t.catalog.ID(name)
+		e.seal = seals[name]
 		e.took = func(conn fsm.Conn, args [][]byte, answer []byte, d time.Duration) {
 			if s, ok := conn.(*Session); ok {
 				s.srv.took(s, e, args, answer, d)
@@ -144,6 +159,17 @@ func newTable(data *command.Table[*call.Row], renames *Renames) *table {
 	return t
 }
 
+func catalogOf(entries []*entry) *acl.Catalog {
+	specs := make([]*command.Spec, len(entries))
+	for i, e := range entries {
+		specs[i] = e.Spec
+	}
+	return acl.NewCatalog(specs)
+}
+
+// Catalog returns all that a client may call, for rules of users.
+func Catalog(data *command.Table[*call.Row]) *acl.Catalog { return newTable(data, nil).catalog }
+
 // Commands returns the descriptions of all that a client may call: the engine's
 // commands and the session's joined.
 func Commands(data *command.Table[*call.Row]) []*command.Spec {
@@ -158,6 +184,6 @@ func Commands(data *command.Table[*call.Row]) []*command.Spec {
 func rows() []row {
 	return slices.Concat(
 		connectionRows, clientRows, trackingRows, transactionRows, pubsubRows, serverRows, configRows, commandRows,
-		clusterRows, sentinelRows, quorateRows, latencyRows, memoryRows, psyncRows, migrateRows,
+		clusterRows, sentinelRows, quorateRows, latencyRows, memoryRows, psyncRows, migrateRows, aclRows,
 	)
 }

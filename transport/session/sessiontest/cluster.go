@@ -169,9 +169,9 @@ func (c *Cluster) do(s *engine.Step, conn fsm.Conn, op *fsm.Op, inTx bool, out *
 	}
 	switch op.Kind {
 	case fsm.OpWrite:
-		s.Do(op.DB, op.Args, inTx, out)
+		s.DoAs(op.As, op.DB, op.Args, inTx, out)
 	case fsm.OpRead:
-		s.Read(op.DB, op.Args, time.Now().UnixMilli(), 1, inTx, out)
+		s.ReadAs(op.As, op.DB, op.Args, time.Now().UnixMilli(), 1, inTx, out)
 	case fsm.OpLocal:
 		op.Local(out)
 	case fsm.OpSettings:
