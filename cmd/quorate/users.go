@@ -14,7 +14,7 @@ import (
 // of its own, without passwords: those of its file of users, or its own lines. way is
 // empty if there are none.
 func firstUsers(conf *config.Config) (way string, lines []string, err error) {
-	path, own := conf.String("aclfile"), conf.Users()
+	path, own := session.ACLFile(conf), conf.Users()
 	from := acl.Source{File: path}
 	switch {
 	case path != "" && len(own) > 0:

@@ -287,7 +287,7 @@ const errNoACLFile reply.Error = "ERR This Redis instance is not configured to u
 
 // aclLoad: ACL LOAD makes the users of this node's aclfile those of the cluster.
 func aclLoad(s *Session, r *request) {
-	path := s.srv.opts.Config.String("aclfile")
+	path := ACLFile(s.srv.opts.Config)
 	if path == "" {
 		r.fail(errNoACLFile)
 		return
@@ -313,7 +313,7 @@ func aclLoad(s *Session, r *request) {
 
 // aclSave: ACL SAVE writes the cluster's users to this node's aclfile.
 func aclSave(s *Session, r *request) {
-	path := s.srv.opts.Config.String("aclfile")
+	path := ACLFile(s.srv.opts.Config)
 	if path == "" {
 		r.fail(errNoACLFile)
 		return
@@ -325,6 +325,16 @@ func aclSave(s *Session, r *request) {
 		return
 	}
 	r.out.OK()
+}
+
+// ACLFile returns where aclfile is, a path from the data directory on as redis-server has
+// it, or "" if there is none.
+func ACLFile(conf *config.Config) string {
+	path := conf.String("aclfile")
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(conf.String("dir"), path)
 }
 
 // ReadUsers returns the lines of an aclfile.

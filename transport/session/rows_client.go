@@ -276,7 +276,7 @@ func clientList(s *Session, r *request) {
 	var list strings.Builder
 	now := s.srv.now()
 	for _, c := range s.srv.all() {
-		if keep(c) {
+		if keep(c) && !c.doomed.Load() {
 			command := 0
 			if c == s {
 				command = wireBytes(r.args)

@@ -66,6 +66,7 @@ type Session struct {
 
 	lastActive atomic.Int64  // Unix nanoseconds
 	unproven   atomic.Bool   // the client needed no password by a state that may be old
+	doomed     atomic.Bool   // it was cut since users have changed: others do not see it any more
 	spared     atomic.Uint64 // acl.Users.Changes up to which the session ends by itself if it must
 	lastCmd    atomic.Pointer[entry]
 

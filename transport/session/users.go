@@ -131,7 +131,7 @@ func (s *Server) sure() {
 	}
 	for _, c := range s.all() {
 		if c.unproven.Load() {
-			c.out.Kill()
+			c.doom()
 		}
 	}
 }
@@ -270,6 +270,7 @@ func (s *Session) altering(f func()) {
 	before := s.srv.users.view().of
 	s.spared.Store(math.MaxUint64)
 	f()
+	s.srv.enforceUsers() // so that those who are cut are gone before the next command
 	after := s.srv.users.view().of
 	s.spared.Store(after.Changes())
 	if !s.current() || s.lost(before, after) {
@@ -313,9 +314,15 @@ func (s *Server) enforceUsers() {
 	u.enforced = after
 	for _, c := range s.all() {
 		if after.Changes() > c.spared.Load() && c.lost(before, after) {
-			c.out.Kill()
+			c.doom()
 		}
 	}
+}
+
+// doom cuts the connection.
+func (s *Session) doom() {
+	s.doomed.Store(true)
+	s.out.Kill()
 }
 
 // offerEvery is how long the users of the configuration wait before they are offered

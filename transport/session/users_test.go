@@ -254,7 +254,9 @@ func TestConnectionsOfDeletedUsersEnd(t *testing.T) {
 	n := newNode(t, nil)
 	admin, a, b := n.client(), n.as("a", "+@all ~*"), n.as("b", "+@all ~*")
 	admin.expect(lines("ACL DELUSER a"), ":1")
-	until(t, "the user's connection is cut", a.out.dead.Load)
+	if list := admin.do("CLIENT", "LIST"); !a.out.dead.Load() || strings.Contains(list, " user=a ") {
+		t.Errorf("the user's connection is not cut: %s", list)
+	}
 	admin.ok("ACL SETUSER a on nopass +@all")
 	a.send("PING") // the new user is another one
 	if a.open || a.rest() != "" {
