@@ -384,7 +384,9 @@ func (s *Session) runSteps() {
 		reading = reading || steps[i].answer == nil
 	}
 	if reading {
-		refused = s.barrier()
+		if refused = s.barrier(); refused == "" {
+			s.recheck(steps)
+		}
 	}
 	for rest := steps; len(rest) > 0; {
 		s.replyInPlace(func(out *reply.Writer) (n int) {

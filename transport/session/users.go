@@ -203,9 +203,14 @@ func (s *Session) denial(e *entry, args [][]byte) reply.Error {
 	return "NOPERM this user has no permissions to access one of the channels used as arguments"
 }
 
-// check is whether the user may call a command. A denial is noted in the log.
+// check is whether the user may call a command. Before it is denied the node asks the
+// cluster: it may have been allowed a moment ago, on another node. A denial is noted in the
+// log.
 func (s *Session) check(e *entry, args [][]byte, context string) acl.Reason {
 	why, arg := s.access.Check(e.id, args)
+	if before := s.view; why != acl.Allowed && s.barrier() == "" && s.current() && s.view != before {
+		why, arg = s.access.Check(e.id, args)
+	}
 	if why == acl.Allowed {
 		return why
 	}
@@ -215,6 +220,30 @@ func (s *Session) check(e *entry, args [][]byte, context string) acl.Reason {
 	}
 	s.srv.denied(s, denial{reason: why, context: context, object: object, user: s.user.Name})
 	return why
+}
+
+// recheck looks at reads once more, of which the barrier has brought other users: what was
+// taken from a user on another node, and acknowledged, is gone here.
+func (s *Session) recheck(steps []step) {
+	if s.srv.users.view() == s.view {
+		return
+	}
+	gone := !s.current()
+	s.closing = s.closing || gone
+	for i := range steps {
+		t := &steps[i]
+		if t.answer != nil || t.entry == nil {
+			continue
+		}
+		err := reply.ErrNoAuth
+		if !gone {
+			err = s.denial(t.entry, t.args)
+		}
+		if err != "" {
+			t.entry.stats.Rejected()
+			t.entry, t.answer = nil, func(out *reply.Writer) { out.Error(err) }
+		}
+	}
 }
 
 // denialInExec returns why a queued command may not be called any more, or "".

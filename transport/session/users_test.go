@@ -543,3 +543,41 @@ func TestStartingNodesAskWhoNeedsAPassword(t *testing.T) {
 	c := n.client()
 	c.expect(lines("SET k v", "GET k"), "+OK", "$1 v")
 }
+
+// What was given or taken on another node counts here once it was acknowledged there: the
+// barrier brings it.
+func TestRulesOfAMomentAgoCount(t *testing.T) {
+	var late func()
+	n := newNode(t, func(c *sessiontest.Cluster) {
+		c.Barrier = func(session.Consistency) error {
+			if f := late; f != nil {
+				late = nil
+				f()
+			}
+			return nil
+		}
+	})
+	u := n.as("u", "+get +strlen ~*")
+	then := func(args ...string) {
+		late = func() {
+			n.cluster.Engine.Apply(func(s *engine.Step) {
+				var words [][]byte
+				for _, arg := range args {
+					words = append(words, []byte(arg))
+				}
+				s.Do(0, words, false, reply.NewWriter(reply.RESP2, nil))
+			})
+		}
+	}
+	then("ACL", "SETUSER", "u", "+set")
+	u.expect(lines("SET k v"), "+OK")
+	then("ACL", "SETUSER", "u", "-get")
+	u.expect(lines("STRLEN k", "GET k", "STRLEN k"), ":1", "-NOPERM this user has no permissions to run the 'get' command", ":1")
+	then("ACL", "SETUSER", "u", "-set")
+	u.expect(lines("SET k v", "STRLEN k", "SET k v"), "+OK", ":1", "-NOPERM this user has no permissions to run the 'set' command")
+	then("ACL", "DELUSER", "u")
+	u.send("STRLEN k")
+	if got := u.replies(1)[0]; got != "-NOAUTH Authentication required." || u.open {
+		t.Errorf("a user who is deleted reads: %s", got)
+	}
+}
