@@ -37,8 +37,14 @@ func appendOp(dst []byte, op *fsm.Op) []byte {
 	}
 	switch op.Kind {
 	case fsm.OpWrite:
-		dst = entry.AppendCommand(dst, op.DB, op.Args)
+		if op.Waits {
+			dst = entry.AppendWaiting(dst, op.DB, op.Args)
+		} else {
+			dst = entry.AppendCommand(dst, op.DB, op.Args)
+		}
 		op.Args = nil
+	case fsm.OpUnblock:
+		dst = entry.AppendUnblock(dst, op.Waiter, op.Failed)
 	case fsm.OpSettings:
 		dst = entry.AppendSettings(dst, op.Args)
 		op.Args = nil

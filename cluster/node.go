@@ -272,6 +272,7 @@ func (n *Node) assemble() {
 	n.wg.Go(func() { n.tickClock(ctx) })
 	n.wg.Go(func() { n.watchDisk(ctx) })
 	n.wg.Go(func() { n.watchOffice(ctx) })
+	n.wg.Go(func() { n.retireSilent(ctx) })
 	n.wg.Go(func() { n.members.run(ctx) })
 	n.wg.Go(func() { n.members.followGossip(ctx) })
 	n.wg.Go(func() { n.catchUp.run(ctx) })
@@ -284,6 +285,7 @@ func (n *Node) assemble() {
 // Close hands leadership over if this node has it, and stops. Clients of other
 // nodes notice nothing; those of this node are told what became of their writes.
 func (n *Node) Close() error {
+	n.sequencer.awaitDrops(time.Second)
 	if n.raft.State() == raft.Leader && len(n.voters()) > 1 {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		if err := n.Transfer(ctx, ""); err != nil {
@@ -353,6 +355,9 @@ func (n *Node) Submit(req *fsm.Request) {
 	}
 	n.sequencer.Submit(req)
 }
+
+// Drop has the wait of a waiter ended whose client has gone.
+func (n *Node) Drop(waiter uint64) { n.sequencer.Drop(waiter) }
 
 // learnCluster keeps the identity of the cluster that this node is a member of.
 func (n *Node) learnCluster(g entry.Genesis) {

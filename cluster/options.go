@@ -68,6 +68,9 @@ type Options struct {
 	// NoLeaderWait is how long commands wait for a leader before they are
 	// refused: client libraries give up after two to five seconds. 0 takes 1.5 s.
 	NoLeaderWait time.Duration
+	// RetireAfter is how long a node may be out of contact before what its clients
+	// wait for is given to others. 0 takes 5 s.
+	RetireAfter time.Duration
 	// ReadLease lets the leader serve reads without asking a majority each
 	// time. It relies on monotonic clocks that do not stop.
 	ReadLease bool

@@ -216,5 +216,7 @@ func (noOrigin) Take(uint64, uint64) *fsm.Pending { return nil }
 func (noOrigin) Gap(uint64, uint64)               {}
 func (noOrigin) Registered(uint64)                {}
 func (noOrigin) Restored(uint64, uint64)          {}
+func (noOrigin) Drop(uint64)                      {}
+func (noOrigin) Again(fsm.Conn, fsm.Op)           {}
 
 var _ fsm.Origin = noOrigin{}

@@ -52,6 +52,7 @@ func (s *sequencer) giveUpLocked(now time.Time, why string) {
 	default: // the incarnation given up has not settled the one before
 	}
 	s.doubtful.Store(true)
+	s.dropAgainLocked(s.inFlight)
 	s.doubtAllLocked(why)
 	s.dropRestLocked()
 	s.incarnation, s.lastSeq, s.progress = next, 0, now
@@ -276,7 +277,7 @@ func doubt(b *batch, why string) {
 			switch {
 			case p.refused != "":
 				return p.refused
-			case op.Kind == fsm.OpRead || op.Kind == fsm.OpLocal:
+			case op.Kind == fsm.OpRead || op.Kind == fsm.OpLocal || op.Repeats:
 				return reply.ErrReadInDoubt
 			}
 			return reply.InDoubt(why)

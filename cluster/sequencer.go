@@ -90,6 +90,10 @@ type batch struct {
 	// piece is set on the pieces of a command that is too large for one
 	// batch: nothing may join them. more is set on all but the last piece.
 	piece, more bool
+
+	// drops are waiters whose clients have gone: their items come last, and were put
+	// in when it was sent.
+	drops []uint64
 }
 
 // part is what one connection has in a batch.
@@ -134,6 +138,11 @@ type sequencer struct {
 	progress   time.Time // guarded by mu; when a batch was last applied, or the first of inFlight sent
 	leaderSeen time.Time // guarded by mu; when there was last a way to a leader
 	closed     bool      // guarded by mu
+	// first is the incarnation with which this process began. Once it is registered,
+	// all that waits in the name of this node waits for clients of this process.
+	first      uint64
+	registered bool            // guarded by mu
+	drops      map[uint64]bool // guarded by mu; waiters whose clients have gone, and which no batch drops yet
 	counters   sequencerCounters
 
 	doubtful atomic.Bool // an incarnation was given up and settled is not closed yet
@@ -152,7 +161,7 @@ type sequencerCounters struct {
 func newSequencer(node entry.NodeID, incarnation uint64, way sender, timeout, leaderWait time.Duration, now func() time.Time) *sequencer {
 	s := &sequencer{
 		node: node, way: way, timeout: timeout, leaderWait: leaderWait, now: now, pause: nap,
-		incarnation: incarnation, settled: make(chan struct{}), leaderSeen: now(),
+		incarnation: incarnation, first: incarnation, drops: make(map[uint64]bool), settled: make(chan struct{}), leaderSeen: now(),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	s.room.L = &s.mu
@@ -296,8 +305,11 @@ func (s *sequencer) step(now time.Time) {
 			}
 		}
 	}
+	if len(s.queue) == 0 && len(s.drops) > 0 {
+		s.queue = append(s.queue, new(batch))
+	}
 	for !s.resend && len(s.inFlight) < inFlightMax && len(s.queue) > 0 {
-		if s.queue[0].refused() && len(s.inFlight) == 0 {
+		if s.queue[0].refused() && len(s.drops) == 0 && len(s.inFlight) == 0 {
 			if s.answeringLocked() {
 				return // the next tick is soon enough for a refusal
 			}
@@ -317,6 +329,7 @@ func (s *sequencer) dispatchLocked(now time.Time) {
 	s.room.Broadcast()
 	s.lastSeq++
 	s.midway = b.more
+	s.addDropsLocked(b)
 	b.seq, b.sent = s.lastSeq, now
 	head := entry.BatchHead{Node: s.node, Incarnation: s.incarnation, Seq: b.seq, Inherit: b.seq == 1 && s.counters.givenUp > 0}
 	b.wire = append(entry.AppendBatchHead(make([]byte, 0, 64+len(b.items)), head), b.items...)
@@ -440,6 +453,7 @@ func (s *sequencer) Take(incarnation, seq uint64) *fsm.Pending {
 	if seq == 1 {
 		s.settleLocked()
 	}
+	s.registered = true
 	s.kick()
 	p := &fsm.Pending{Parts: make([]fsm.Part, len(b.parts))}
 	for i := range b.parts {
@@ -475,6 +489,7 @@ func (s *sequencer) checkOvertaken(inForce uint64) {
 func (s *sequencer) Restored(incarnation, last uint64) {
 	s.checkOvertaken(incarnation)
 	s.mu.Lock()
+	s.registered = s.registered || incarnation == s.incarnation
 	for incarnation == s.incarnation && len(s.inFlight) > 0 && s.inFlight[0].seq <= last {
 		if s.inFlight[0].seq == 1 {
 			s.settleLocked()

@@ -83,7 +83,7 @@ func (s *Step) Reset(order seed.Seed) {
 // Follow puts the rules of a semantic version in force.
 func (s *Step) Follow(v semantic.Version) {
 	s.engine.env.Semantic = v
-	s.engine.hold(s.engine.env.Keyspace)
+	s.engine.hold(s.engine.env.Keyspace, s.engine.waiting)
 }
 
 // For tells on whose behalf the next commands are: what watchers and counters
@@ -182,12 +182,16 @@ func (e *Engine) Chain() chain.Value {
 	return e.env.Keyspace.Chain().Value()
 }
 
-// NextExpiry returns when the next key or field is due, in Unix milliseconds, or
-// keyspace.NoExpiry.
+// NextExpiry returns when the next key or field is due, or the time of a command that
+// waits is up, in Unix milliseconds, or keyspace.NoExpiry.
 func (e *Engine) NextExpiry() int64 {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return e.env.Keyspace.NextExpiry()
+	next := e.env.Keyspace.NextExpiry()
+	if at, ok := e.waiting.NextDeadline(); ok && (next == keyspace.NoExpiry || at < next) {
+		return at
+	}
+	return next
 }
 
 // Stats returns sizes and counters of the data.

@@ -41,6 +41,7 @@ import (
 	"github.com/quorate/quorate/engine/script"
 	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/seed"
+	"github.com/quorate/quorate/engine/waiting"
 )
 
 // Databases is the number of databases of every cluster.
@@ -99,6 +100,7 @@ type Engine struct {
 	by        any            // guarded by mu; on whose behalf the Apply under way does what it does
 	resettled bool           // guarded by mu; settings were changed by the Apply under way
 	usersSet  bool           // guarded by mu; users were changed by the Apply under way
+	waiting   *waiting.Table // guarded by mu; commands that wait; never nil
 
 	watcher Watcher // guarded by mu; nil: nobody
 	watch   keyspace.Watch
@@ -113,7 +115,7 @@ type Engine struct {
 // cluster's until Step.Reset has given it the cluster's seed. It follows the newest
 // rules until Step.Follow says which are in force.
 func New(opts Options) *Engine {
-	e := &Engine{opts: opts, settings: call.DefaultSettings()}
+	e := &Engine{opts: opts, settings: call.DefaultSettings(), waiting: new(waiting.Table)}
 	if e.opts.Receivers == nil {
 		e.opts.Receivers = func([]byte, bool) int { return 0 }
 	}
@@ -163,16 +165,17 @@ func (e *Engine) logScript(level int, message string) {
 // or an engine that nobody else knows yet.
 func (e *Engine) reset(s seed.Seed) {
 	e.seed = s
-	e.hold(keyspace.New(keyspace.Options{Seed: s, Databases: Databases}))
+	e.hold(keyspace.New(keyspace.Options{Seed: s, Databases: Databases}), new(waiting.Table))
 }
 
-// hold makes k the data, under the rules in force. It needs the lock, or an engine that
-// nobody else knows yet.
-func (e *Engine) hold(k *keyspace.Keyspace) {
+// hold makes k the data, under the rules in force, and w what waits. It needs the lock,
+// or an engine that nobody else knows yet.
+func (e *Engine) hold(k *keyspace.Keyspace, w *waiting.Table) {
 	if k != e.env.Keyspace && e.watcher != nil {
 		e.watcher.Flushed(e.by)
 	}
-	e.env.Keyspace = k
+	e.env.Keyspace, e.waiting = k, w
+	e.listen()
 	k.SetWatch(&e.watch)
 	k.MarkAbsent(e.env.Semantic >= semantic.Conversation)
 	e.tellFieldsLocked()
@@ -240,7 +243,10 @@ func (e *Engine) execute(c *call.Call) {
 
 // run carries out one command. A panic ends the command, not the node: it has
 // been executed in the same way by all nodes, or their digests tell.
-func (e *Engine) run(row *call.Row, c *call.Call) {
+func (e *Engine) run(row *call.Row, c *call.Call) { e.guard(row, c, func() { row.Do(c) }) }
+
+// guard has f carry out c, which is a call of row.
+func (e *Engine) guard(row *call.Row, c *call.Call, f func()) {
 	c.Reads = row.Flags.Has(command.ReadOnly)
 	mark := c.Out.Mark()
 	defer func() {
@@ -248,10 +254,11 @@ func (e *Engine) run(row *call.Row, c *call.Call) {
 			e.panics.Add(1)
 			e.opts.Log.Error("command panicked", "command", row.Name, "args", clipArgs(c.Args), "reason", reason, "stack", string(debug.Stack()))
 			c.Out.Truncate(mark)
+			c.Waiting = nil
 			c.Fail(reply.ErrInternal)
 		}
 	}()
-	c.Carry(row)
+	c.CarryOut(f)
 }
 
 // clipArgs keeps what a log line can bear of a command's arguments.

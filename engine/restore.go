@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/types/chain"
+	"github.com/quorate/quorate/engine/waiting"
 )
 
 // Restore replaces the state by that of a snapshot. The fields beside the
@@ -55,7 +56,10 @@ func (e *Engine) adopt(l *loader) error {
 	if err := e.scripts.Restore(l.state.scripts); err != nil {
 		return fmt.Errorf("scripts in the snapshot: %w", err)
 	}
-	e.hold(l.keyspace)
+	if l.waiting == nil {
+		l.waiting = new(waiting.Table)
+	}
+	e.hold(l.keyspace, l.waiting)
 	e.breakStreamLocked()
 	e.clock, e.seed, e.settings = l.state.clock, l.state.seed, l.state.settings
 	e.users.Store(e.settings.Users)
@@ -70,6 +74,7 @@ type loader struct {
 	hasState bool
 	state    state
 	keyspace *keyspace.Keyspace // nil until the first key
+	waiting  *waiting.Table     // nil: nothing waits
 	facts    fields.Decoder     // of the keys that come next
 
 	read      recount     // of the keys so far
@@ -128,6 +133,8 @@ func (l *loader) field(item *rdb.Item) (err error) {
 			return err
 		}
 		l.state.scripts = append(l.state.scripts, body)
+	case auxWaiting:
+		l.waiting, err = waiting.Decode(item.Text, Databases)
 	case auxFacts:
 		if len(l.facts.Rest) != 0 {
 			return errFacts
@@ -225,7 +232,7 @@ func (e *Engine) Import(r io.Reader) error {
 			return err
 		case item.Kind == rdb.End:
 			e.mu.Lock()
-			e.hold(ks)
+			e.hold(ks, new(waiting.Table))
 			e.mu.Unlock()
 			return nil
 		case item.Kind == rdb.Function:

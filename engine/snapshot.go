@@ -36,10 +36,11 @@ type state struct {
 	semantic semantic.Version // in force: which settings are known
 	versions keyspace.State
 	scripts  []script.Body
+	waiting  []byte // the encoded table of what waits; nil if nothing ever has
 }
 
 // Freeze begins a snapshot that also holds the fields aux. It takes no time
-// that grows with the data. There is one snapshot at a time: until it is closed
+// that grows with the data, but for the commands that wait. There is one snapshot at a time: until it is closed
 // more are refused with [keyspace.ErrFrozen].
 func (e *Engine) Freeze(aux []Aux) (*Snapshot, error) {
 	e.mu.Lock()
@@ -52,6 +53,10 @@ func (e *Engine) freezeLocked(aux []Aux) (*Snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("begin a snapshot: %w", err)
 	}
+	var waiting []byte
+	if e.waiting.Used() {
+		waiting = e.waiting.Append(nil)
+	}
 	return &Snapshot{engine: e, frozen: frozen, aux: aux, state: state{
 		clock:    e.clock,
 		seed:     e.seed,
@@ -59,6 +64,7 @@ func (e *Engine) freezeLocked(aux []Aux) (*Snapshot, error) {
 		semantic: e.env.Semantic,
 		versions: frozen.State(),
 		scripts:  e.scripts.Bodies(),
+		waiting:  waiting,
 	}}, nil
 }
 

@@ -18,14 +18,15 @@ import (
 )
 
 // The engine's own fields of a snapshot. auxState comes first and once, then auxChain; then
-// auxUsers, if the users were ever changed; then auxScript for each script, in order; then, before each run of keys, auxFacts
+// auxUsers, if the users were ever changed; then auxScript for each script, in order, and auxWaiting; then, before each run of keys, auxFacts
 // with what RDB files do not tell of them.
 const (
-	auxState  = "quorate-engine"
-	auxChain  = "quorate-engine-chain"
-	auxUsers  = "quorate-engine-users"
-	auxScript = "quorate-engine-script"
-	auxFacts  = "quorate-engine-keys"
+	auxState   = "quorate-engine"
+	auxChain   = "quorate-engine-chain"
+	auxUsers   = "quorate-engine-users"
+	auxScript  = "quorate-engine-script"
+	auxWaiting = "quorate-engine-waiting"
+	auxFacts   = "quorate-engine-keys"
 )
 
 // stateFormat is the format of the engine's fields. An engine refuses those that
@@ -47,6 +48,9 @@ func (s *state) fields() []Aux {
 			loaded = 1
 		}
 		fields = append(fields, Aux{auxScript, append([]byte{loaded}, b.Text...)})
+	}
+	if s.waiting != nil {
+		fields = append(fields, Aux{auxWaiting, s.waiting})
 	}
 	return fields
 }

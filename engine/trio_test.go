@@ -6,10 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/transcript"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
+	"github.com/quorate/quorate/engine/waiting"
 )
 
 // trio is three nodes that execute the same log: two that lived through all of it,
@@ -119,7 +121,14 @@ func (n *node) route(db int, args [][]byte) string {
 	}
 	n.Apply(func(s *Step) {
 		s.Entry(n.index, n.now)
-		s.Do(db, args, false, out)
+		if !n.Waits(args) {
+			s.Do(db, args, false, out)
+			return
+		}
+		if id := s.DoOrWait(waiting.Owner{}, call.As{}, db, args, out); id != 0 {
+			out.NullArray() // as if its time were up: there is nobody else
+			s.Drop(id)
+		}
 	})
 	return string(out.Bytes())
 }

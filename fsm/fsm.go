@@ -27,6 +27,7 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/types/seed"
+	"github.com/quorate/quorate/engine/waiting"
 	"github.com/quorate/quorate/fsm/entry"
 )
 
@@ -53,6 +54,11 @@ type Origin interface {
 	// Restored tells that a snapshot has replaced the state: batches up to
 	// last of that incarnation have been applied, and their replies are lost.
 	Restored(incarnation, last uint64)
+	// Drop asks for an item of the log that ends the wait of a waiter of this node,
+	// for which no client waits any more.
+	Drop(waiter uint64)
+	// Again submits an op once more, which its connection still waits for.
+	Again(conn Conn, op Op)
 }
 
 // Options say how an FSM is tied to its node.
@@ -95,10 +101,11 @@ type FSM struct {
 
 	// mu guards state against Restore and the snapshot's begin; raft itself
 	// calls the FSM from one goroutine.
-	mu    sync.Mutex
-	state state
-	trail trail
-	item  entry.Item // reused
+	mu      sync.Mutex
+	state   state
+	trail   trail
+	waiting Waiting
+	item    entry.Item // reused
 
 	semantic atomic.Uint32 // state.semantic, for whoever does not want to wait
 
@@ -117,7 +124,10 @@ func New(opts Options) *FSM {
 	if opts.Wall == nil {
 		opts.Wall = time.Now
 	}
-	f := &FSM{opts: opts, state: newState()}
+	f := &FSM{opts: opts, state: newState(), waiting: Waiting{Node: waiting.Owner(opts.Node)}}
+	if opts.Origin != nil {
+		f.waiting.Drop = opts.Origin.Drop
+	}
 	opts.Engine.Apply(f.follow)
 	return f
 }
@@ -195,6 +205,10 @@ func (f *FSM) applyLog(log *raft.Log) {
 	f.opts.Engine.Apply(func(step *engine.Step) {
 		step.Entry(log.Index, clockOf(&e))
 		step.ExpireDue(expirePerEntry)
+		if step.Ready() {
+			step.Serve(&f.waiting)
+		}
+		step.ExpireWaiters(&f.waiting)
 		err = f.applyParts(step, log.Index, &e)
 		f.trail.note(log.Index, step)
 	})
@@ -216,7 +230,7 @@ func (f *FSM) applyParts(step *engine.Step, index uint64, e *entry.Entry) error 
 		case entry.PartGenesis:
 			err = f.begin(step, payload)
 		case entry.PartRetire:
-			_, err = entry.DecodeRetire(payload)
+			err = f.retire(step, payload)
 		case entry.PartRaise:
 			err = f.raise(step, payload)
 		case entry.PartChain:
@@ -255,6 +269,16 @@ func (f *FSM) begin(step *engine.Step, payload []byte) error {
 	return nil
 }
 
+// retire ends the wait of the clients of a node that is out of contact: what they
+// would be given would be lost.
+func (f *FSM) retire(step *engine.Step, payload []byte) error {
+	node, err := entry.DecodeRetire(payload)
+	if err == nil {
+		step.DropOwner(waiting.Owner(node), reply.ErrRetired, &f.waiting)
+	}
+	return err
+}
+
 func (f *FSM) applyBatch(step *engine.Step, payload []byte) error {
 	b, err := entry.DecodeBatch(payload)
 	if err != nil {
@@ -279,6 +303,9 @@ func (f *FSM) applyBatch(step *engine.Step, payload []byte) error {
 	case registered:
 		if own {
 			f.opts.Origin.Registered(b.Incarnation)
+		}
+		if !b.Inherit { // another life of the node: its clients are gone
+			step.DropOwner(waiting.Owner(b.Node), reply.ErrRetired, &f.waiting)
 		}
 	}
 	run := runner{fsm: f, step: step, origin: o, batch: &b}
@@ -327,6 +354,18 @@ func (r *runner) all() error {
 			return err
 		}
 		r.execute(nobody, &r.discard)
+		r.serve()
+	}
+}
+
+// serve gives those that wait what the item has left for them.
+func (r *runner) serve() {
+	if !r.step.Ready() {
+		return
+	}
+	r.step.Serve(&r.fsm.waiting)
+	if r.conn != nil {
+		r.mark = time.Since(r.began)
 	}
 }
 
@@ -340,57 +379,71 @@ func (r *runner) answering(p *Pending) error {
 		r.conn, r.mark = part.Conn, time.Since(r.began)
 		r.step.For(part.Conn)
 		follower, follows := part.Conn.(Follower)
+		answered := 0
 		for j := range part.Ops {
-			if err := r.op(&part.Ops[j], out); err != nil {
-				part.Conn.EndReplies(j)
+			waits, err := r.op(&part.Ops[j], out)
+			if err != nil {
+				part.Conn.EndReplies(answered)
 				return err
 			}
 			if follows {
 				follower.OpDone(out)
 			}
+			r.serve()
+			if !waits {
+				answered++
+			}
 		}
-		part.Conn.EndReplies(len(part.Ops))
+		part.Conn.EndReplies(answered)
 	}
+	r.conn = nil
 	r.step.For(nil)
-	// Only pieces of a large command have no connection to answer.
+	// Only pieces of a large command, and what drops a waiter, have no connection to
+	// answer.
 	for {
 		ok, err := r.next()
 		if err != nil || !ok {
 			return err
 		}
-		if r.fsm.item.Kind != entry.ItemFragment {
+		switch r.fsm.item.Kind {
+		case entry.ItemFragment:
+		case entry.ItemDrop:
+			r.execute(nobody, &r.discard)
+		default:
 			return fmt.Errorf("batch %d of this node holds more than its connections sent", r.batch.Seq)
 		}
 	}
 }
 
-func (r *runner) op(op *Op, out *reply.Writer) error {
+// op carries out what a connection wants, and reports whether that waits: it is
+// answered later then.
+func (r *runner) op(op *Op, out *reply.Writer) (waits bool, err error) {
 	mark := out.Mark()
 	switch op.Kind {
 	case OpRead:
 		if out.Len() > unreadMax {
 			out.Error(reply.ErrTooMuchUnread)
-			return nil
+			return false, nil
 		}
 		r.read(op, false, out)
 		r.took(op, op.Args, out, mark)
-		return nil
+		return false, nil
 	case OpLocal:
 		op.Local(out)
-		return nil
+		return false, nil
 	}
 	ok, err := r.next()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !ok {
-		return fmt.Errorf("batch %d of this node holds less than its connections sent", r.batch.Seq)
+		return false, fmt.Errorf("batch %d of this node holds less than its connections sent", r.batch.Seq)
 	}
-	r.execute(op, out)
-	if op.Kind == OpWrite {
+	waits = r.execute(op, out)
+	if op.Kind == OpWrite && !waits {
 		r.took(op, r.fsm.item.Commands[0].Args, out, mark)
 	}
-	return nil
+	return waits, nil
 }
 
 func (r *runner) read(op *Op, inTx bool, out *reply.Writer) {
@@ -424,24 +477,34 @@ func (r *runner) next() (ok bool, err error) {
 // nobody is the Op of an item that nobody here has sent.
 var nobody = new(Op)
 
-// execute carries out fsm.item. op is what the connection sent of it, if it waits here.
-func (r *runner) execute(op *Op, out *reply.Writer) {
+// execute carries out fsm.item, and reports whether it waits. op is what the connection
+// sent of it, if it waits here.
+func (r *runner) execute(op *Op, out *reply.Writer) (waits bool) {
 	it := &r.fsm.item
 	as := call.As{User: it.User, Denied: op.As.Denied}
 	switch it.Kind {
 	case entry.ItemCommand:
 		r.step.DoAs(as, it.Commands[0].DB, it.Commands[0].Args, false, out)
+	case entry.ItemWaiting:
+		return r.fsm.waiting.Do(r.step, waiting.Owner(r.batch.Node), as, it.Commands[0], r.conn, op, out)
+	case entry.ItemDrop:
+		r.step.Drop(it.Waiter)
+		r.fsm.waiting.dropped(it.Waiter)
+	case entry.ItemUnblock:
+		out.Flag(r.step.Unblock(it.Waiter, it.Failed, &r.fsm.waiting))
 	case entry.ItemSettings:
 		if err := r.step.Set(it.Commands[0].Args); err != nil {
 			out.Error(reply.Error("ERR " + err.Error()))
-			return
+			return false
 		}
 		out.OK()
 	case entry.ItemTx:
 		r.transaction(as, op.Tx, out)
 	}
+	return false
 }
 
+// transaction carries out fsm.item. tx is what the connection sent, or nil.
 func (r *runner) transaction(as call.As, tx *Tx, out *reply.Writer) {
 	defer r.step.EndUnit()
 	it := &r.fsm.item

@@ -21,12 +21,16 @@ import (
 type sequencer struct {
 	pending map[uint64]*Pending
 	gaps    int
+	drops   []uint64
+	again   []Op
 }
 
 func (s *sequencer) Take(_, seq uint64) *Pending { return s.pending[seq] }
 func (s *sequencer) Gap(uint64, uint64)          { s.gaps++ }
 func (s *sequencer) Registered(uint64)           {}
 func (s *sequencer) Restored(uint64, uint64)     {}
+func (s *sequencer) Drop(waiter uint64)          { s.drops = append(s.drops, waiter) }
+func (s *sequencer) Again(_ Conn, op Op)         { s.again = append(s.again, op) }
 
 // client collects replies.
 type client struct{ out *reply.Writer }

@@ -23,6 +23,9 @@ const (
 	OpTx
 	// OpSettings changes cluster-wide settings; Args alternate names and values.
 	OpSettings
+	// OpUnblock ends the wait of the command whose waiter is Waiter. The reply is 1,
+	// or 0 if it waits no longer.
+	OpUnblock
 )
 
 // Op is one thing that a client wants done.
@@ -35,6 +38,13 @@ type Op struct {
 	// As is the user for whom an OpWrite, OpRead or OpTx is executed, if what it calls is
 	// to be checked: the name goes into the log.
 	As call.As
+	// Waits, of an OpWrite: the command may wait. It is the last op that its
+	// connection, a Waiter, submits until it is answered.
+	Waits bool
+	// Repeats, of one that waits: it changes nothing, and may be executed again.
+	Repeats bool
+	Waiter  uint64 // of OpUnblock
+	Failed  bool   // of OpUnblock: with an error, not as if its time were up
 	// Took, unless nil, is told how long the execution of an OpWrite or OpRead
 	// took on this node, with the arguments and the reply, which are valid during
 	// the call only. It must not block: the state is locked. What is refused
@@ -85,6 +95,16 @@ type Conn interface {
 // has become known of the data on the way goes behind its reply.
 type Follower interface {
 	OpDone(out *reply.Writer)
+}
+
+// Waiter is a Conn whose commands may wait. The methods must not block.
+type Waiter interface {
+	Conn
+	// BeginWait tells that the op under way is answered later, and by which number
+	// its waiter goes in the state. It returns false if the client has gone.
+	BeginWait(waiter uint64) (there bool)
+	// EndWait tells that the answer is written, or that the wait begins anew.
+	EndWait()
 }
 
 // Pending is a batch of this node that has not been applied yet: the Ops as

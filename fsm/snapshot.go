@@ -126,7 +126,12 @@ func (f *FSM) adopt(l *loaded) error {
 		return err
 	}
 	f.state = l.state
-	f.opts.Engine.Apply(f.follow)
+	f.opts.Engine.Apply(func(step *engine.Step) {
+		f.follow(step)
+		if f.opts.Origin != nil {
+			f.waiting.restored(step, f.opts.Origin.Again)
+		}
+	})
 	f.trail = trail{}
 	f.trail.put(l.state.applied, f.opts.Engine.Chain())
 	return nil
@@ -177,7 +182,8 @@ func (s *state) append(dst []byte) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(o.fragments)))
 		dst = append(dst, o.fragments...)
 	}
-	// The commands that wait in the state: none are known to this format yet.
+	// The commands that wait are the engine's: this format has a place for them that
+	// stays empty.
 	return binary.AppendUvarint(dst, 0)
 }
 

@@ -143,6 +143,7 @@ func clusterOptions(conf *config.Config) (cluster.Options, error) {
 		RaiseAfter:       time.Duration(conf.Int("cluster-version-raise-delay")) * time.Millisecond,
 		WriteTimeout:     time.Duration(conf.Int("write-timeout")) * time.Millisecond,
 		NoLeaderWait:     max(time.Duration(conf.Int("no-leader-wait"))*time.Millisecond, time.Millisecond),
+		RetireAfter:      time.Duration(conf.Int("retire-after")) * time.Millisecond,
 		ReadLease:        conf.Bool("read-lease"),
 	}
 	o.Settings = clusterSettings(conf)

@@ -42,6 +42,8 @@ var _ session.Cluster = (*sessionCluster)(nil)
 
 func (c *sessionCluster) Submit(req *fsm.Request) { c.node.Submit(req) }
 
+func (c *sessionCluster) Drop(waiter uint64) { c.node.Drop(waiter) }
+
 func (c *sessionCluster) ReadBarrier(ctx context.Context, level session.Consistency) error {
 	switch level {
 	case session.Stale:

@@ -17,6 +17,11 @@ import (
 type Row struct {
 	command.Spec
 	Do func(*Call)
+	// Waits reports whether a call may leave a wait; nil: none may.
+	Waits func(args [][]byte) bool
+	// Serve carries out a call that waited, for one of its keys, which may be ready.
+	// It reports whether the call is answered; if not, nothing was changed.
+	Serve func(c *Call, key []byte) (served bool)
 }
 
 // Env is what all calls of one engine share.
@@ -86,6 +91,11 @@ type Call struct {
 	InTx     bool
 	// MayWrite is false on the read path, where nothing may be changed.
 	MayWrite bool
+	// MayWait tells that the client can be answered later, if there is nothing for
+	// it now. It is false on the read path, in transactions and in scripts.
+	MayWait bool
+	// Waiting is what the command waits for, instead of a reply.
+	Waiting *Wait
 	// Lookups is nil where nobody counts: on nodes that owe nobody the reply.
 	Lookups *Lookups
 	// By is on whose behalf the command runs, for who counts; it decides nothing.

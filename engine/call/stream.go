@@ -116,14 +116,17 @@ func (s *Stream) sel(out []byte, db int) []byte {
 
 // Carry carries out the command of a row, which is c's, and tells the stream if it
 // changed something.
-func (c *Call) Carry(row *Row) {
+func (c *Call) Carry(row *Row) { c.CarryOut(func() { row.Do(c) }) }
+
+// CarryOut has f carry out c, and tells the stream if it changed something.
+func (c *Call) CarryOut(f func()) {
 	if !c.Followed() {
-		row.Do(c)
+		f()
 		return
 	}
 	c.became = false
 	before := c.Keyspace.Mutations() - c.Stream.losses
-	row.Do(c)
+	f()
 	if !c.became && c.Keyspace.Mutations()-c.Stream.losses != before {
 		c.Stream.AddArgs(c.DB.Index(), c.Args)
 	}

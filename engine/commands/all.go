@@ -29,5 +29,6 @@ func All() []call.Row {
 		hllRows,
 		publishRows,
 		aclRows,
+		blockingRows,
 	)
 }

@@ -165,45 +165,63 @@ func popList(c *call.Call, end listEnd) {
 
 // lmpop takes elements from the first of several lists that is there.
 func lmpop(c *call.Call) {
-	numKeys, ok := call.ParseInt(c.Args[1])
+	if p, ok := parseLmpop(c, 1); ok && !p.popFirst(c) {
+		c.Out.NullArray()
+	}
+}
+
+// multiPop is what LMPOP and BLMPOP want.
+type multiPop struct {
+	keys  [][]byte
+	end   listEnd
+	count int64
+}
+
+// parseLmpop reads numkeys, keys, LEFT or RIGHT and the options, from argument i on,
+// or replies with an error.
+func parseLmpop(c *call.Call, i int) (p multiPop, ok bool) {
+	numKeys, ok := call.ParseInt(c.Args[i])
 	if !ok || numKeys < 1 {
-		c.Fail("ERR numkeys should be greater than 0")
-		return
+		c.Fail(reply.ErrNumKeys)
+		return p, false
 	}
-	if numKeys >= int64(len(c.Args)-2) {
+	i++
+	if numKeys >= int64(len(c.Args)-i) {
 		c.Fail(reply.ErrSyntax)
-		return
+		return p, false
 	}
-	keys, options := c.Args[2:2+numKeys], 2+int(numKeys)
-	end, ok := listEndArg(c, options)
-	if !ok {
-		return
+	p.keys, i = c.Args[i:i+int(numKeys)], i+int(numKeys)
+	if p.end, ok = listEndArg(c, i); !ok {
+		return p, false
 	}
-	count, ok := popCount(c, options+1)
-	if !ok {
-		return
-	}
-	for _, key := range keys {
+	p.count, ok = popCount(c, i+1)
+	return p, ok
+}
+
+// popFirst takes elements from the first list that is there, and reports whether it
+// has replied: with them, or that a key holds no list.
+func (p *multiPop) popFirst(c *call.Call) bool {
+	for _, key := range p.keys {
 		l, ok := openList(c, key)
 		if !ok {
-			return
+			return true
 		}
 		if !l.exists {
 			continue
 		}
 		l.write()
-		n := int(min(count, int64(l.Len())))
+		n := int(min(p.count, int64(l.Len())))
 		c.Out.Array(2)
 		c.Out.Bulk(key)
-		l.reply(end.first(), n, end.step())
-		l.drop(end, n)
-		l.save(end.popEvent())
+		l.reply(p.end.first(), n, p.end.step())
+		l.drop(p.end, n)
+		l.save(p.end.popEvent())
 		if c.Followed() {
-			c.Become(end.popEvent(), key, n)
+			c.Become(p.end.popEvent(), key, n)
 		}
-		return
+		return true
 	}
-	c.Out.NullArray()
+	return false
 }
 
 // popCount reads the COUNT of LMPOP and ZMPOP, 1 if there is none, from argument

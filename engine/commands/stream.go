@@ -23,7 +23,7 @@ var streamRows = []call.Row{
 	{Spec: command.Spec{Name: "xsetid", Group: command.Stream, Arity: -3, Flags: command.Write | command.DenyOOM | command.Fast, Keys: command.One(command.RW | command.Update)}, Do: xsetid},
 	{Spec: command.Spec{Name: "xrange", Group: command.Stream, Arity: -4, Flags: command.ReadOnly, Keys: command.One(command.RO | command.Access)}, Do: xrange},
 	{Spec: command.Spec{Name: "xrevrange", Group: command.Stream, Arity: -4, Flags: command.ReadOnly, Keys: command.One(command.RO | command.Access)}, Do: xrevrange},
-	{Spec: command.Spec{Name: "xread", Group: command.Stream, Arity: -4, Flags: command.ReadOnly | command.Blocking, Keys: streamsKeys(1)}, Do: xread},
+	{Spec: command.Spec{Name: "xread", Group: command.Stream, Arity: -4, Flags: command.ReadOnly | command.Blocking, Keys: streamsKeys(1)}, Waits: readBlocks, Do: xread, Serve: serveXread},
 	{Spec: command.Spec{Name: "xinfo", Group: command.Stream, Arity: -2, Categories: command.NoGroup}}, // its subcommands do it all
 	{Spec: command.Spec{Name: "xinfo|stream", Group: command.Stream, Arity: -3, Flags: command.ReadOnly, Keys: []command.KeySpec{command.Range(command.RO|command.Access, 2, 0, 1)}}, Do: xinfoStream},
 }

@@ -15,7 +15,7 @@ var streamGroupRows = []call.Row{
 	{Spec: command.Spec{Name: "xgroup|createconsumer", Group: command.Stream, Arity: 5, Flags: command.Write | command.DenyOOM, Keys: groupKey(command.Insert)}, Do: xgroupCreateConsumer},
 	{Spec: command.Spec{Name: "xgroup|delconsumer", Group: command.Stream, Arity: 5, Flags: command.Write, Keys: groupKey(command.Delete)}, Do: xgroupDelConsumer},
 	{Spec: command.Spec{Name: "xgroup|help", Group: command.Stream, Arity: 2, Flags: command.Loading | command.Stale}, Do: xgroupHelp},
-	{Spec: command.Spec{Name: "xreadgroup", Group: command.Stream, Arity: -7, Flags: command.Write | command.Blocking, Keys: streamsKeys(4)}, Do: xreadgroup},
+	{Spec: command.Spec{Name: "xreadgroup", Group: command.Stream, Arity: -7, Flags: command.Write | command.Blocking, Keys: streamsKeys(4)}, Waits: readBlocks, Do: xreadgroup, Serve: serveXreadgroup},
 	{Spec: command.Spec{Name: "xack", Group: command.Stream, Arity: -4, Flags: command.Write | command.Fast, Keys: command.One(command.RW | command.Update)}, Do: xack},
 	{Spec: command.Spec{Name: "xpending", Group: command.Stream, Arity: -3, Flags: command.ReadOnly, Tips: byChance, Keys: command.One(command.RO | command.Access)}, Do: xpending},
 	{Spec: command.Spec{Name: "xclaim", Group: command.Stream, Arity: -6, Flags: command.Write | command.Fast, Tips: byChance, Keys: command.One(command.RW | command.Update)}, Do: xclaim},

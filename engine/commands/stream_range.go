@@ -1,9 +1,12 @@
 package commands
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/stream"
@@ -55,6 +58,7 @@ func rangeStream(c *call.Call, reverse bool) {
 type readArgs struct {
 	count           int64 // 0 is all
 	blocks          bool
+	blockMs         int64  // of BLOCK; 0 is for ever
 	group, consumer []byte // nil in XREAD
 	noAck           bool
 	streams         int // argument where the keys begin
@@ -70,7 +74,7 @@ func parseRead(c *call.Call, grouped bool) (a readArgs, ok bool) {
 		case more > 0 && c.Is(i, "BLOCK"):
 			i++
 			a.blocks = true
-			if !checkBlock(c, i) {
+			if a.blockMs, ok = parseBlock(c, i); !ok {
 				return a, false
 			}
 		case more > 0 && c.Is(i, "COUNT"):
@@ -114,22 +118,50 @@ func parseRead(c *call.Call, grouped bool) (a readArgs, ok bool) {
 	return a, true
 }
 
-// checkBlock checks the milliseconds of BLOCK at argument i.
-func checkBlock(c *call.Call, i int) bool {
+// parseBlock reads the milliseconds of BLOCK at argument i, or replies with an error.
+func parseBlock(c *call.Call, i int) (ms int64, ok bool) {
 	if c.InScript {
-		c.Fail(reply.Error(string(reply.CText(c.Args[0])) + " command is not allowed with BLOCK option from scripts"))
-		return false
+		why := string(reply.CText(c.Args[0])) + " command is not allowed with BLOCK option from scripts"
+		if c.Semantic >= semantic.Conversation {
+			why = "ERR " + why
+		}
+		c.Fail(reply.Error(why))
+		return 0, false
 	}
-	ms, ok := call.ParseInt(c.Args[i])
+	ms, ok = call.ParseInt(c.Args[i])
 	switch {
 	case !ok:
 		c.Fail("ERR timeout is not an integer or out of range")
 	case ms < 0:
 		c.Fail(reply.ErrNegativeTimeout)
-	default:
-		return true
+		ok = false
+	}
+	return ms, ok
+}
+
+// readBlocks reports whether a call of XREAD or XREADGROUP has the option BLOCK.
+func readBlocks(args [][]byte) bool {
+	for i := 1; i < len(args); i++ {
+		switch {
+		case call.EqualFold(args[i], "BLOCK"):
+			return true
+		case call.EqualFold(args[i], "COUNT"):
+			i++
+		case call.EqualFold(args[i], "GROUP"):
+			i += 2
+		case !call.EqualFold(args[i], "NOACK"):
+			return false
+		}
 	}
 	return false
+}
+
+// allKeys returns the keys.
+func (a *readArgs) allKeys(c *call.Call) [][]byte { return c.Args[a.streams : a.streams+a.keys] }
+
+// indexOf returns which key is the given one, the first of several.
+func (a *readArgs) indexOf(c *call.Call, key []byte) int {
+	return slices.IndexFunc(a.allKeys(c), func(k []byte) bool { return bytes.Equal(k, key) })
 }
 
 // keyID returns the i-th key and the ID that stands for it.
@@ -182,7 +214,38 @@ func xread(c *call.Call) {
 		beginStream(c, key)
 		replyEntries(c, s.Range(from, stream.MaxID, false), a.count)
 	}
+	if n == 0 && a.blocks && c.Wait(keyspace.Stream, a.allKeys(c), a.blockMs, a.resolved(c, after)) {
+		return
+	}
 	endStreams(c, mark, n)
+}
+
+// resolved returns the call with the IDs that its own stand for now.
+func (a *readArgs) resolved(c *call.Call, after []stream.ID) [][]byte {
+	args := slices.Clone(c.Args)
+	for i, id := range after {
+		args[a.streams+a.keys+i] = id.Append(nil)
+	}
+	return args
+}
+
+// serveXread replies with the entries of key alone.
+func serveXread(c *call.Call, key []byte) bool {
+	if !holds(c, key, keyspace.Stream) {
+		return false
+	}
+	a, _ := parseRead(c, false)
+	after, _ := streamID(c, a.streams+a.keys+a.indexOf(c, key))
+	s, _ := openStream(c, key)
+	if !hasEntriesAfter(s, after) {
+		return false
+	}
+	from, _ := after.Next()
+	mark := c.Out.Mark()
+	beginStream(c, key)
+	replyEntries(c, s.Range(from, stream.MaxID, false), a.count)
+	endStreams(c, mark, 1)
+	return true
 }
 
 // beforeLast returns the ID after which there is the last entry and nothing else,

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/types/stream"
@@ -29,25 +30,61 @@ func xreadgroup(c *call.Call) {
 	}
 	c.Become()
 	mark, n := c.Out.Mark(), 0
-	for _, r := range reads {
-		if r.fresh && !hasEntriesAfter(r.s, r.s.Group(a.group).LastID) {
-			continue
-		}
-		n++
-		beginStream(c, r.key)
-		writeStream(c, r.key)
-		g := r.s.EditGroup(a.group)
-		if g.Consumer(a.consumer) == nil && (a.noAck || !r.fresh) && c.Followed() {
-			c.Become("XGROUP", "CREATECONSUMER", r.key, a.group, a.consumer)
-		}
-		createConsumer(c, g, r.key, a.consumer)
-		if r.fresh {
-			deliver(c, r.key, r.s, g, &a)
-		} else {
-			redeliver(c, &r, g, &a)
+	for i := range reads {
+		if r := &reads[i]; !r.fresh || r.hasFresh(&a) {
+			n++
+			r.reply(c, &a)
 		}
 	}
+	if n == 0 && a.blocks && c.Wait(keyspace.Stream, a.allKeys(c), a.blockMs, c.Args) {
+		return
+	}
 	endStreams(c, mark, n)
+}
+
+// hasFresh reports whether there are entries that nobody of the group was given.
+func (r *groupRead) hasFresh(a *readArgs) bool {
+	return hasEntriesAfter(r.s, r.s.Group(a.group).LastID)
+}
+
+// reply writes the key and what the consumer gets of it.
+func (r *groupRead) reply(c *call.Call, a *readArgs) {
+	beginStream(c, r.key)
+	writeStream(c, r.key)
+	g := r.s.EditGroup(a.group)
+	if g.Consumer(a.consumer) == nil && (a.noAck || !r.fresh) && c.Followed() {
+		c.Become("XGROUP", "CREATECONSUMER", r.key, a.group, a.consumer)
+	}
+	createConsumer(c, g, r.key, a.consumer)
+	if r.fresh {
+		deliver(c, r.key, r.s, g, a)
+	} else {
+		redeliver(c, r, g, a)
+	}
+}
+
+// serveXreadgroup replies with the fresh entries of key alone. That there is no
+// stream any more, or no group, ends the wait too.
+func serveXreadgroup(c *call.Call, key []byte) bool {
+	if !holds(c, key, keyspace.Stream) {
+		c.Fail("UNBLOCKED the stream key no longer exists")
+		return true
+	}
+	a, _ := parseRead(c, true)
+	s, _ := openStream(c, key)
+	r := groupRead{key: key, s: s, fresh: true}
+	switch {
+	case s.Group(a.group) == nil:
+		c.Fail("NOGROUP the consumer group this client was blocked on no longer exists")
+		return true
+	case !r.hasFresh(&a):
+		return false
+	}
+	c.Become()
+	mark := c.Out.Mark()
+	r.reply(c, &a)
+	endStreams(c, mark, 1)
+	return true
 }
 
 // parseGroupReads looks up the streams and reads the IDs, or replies with an

@@ -69,10 +69,14 @@ func (t *target) Do(args [][]byte) ([]byte, []transcript.Message) {
 		out.OK()
 		return out.Bytes(), nil
 	}
-	run(&call.Call{
+	c := &call.Call{
 		Env: &t.env, Args: args, DB: t.env.Keyspace.DB(t.db), Now: t.now, Wall: t.now,
-		Rand: call.NewRand(t.calls, 0), Out: out, MayWrite: true,
-	})
+		Rand: call.NewRand(t.calls, 0), Out: out, MayWrite: true, MayWait: true,
+	}
+	run(c)
+	if c.Waiting != nil { // nobody else is there to end it
+		out.NullArray()
+	}
 	return out.Bytes(), t.events
 }
 

@@ -83,14 +83,18 @@ func zpop(c *call.Call, e zsetEnd) {
 
 // zmpop takes members from an end of the first sorted set that has any.
 func zmpop(c *call.Call) {
-	keys, end, n, ok := parseZmpop(c, 1)
-	if !ok {
-		return
+	if keys, end, n, ok := parseZmpop(c, 1); ok && !zpopFirst(c, keys, end, n) {
+		c.Out.NullArray()
 	}
+}
+
+// zpopFirst takes at most n members from the first sorted set that is there, and
+// reports whether it has replied: with them, or that a key holds none.
+func zpopFirst(c *call.Call, keys [][]byte, end zsetEnd, n int64) bool {
 	for _, key := range keys {
 		z, ok := openZset(c, key)
 		if !ok {
-			return
+			return true
 		}
 		if !z.exists {
 			continue
@@ -107,9 +111,9 @@ func zmpop(c *call.Call) {
 		if c.Followed() {
 			c.Become(end.popEvent(), key, n)
 		}
-		return
+		return true
 	}
-	c.Out.NullArray()
+	return false
 }
 
 // parseZmpop reads numkeys, keys, MIN or MAX and the options, from argument i on.

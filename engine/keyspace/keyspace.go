@@ -33,6 +33,7 @@ type Keyspace struct {
 	marks     bool     // versions of absent keys are marked; see versions.go
 	frozen    *Frozen  // the open view
 	watch     *Watch
+	awaited   *Awaited // nil: nobody waits; no part of this state
 
 	fieldsLost func(db int, key []byte, fields [][]byte) // see OnFieldsLost
 }

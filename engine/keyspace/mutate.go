@@ -38,6 +38,9 @@ func (k *Keyspace) mutate(c *change) (version uint64) {
 	if k.watch.On.Load() {
 		k.tell(c)
 	}
+	if k.awaited != nil {
+		k.note(c)
+	}
 	head := uint64(c.op) | uint64(c.db)<<8 | uint64(uint32(c.other))<<32
 	m := &k.chain
 	if c.value == nil {

@@ -47,6 +47,7 @@ const (
 	ErrMaxClients      Error = "ERR max number of clients reached"
 	ErrScriptUnknown   Error = "ERR Unknown Redis command called from script"
 	ErrScriptArity     Error = "ERR Wrong number of args calling Redis command from script"
+	ErrUnblocked       Error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 	ErrMisconf         Error = "MISCONF the disk of this node is nearly full: writes are refused until space is freed or another node leads"
 )
 
@@ -85,6 +86,11 @@ const (
 	ErrTooMuchUnread Error = "TRYAGAIN too many replies wait for the client to read them; the command was not executed"
 	// ErrNotTrusted is definite: this node's state may be wrong.
 	ErrNotTrusted Error = "CLUSTERDOWN the state of this node differs from that of others: it takes no commands until it is known to be right, or rebuilt; the command was not executed"
+	// ErrTooManyWait is definite.
+	ErrTooManyWait Error = "TRYAGAIN too many commands of the cluster's clients wait already; the command was not executed"
+	// ErrRetired tells a client that waited that its node was out of contact for too
+	// long. It is definite.
+	ErrRetired Error = "UNBLOCKED this node was out of contact with the others for too long, so its clients wait no longer; nothing was taken"
 	// ErrTooLarge is definite.
 	ErrTooLarge Error = "ERR the command exceeds the largest log entry of 512 MB; it was not executed"
 	// ErrReadOnlyContext refuses a write where only reads are possible.

@@ -61,6 +61,12 @@ const (
 	ItemFragment
 	// ItemLastFragment is its last piece: the pieces together are an item.
 	ItemLastFragment
+	// ItemWaiting is one command that may wait.
+	ItemWaiting
+	// ItemDrop ends the wait of a command whose client has gone.
+	ItemDrop
+	// ItemUnblock ends the wait of a command at another client's wish.
+	ItemUnblock
 	// ItemAs is the name of a user, for whom the item that it holds is executed. It is
 	// not logged below semantic version 5.
 	ItemAs ItemKind = 16
@@ -71,9 +77,29 @@ func AppendCommand(dst []byte, db int, args [][]byte) []byte {
 	return appendCommand(append(dst, byte(ItemCommand)), db, args)
 }
 
-// AppendAs begins an ItemAs: the item follows, of a command or a transaction.
+// AppendAs begins an ItemAs: the item follows, of a command, which may wait, or a transaction.
 func AppendAs(dst []byte, user string) []byte {
 	return appendBytes(append(dst, byte(ItemAs)), []byte(user))
+}
+
+// AppendWaiting appends an ItemWaiting.
+func AppendWaiting(dst []byte, db int, args [][]byte) []byte {
+	return appendCommand(append(dst, byte(ItemWaiting)), db, args)
+}
+
+// AppendDrop appends an ItemDrop of the waiter of that number.
+func AppendDrop(dst []byte, waiter uint64) []byte {
+	return binary.AppendUvarint(append(dst, byte(ItemDrop)), waiter)
+}
+
+// AppendUnblock appends an ItemUnblock: the waiter of that number is answered with an
+// error, or as if its time were up.
+func AppendUnblock(dst []byte, waiter uint64, failed bool) []byte {
+	dst = binary.AppendUvarint(append(dst, byte(ItemUnblock)), waiter)
+	if failed {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
 }
 
 // AppendSettings appends an ItemSettings.
@@ -160,12 +186,14 @@ type Watch struct {
 // its slices.
 type Item struct {
 	Kind     ItemKind
-	Commands []Command // one of ItemCommand and ItemSettings, all of ItemTx
+	Commands []Command // one of ItemCommand, ItemWaiting and ItemSettings, all of ItemTx
 	Watches  []Watch
 	Piece    []byte // of the fragments
 	// User is for whom a command or a transaction is executed; empty: for one who may do
 	// all.
-	User string
+	User   string
+	Waiter uint64 // of ItemDrop and ItemUnblock
+	Failed bool   // of ItemUnblock
 
 	args [][]byte // backs Commands' Args
 }
@@ -213,16 +241,21 @@ func DecodeItem(b []byte, it *Item) error {
 func (d *decoder) item(it *Item) error {
 	it.Commands, it.Watches, it.Piece, it.args = it.Commands[:0], it.Watches[:0], nil, it.args[:0]
 	it.User = ""
+	it.Waiter, it.Failed = 0, false
 	it.Kind = ItemKind(d.Byte())
 	if it.Kind == ItemAs {
 		it.User = string(d.Bytes())
-		if it.Kind = ItemKind(d.Byte()); it.Kind != ItemCommand && it.Kind != ItemTx || it.User == "" {
+		if it.Kind = ItemKind(d.Byte()); it.Kind != ItemCommand && it.Kind != ItemWaiting && it.Kind != ItemTx || it.User == "" {
 			d.Fail()
 		}
 	}
 	switch it.Kind {
-	case ItemCommand, ItemSettings:
+	case ItemCommand, ItemSettings, ItemWaiting:
 		d.command(it)
+	case ItemDrop:
+		it.Waiter = d.Uvarint()
+	case ItemUnblock:
+		it.Waiter, it.Failed = d.Uvarint(), d.Byte() == 1
 	case ItemTx:
 		watches, commands := d.Uvarint(), d.Uvarint()
 		for i := uint64(0); i < watches && !d.Failed; i++ {

@@ -52,6 +52,19 @@ func sampleNeeds() []byte {
 	return b.Seal(1_700_000_000_124, 0x0102)
 }
 
+// sampleWaits is an entry with the items of commands that wait.
+func sampleWaits() []byte {
+	id, _ := ParseNodeID("000102030405060708090a0b0c0d0e0f10111213")
+	batch := AppendBatchHead(nil, BatchHead{Node: id, Incarnation: 3, Seq: 301})
+	batch = AppendWaiting(batch, 2, args("blpop", "k", "0"))
+	batch = AppendUnblock(batch, 1<<20, true)
+	batch = AppendUnblock(batch, 7, false)
+	batch = AppendDrop(batch, 300)
+	var b Builder
+	b.Add(PartBatch, batch)
+	return b.Seal(1_700_000_000_125, 5)
+}
+
 // render writes out all that an entry says.
 func render(e Entry) (string, error) {
 	var out bytes.Buffer
@@ -111,6 +124,9 @@ func renderBatch(out *bytes.Buffer, payload []byte) error {
 			return err
 		}
 		fmt.Fprintf(out, "  item %d piece %q\n", it.Kind, it.Piece)
+		if it.Waiter > 0 {
+			fmt.Fprintf(out, "    waiter %d %v\n", it.Waiter, it.Failed)
+		}
 		for _, w := range it.Watches {
 			fmt.Fprintf(out, "    watch %d %q %d\n", w.DB, w.Key, w.Version)
 		}
@@ -151,6 +167,22 @@ part 7
 `)
 }
 
+// Commands that wait came with semantic version 5.
+func TestGoldenWaits(t *testing.T) {
+	checkGolden(t, "v5.entry", sampleWaits(), `stamp 1700000000125 needs 5
+part 1
+  batch 000102030405060708090a0b0c0d0e0f10111213 3 301 false
+  item 6 piece ""
+    command 2 ["blpop" "k" "0"]
+  item 8 piece ""
+    waiter 1048576 true
+  item 8 piece ""
+    waiter 7 false
+  item 7 piece ""
+    waiter 300 false
+`)
+}
+
 func checkGolden(t *testing.T, name string, now []byte, want string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -180,7 +212,7 @@ func checkGolden(t *testing.T, name string, now []byte, want string) {
 }
 
 func TestDecodeRefusesEveryCutAndFlip(t *testing.T) {
-	for _, whole := range [][]byte{sample(), sampleNeeds()} {
+	for _, whole := range [][]byte{sample(), sampleNeeds(), sampleWaits()} {
 		refusesEveryCutAndFlip(t, whole)
 	}
 }
@@ -267,6 +299,8 @@ func TestParseNodeIDRefusesOtherText(t *testing.T) {
 func FuzzParts(f *testing.F) {
 	e, _ := Decode(sample())
 	f.Add(e.rest)
+	waits, _ := Decode(sampleWaits())
+	f.Add(waits.rest)
 	f.Add([]byte{1, 3, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, rest []byte) {
 		e := Entry{rest: rest}

@@ -38,6 +38,7 @@ var floors = []struct {
 	{"engine/keyspace", 1},
 	{"engine/acl", 1},
 	{"engine/transcript", 1},
+	{"engine/waiting", 2},
 	{"engine/call", 2},
 	{"engine/rdb", 3},
 	{"engine/commands", 4},

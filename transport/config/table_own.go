@@ -58,6 +58,8 @@ var ownTable = []Spec{
 	// find a Sentinel beside the client port; 0 is off.
 	checked("sentinel-master-name", "mymaster", Immutable|Hidden, canonicalName),
 	integer("sentinel-port", 0, 65535, "0", Immutable|Hidden),
+	// How long a node may be out of contact before its clients wait no longer.
+	{Name: "retire-after", Kind: Millis, Min: 500, Max: 600_000, Default: "5000", Flags: Immutable | Hidden},
 	// How long a write may stay unanswered before it is in doubt.
 	{Name: "write-timeout", Kind: Millis, Min: 100, Max: 600_000, Default: "10000", Flags: Immutable | Hidden},
 }

@@ -17,6 +17,10 @@ type Cluster interface {
 	// wait a short, bounded time while too much is queued.
 	Submit(req *fsm.Request)
 
+	// Drop ends the wait of a waiter of this node, whose client has gone. It does
+	// not wait.
+	Drop(waiter uint64)
+
 	// ReadBarrier returns nil once a read from this node's memory reflects
 	// every write that was acknowledged, anywhere, before the call. The error
 	// is a reply.Error to be sent to the client: the read is not executed.

@@ -45,6 +45,12 @@ func (s *Session) Run(commands [][][]byte) bool {
 		if s.closing {
 			break
 		}
+		if s.holding {
+			s.waitIdle()
+			if s.closing {
+				break
+			}
+		}
 		s.coming = len(commands) - i
 		if s.silence == skipNext {
 			s.runSilently(args)
@@ -126,6 +132,8 @@ func (s *Session) dispatch(args [][]byte) {
 	s.awaitPause(e, args)
 	s.executed++
 	switch {
+	case s.mayWait(e, args):
+		s.await(e, args)
 	case e.reads():
 		s.read(e, args)
 	case e.engines():

@@ -34,6 +34,10 @@ type Output interface {
 	// AwaitTaken is AwaitRoom for one goroutine beside the connection's: what the
 	// client sends meanwhile it leaves alone. It ends with ctx.
 	AwaitTaken(ctx context.Context) bool
+	// Await waits for a token from done, and takes in what the client sends
+	// meanwhile, up to client-query-buffer-limit. It returns false, perhaps with the
+	// token taken, when the client has gone. It is called like AwaitRoom.
+	Await(done <-chan struct{}) bool
 	// SetClass tells by which limits a slow client is cut. Like Pending and
 	// Kill it may be called between Begin and End.
 	SetClass(OutputClass)

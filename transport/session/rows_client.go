@@ -30,6 +30,10 @@ var clientRows = []row{
 	clientRow("reply", 3, noScript, clientReply),
 	clientRow("setinfo", 4, noScript, clientSetInfo),
 	clientRow("setname", 3, noScript, clientSetName),
+	{
+		Spec: command.Spec{Name: "client|unblock", Arity: -3, Flags: adminOnly, Group: command.Connection},
+		do:   clientUnblock, sees: true, looks: true,
+	},
 	clientRow("unpause", 2, adminOnly, clientUnpause),
 }
 
@@ -209,7 +213,7 @@ func (s *Session) flagsLocked(k tracker) string {
 		{'t', k.on},
 		{'R', k.broken},
 		{'B', k.bcast},
-		{'b', s.inflight.Load() > 0},
+		{'b', s.isWaiting()},
 		{'r', v.readonly},
 		{'U', s.peer.Unix},
 		{'e', v.noEvict},

@@ -175,8 +175,12 @@ func wait(s *Session, r *request) {
 		return
 	}
 	ctx, done := s.waiting(r, timeout)
-	defer done()
-	r.out.Int(int64(s.srv.opts.Cluster.WaitReplicas(ctx, int(min(replicas, replicasMax)))))
+	have := s.srv.opts.Cluster.WaitReplicas(ctx, int(min(replicas, replicasMax)))
+	if why := done(); why != "" {
+		r.fail(why)
+		return
+	}
+	r.out.Int(int64(have))
 }
 
 // waitaof: WAITAOF numlocal replicas timeout.
@@ -205,8 +209,11 @@ func waitaof(s *Session, r *request) {
 		return
 	}
 	ctx, done := s.waiting(r, timeout)
-	defer done()
 	here, others := s.srv.opts.Cluster.WaitSynced(ctx, local == 1, int(min(replicas, replicasMax)))
+	if why := done(); why != "" {
+		r.fail(why)
+		return
+	}
 	r.out.Array(2)
 	r.out.Flag(here)
 	r.out.Int(int64(others))
@@ -229,22 +236,33 @@ func parseWait(arg []byte) (time.Duration, reply.Error) {
 
 // waiting returns the context of a command that waits for other nodes, which
 // counts as blocked until done is called. Inside a transaction it has ended: the
-// command tells how it stands.
-func (s *Session) waiting(r *request, timeout time.Duration) (ctx context.Context, done func()) {
-	var cancel context.CancelFunc
-	if timeout > 0 {
-		ctx, cancel = context.WithTimeout(s.srv.ctx, timeout)
-	} else {
-		ctx, cancel = context.WithCancel(s.srv.ctx)
+// command tells how it stands. Done returns the error with which CLIENT UNBLOCK ended
+// it, or "".
+func (s *Session) waiting(r *request, timeout time.Duration) (ctx context.Context, done func() reply.Error) {
+	ctx, cancel := context.WithCancelCause(s.srv.ctx)
+	stop := func() bool { return true }
+	switch {
+	case r.inTx:
+		cancel(nil)
+	case timeout > 0:
+		stop = time.AfterFunc(timeout, func() { cancel(nil) }).Stop
 	}
-	if r.inTx {
-		cancel()
-	}
+	s.setWaitCancel(cancel)
 	s.srv.blocked.Add(1)
-	return ctx, func() {
+	return ctx, func() reply.Error {
 		s.srv.blocked.Add(-1)
-		cancel()
+		s.setWaitCancel(nil)
+		stop()
+		why, _ := context.Cause(ctx).(reply.Error)
+		cancel(nil)
+		return why
 	}
+}
+
+func (s *Session) setWaitCancel(cancel context.CancelCauseFunc) {
+	s.wait.mu.Lock()
+	defer s.wait.mu.Unlock()
+	s.wait.cancel = cancel
 }
 
 // shutdown: SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT]. The client hears

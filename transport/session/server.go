@@ -77,7 +77,7 @@ type Server struct {
 	memoryPeak    atomic.Int64 // the largest used_memory that INFO has seen
 
 	nextID  atomic.Int64
-	blocked atomic.Int64 // sessions that wait in WAIT
+	blocked atomic.Int64 // sessions whose commands wait
 
 	ctx        context.Context
 	cancel     context.CancelFunc

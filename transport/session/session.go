@@ -32,6 +32,8 @@ type Session struct {
 	user          *acl.User // whose it is; the default one before AUTH
 	access        *acl.Access
 	closing       bool
+	gone          bool // the client has gone, or will be sent away: nothing is waited for
+	holding       bool // a command that may wait is in flight, or was: nothing else goes before its answer
 	silence       silence
 	aware         bool // showed that it follows MOVED
 	capable       bool // announced CLIENT CAPA redirect
@@ -63,6 +65,8 @@ type Session struct {
 	writer *reply.Writer // guarded by the output's lock; takes the replies under way
 	mark   int           // guarded by the output's lock; where in writer they began
 	quiet  reply.Writer  // guarded by the output's lock; takes what the client shall not see
+
+	wait patience
 
 	lastActive atomic.Int64  // Unix nanoseconds
 	unproven   atomic.Bool   // the client needed no password by a state that may be old
@@ -110,6 +114,7 @@ func (s *Session) Close() {
 	delete(s.srv.sessions, s.id)
 	s.srv.mu.Unlock()
 	s.unfollow()
+	s.leave()
 	s.dropSubscriptions()
 	s.srv.monitors.remove(s)
 	s.closeTracking()
@@ -150,7 +155,11 @@ func (s *Session) EndReplies(n int) {
 // waitIdle waits until all that was submitted has been answered. When the node
 // stops it gives up, and the conversation ends.
 func (s *Session) waitIdle() {
-	for s.inflight.Load() > 0 {
+	for s.inflight.Load() > 0 && !s.gone {
+		if s.holding {
+			s.awaitAnswer()
+			continue
+		}
 		select {
 		case <-s.idle:
 		case <-s.srv.ctx.Done():
@@ -158,6 +167,7 @@ func (s *Session) waitIdle() {
 			return
 		}
 	}
+	s.holding = false
 }
 
 // executed reports whether the last of the replies is that of an op which this

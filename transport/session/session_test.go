@@ -111,6 +111,11 @@ func (m *memory) AwaitRoom() bool                 { return true }
 func (m *memory) AwaitTaken(context.Context) bool { return !m.dead.Load() }
 func (m *memory) SetClass(session.OutputClass)    {}
 
+func (m *memory) Await(done <-chan struct{}) bool {
+	<-done
+	return true
+}
+
 func (m *memory) Kill() { m.dead.Store(true) }
 
 // client talks to a session as a connection would.

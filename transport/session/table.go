@@ -57,7 +57,8 @@ func (r *request) fail(e reply.Error) { r.out.Error(e) }
 // entry is a command as sessions see it.
 type entry struct {
 	*command.Spec
-	row   *row // nil: the engine's alone
+	row   *row                     // nil: the engine's alone
+	waits func(args [][]byte) bool // whether a call may wait; nil: none may
 	stats observe.Command
 	id    acl.ID // in the catalog of the table
 	// seal, of a command that changes users, checks it and returns it as it may be logged.
@@ -133,7 +134,7 @@ func newTable(data *command.Table[*call.Row], renames *Renames) *table {
 	for _, name := range data.Names() {
 		if !own[name] {
 			r, _ := data.Lookup(name)
-			entries = append(entries, &entry{Spec: &r.Spec})
+			entries = append(entries, &entry{Spec: &r.Spec, waits: r.Waits})
 		}
 	}
 	catalog := catalogOf(entries) // rules call commands by the names that they always have

@@ -20,6 +20,7 @@ const file = "dump.rdb"
 type Server struct {
 	t      testing.TB
 	dir    string
+	socket string
 	nc     net.Conn
 	buf    []byte // received and not yet read
 	output bytes.Buffer
@@ -40,8 +41,8 @@ func Start(t testing.TB, rdb []byte, directives ...string) *Server {
 			t.Fatal(err)
 		}
 	}
-	s := &Server{t: t, dir: dir}
 	socket := filepath.Join(dir, "redis.sock")
+	s := &Server{t: t, dir: dir, socket: socket}
 	args := append([]string{
 		"--port", "0", "--unixsocket", socket, "--dir", dir, "--dbfilename", file, "--save", "",
 		"--appendonly", "no", "--enable-debug-command", "yes", "--sanitize-dump-payload", "yes",
@@ -62,6 +63,17 @@ func Start(t testing.TB, rdb []byte, directives ...string) *Server {
 	})
 	s.connect(socket, ended)
 	return s
+}
+
+// Dial returns another connection, which ends with the test.
+func (s *Server) Dial() net.Conn {
+	s.t.Helper()
+	nc, err := net.Dial("unix", s.socket)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = nc.Close() })
+	return nc
 }
 
 // connect waits until the server has loaded its file.

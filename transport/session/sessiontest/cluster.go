@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/fsm"
+	"github.com/quorate/quorate/fsm/entry"
 	"github.com/quorate/quorate/transport/pubsub"
 	"github.com/quorate/quorate/transport/session"
 )
@@ -43,7 +44,9 @@ type Cluster struct {
 	paused  bool           // guarded by mu
 	submits int            // guarded by mu; calls of Submit
 	queue   chan *fsm.Request
+	drops   chan uint64
 	done    sync.WaitGroup
+	waits   fsm.Waiting // of the one goroutine that applies
 }
 
 // Semantic implements session.Cluster.
@@ -58,12 +61,48 @@ func (c *Cluster) Semantic() semantic.Version {
 // Close.
 func (c *Cluster) Start() {
 	c.queue = make(chan *fsm.Request, 1<<16)
-	c.done.Go(func() {
-		for req := range c.queue {
+	c.drops = make(chan uint64, 1<<16)
+	c.waits = fsm.Waiting{Drop: c.Drop}
+	c.done.Go(c.run)
+}
+
+func (c *Cluster) run() {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case req, ok := <-c.queue:
+			if !ok {
+				return
+			}
 			c.apply(req)
+		case waiter := <-c.drops:
+			c.entry(func(s *engine.Step) { s.Drop(waiter) })
+		case now := <-tick.C:
+			if due := c.Engine.NextExpiry(); due >= 0 && due <= now.UnixMilli() {
+				c.entry(func(*engine.Step) {})
+			}
 		}
+	}
+}
+
+// entry applies what an entry of the log would.
+func (c *Cluster) entry(f func(*engine.Step)) {
+	c.mu.Lock()
+	c.index++
+	index := c.index
+	c.mu.Unlock()
+	c.Engine.Apply(func(s *engine.Step) {
+		s.Entry(index, time.Now().UnixMilli())
+		s.ExpireDue(256)
+		s.Serve(&c.waits)
+		s.ExpireWaiters(&c.waits)
+		f(s)
 	})
 }
+
+// Drop implements session.Cluster.
+func (c *Cluster) Drop(waiter uint64) { c.drops <- waiter }
 
 // Close waits until all that was submitted is done.
 func (c *Cluster) Close() {
@@ -142,21 +181,22 @@ func (c *Cluster) apply(req *fsm.Request) {
 			return
 		}
 	}
-	c.mu.Lock()
-	c.index++
-	index := c.index
-	c.mu.Unlock()
-	c.Engine.Apply(func(s *engine.Step) {
-		s.Entry(index, time.Now().UnixMilli())
+	c.entry(func(s *engine.Step) {
 		s.For(req.Conn)
 		follower, follows := req.Conn.(fsm.Follower)
 		out := req.Conn.BeginReplies()
-		defer req.Conn.EndReplies(len(req.Ops))
+		answered := len(req.Ops)
+		defer func() { req.Conn.EndReplies(answered) }()
 		for i := range req.Ops {
-			c.do(s, req.Conn, &req.Ops[i], false, out)
+			if op := &req.Ops[i]; !op.Waits {
+				c.do(s, req.Conn, op, false, out)
+			} else if c.waits.Do(s, c.waits.Node, op.As, entry.Command{DB: op.DB, Args: op.Args}, req.Conn, op, out) {
+				answered--
+			}
 			if follows {
 				follower.OpDone(out)
 			}
+			s.Serve(&c.waits)
 		}
 	})
 }
@@ -174,6 +214,8 @@ func (c *Cluster) do(s *engine.Step, conn fsm.Conn, op *fsm.Op, inTx bool, out *
 		s.ReadAs(op.As, op.DB, op.Args, time.Now().UnixMilli(), 1, inTx, out)
 	case fsm.OpLocal:
 		op.Local(out)
+	case fsm.OpUnblock:
+		out.Flag(s.Unblock(op.Waiter, op.Failed, &c.waits))
 	case fsm.OpSettings:
 		if err := s.Set(op.Args); err != nil {
 			out.Error(reply.Error("ERR " + err.Error()))
