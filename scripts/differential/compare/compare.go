@@ -92,6 +92,20 @@ func InListOrder(unordered ...string) Rule {
 	}
 }
 
+// CStrings compares elements up to their first zero byte: redis-server's SORT ALPHA
+// does, and has what ties so in the order of its hash table.
+func CStrings(a *Answers) bool {
+	if !Kind(a) {
+		return false
+	}
+	for i, x := range a.Got.Redis.Elems {
+		if !bytes.Equal(reply.CText(x.Text), reply.CText(a.Got.Ours.Elems[i].Text)) {
+			return false
+		}
+	}
+	return len(a.Got.Redis.Elems) > 0
+}
+
 // Within lets integers lie apart by so many: times left, of which some has
 // passed between the servers.
 func Within(most int64) Rule {

@@ -37,6 +37,8 @@ func TestRules(t *testing.T) {
 		{"hash tables have none", InPackedOrder(1), "$9 hashtable", "*2 :1 :2", "*2 :2 :1", true},
 		{"sets have no order", InListOrder("set"), "+set", "*2 :1 :2", "*2 :2 :1", true},
 		{"lists have one", InListOrder("set"), "+list", "*2 :1 :2", "*2 :2 :1", false},
+		{"ties of C strings", CStrings, "", "*2 $3 a\x00b $1 a", "*2 $1 a $3 a\x00b", true},
+		{"other C strings", CStrings, "", "*2 $1 b $1 a", "*2 $1 a $1 b", false},
 		{"times left", Within(2), "", ":100", ":98", true},
 		{"times too far apart", Within(2), "", ":100", ":97", false},
 		{"no time left is no time", Within(2), "", ":0", ":-1", false},

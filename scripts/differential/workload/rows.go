@@ -142,11 +142,11 @@ var generic = []Row{
 	{Grammar: "FLUSHDB [SYNC | ASYNC]", Weight: 1},
 	{Grammar: "FLUSHALL [SYNC | ASYNC]", Weight: 1},
 	{Grammar: "SORT listorset BY weightpattern [LIMIT index count] [GET getpattern] [GET getpattern] [ASC | DESC]", Weight: 8},
-	{Grammar: "SORT listorset [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA [STORE list]", Weight: 8},
+	{Grammar: "SORT listorset [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA [STORE list]", Rule: compare.CStrings, Weight: 8},
 	{Grammar: "SORT list BY 'nosort' [LIMIT index count] [GET getpattern] [ASC | DESC]", Probe: []string{"TYPE"}, Rule: compare.InListOrder("set"), Alone: true, Weight: 5},
 	{Grammar: "SORT numlist [LIMIT index count] [ASC | DESC] [STORE list]", Weight: 8},
 	{Grammar: "SORT_RO numlist [LIMIT index count] [GET getpattern] [ASC | DESC]", Weight: 5},
-	{Grammar: "SORT_RO listorset [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA", Weight: 5},
+	{Grammar: "SORT_RO listorset [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA", Rule: compare.CStrings, Weight: 5},
 	// Elements with equal weights have no order, but in the set or list that they come from.
 	{Grammar: "SORT_RO listorset BY weightpattern [ASC | DESC] ALPHA", Rule: unordered, Weight: 3},
 	{Grammar: "SORT_RO listorset BY weightpattern [LIMIT index count] [GET getpattern] [ASC | DESC] ALPHA", Probe: []string{"TYPE"}, Rule: compare.InListOrder("set", "zset"), Alone: true, Weight: 5},
