@@ -21,6 +21,9 @@ var seeds = flag.Uint64("seeds", 3, "how many walks over all commands three node
 // others are the commands of the log that are not drawn for redis-server.
 var others = []string{
 	"FLUSHALL [SYNC | ASYNC]",
+	"ACL|SETUSER member 'on' 'nopass' '~a*' '+@read'",
+	"ACL|SETUSER member 'reset' '(%R~b* +get)' '&news'",
+	"ACL|DELUSER member member",
 	"PUBLISH value value",
 	"SPUBLISH value value",
 	"SCRIPT|FLUSH [SYNC | ASYNC]",
