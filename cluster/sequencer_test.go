@@ -189,6 +189,8 @@ func (r *rig) commit(wire []byte) (b entry.Batch, commands []string, ok bool) {
 			break
 		}
 		switch it.Kind {
+		case entry.ItemDrop:
+			continue
 		case entry.ItemFragment:
 			r.fragments = append(r.fragments, it.Piece...)
 			continue

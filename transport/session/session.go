@@ -110,11 +110,11 @@ func (s *Session) IdleSince() (at time.Time, mayClose bool) {
 // Close ends the conversation: subscriptions and watches are gone, replies
 // that still come are dropped by the output.
 func (s *Session) Close() {
+	s.leave() // first: who is not listed any more waits for nothing
 	s.srv.mu.Lock()
 	delete(s.srv.sessions, s.id)
 	s.srv.mu.Unlock()
 	s.unfollow()
-	s.leave()
 	s.dropSubscriptions()
 	s.srv.monitors.remove(s)
 	s.closeTracking()
