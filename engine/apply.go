@@ -168,6 +168,9 @@ func (s *Step) Version(db int, key []byte) uint64 {
 // ExpireDue deletes at most limit keys and fields of hashes that are due.
 func (s *Step) ExpireDue(limit int) {
 	e := s.engine
+	if e.settings.KeepsDue {
+		return
+	}
 	c := call.Call{Env: &e.env, MayWrite: true, Now: e.clock}
 	e.env.Keyspace.ExpireDue(e.clock, limit, c.NotifyLoss)
 	if e.env.Stream != nil {
@@ -183,11 +186,15 @@ func (e *Engine) Chain() chain.Value {
 }
 
 // NextExpiry returns when the next key or field is due, or the time of a command that
-// waits is up, in Unix milliseconds, or keyspace.NoExpiry.
+// waits is up, in Unix milliseconds, or keyspace.NoExpiry. What is due and is to stay
+// does not count.
 func (e *Engine) NextExpiry() int64 {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	next := e.env.Keyspace.NextExpiry()
+	if e.settings.KeepsDue {
+		next = e.env.Keyspace.NextExpiryAfter(e.clock)
+	}
 	if at, ok := e.waiting.NextDeadline(); ok && (next == keyspace.NoExpiry || at < next) {
 		return at
 	}

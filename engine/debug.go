@@ -2,6 +2,8 @@ package engine
 
 import (
 	"fmt"
+	"reflect"
+	"strconv"
 
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/rdb"
@@ -13,9 +15,10 @@ import (
 const dumpFrameBytes = 1 + 2 + 8
 
 // DebugObject returns what DEBUG OBJECT tells of a key; false if there is none.
-// Values have no address here, and no key is ever idle. It serializes the value.
+// Values have no address here, and no key is ever idle. It serializes the value. One that
+// is due but still stored is shown, as redis-server does.
 func (v *View) DebugObject(db int, key []byte) (string, bool) {
-	entry, ok := v.engine.env.Keyspace.DB(db).Get(key, v.engine.clock)
+	entry, ok := v.engine.env.Keyspace.DB(db).Stored(key)
 	if !ok {
 		return "", false
 	}
@@ -32,6 +35,20 @@ func (v *View) DebugObject(db int, key []byte) (string, bool) {
 func (v *View) DebugEncoding(db int, key []byte) (string, bool) {
 	entry, ok := v.engine.env.Keyspace.DB(db).Get(key, v.engine.clock)
 	return entry.Enc.String(), ok
+}
+
+// DebugSizes returns the sizes that DEBUG STRUCTSIZE tells.
+func DebugSizes() string {
+	return fmt.Sprintf("bits:%d entry:%d value:%d", strconv.IntSize, reflect.TypeFor[keyspace.Entry]().Size(), reflect.TypeFor[keyspace.Value]().Size())
+}
+
+// DebugLarge returns the bytes of a key's large value; 0 if it has none.
+func (v *View) DebugLarge(db int, key []byte) int {
+	entry, ok := v.engine.env.Keyspace.DB(db).Get(key, v.engine.clock)
+	if !ok || entry.Object == nil {
+		return 0
+	}
+	return entry.Object.MemBytes()
 }
 
 // DebugStringLen returns the length of a key's string that is not kept as a number;

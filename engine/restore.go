@@ -49,10 +49,46 @@ func (e *Engine) Adopt(l *Loaded) error {
 	return nil
 }
 
+// Reload reads the state from a snapshot of itself, and goes on with what was read: the
+// same, which the recount in the snapshot proves. It holds the lock all the while, and
+// there are two states in memory.
+func (e *Engine) Reload() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s, err := e.freezeLocked(nil)
+	if err != nil {
+		return err
+	}
+	s.held = true
+	r, w := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = w.CloseWithError(s.WriteRDB(w)) // the reader is told
+	}()
+	l := loader{aux: make(map[string][]byte)}
+	err = l.load(r)
+	_ = r.CloseWithError(err) // never fails
+	<-done
+	s.frozen.Close()
+	if err != nil {
+		return err
+	}
+	return e.adoptLocked(&l)
+}
+
 // adopt makes the loaded state the engine's.
 func (e *Engine) adopt(l *loader) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err := e.adoptLocked(l); err != nil {
+		return err
+	}
+	e.breakStreamLocked()
+	return nil
+}
+
+func (e *Engine) adoptLocked(l *loader) error {
 	if err := e.scripts.Restore(l.state.scripts); err != nil {
 		return fmt.Errorf("scripts in the snapshot: %w", err)
 	}
@@ -60,7 +96,6 @@ func (e *Engine) adopt(l *loader) error {
 		l.waiting = new(waiting.Table)
 	}
 	e.hold(l.keyspace, l.waiting)
-	e.breakStreamLocked()
 	e.clock, e.seed, e.settings = l.state.clock, l.state.seed, l.state.settings
 	e.users.Store(e.settings.Users)
 	e.compiled.Clear()

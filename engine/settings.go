@@ -76,6 +76,19 @@ var settings = map[string]setting{
 		came: semantic.Conversation,
 	},
 	LoadUsers: {set: loadUsers, came: semantic.Conversation, act: true},
+	"debug-active-expire": {
+		came: semantic.Conversation,
+		get: func(s *call.Settings) string {
+			if s.KeepsDue {
+				return "no"
+			}
+			return "yes"
+		},
+		set: func(s *call.Settings, text string) error {
+			s.KeepsDue = text == "no"
+			return nil
+		},
+	},
 	"notify-keyspace-events": {
 		get: func(s *call.Settings) string { return s.NotifyKeyspaceEvents.String() },
 		set: func(s *call.Settings, text string) error {

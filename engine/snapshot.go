@@ -26,6 +26,7 @@ type Snapshot struct {
 	frozen *keyspace.Frozen
 	aux    []Aux
 	state  state
+	held   bool // the lock is, by whoever writes it: Reload
 }
 
 // state is what an engine holds beside the keys.
@@ -126,8 +127,10 @@ func (s *Snapshot) writeKeys(out *rdb.Writer) (chain.Value, error) {
 
 // next takes the next keys out of the state.
 func (s *Snapshot) next(batch *keyspace.Batch) bool {
-	s.engine.mu.RLock()
-	defer s.engine.mu.RUnlock()
+	if !s.held {
+		s.engine.mu.RLock()
+		defer s.engine.mu.RUnlock()
+	}
 	return s.frozen.Next(batch)
 }
 

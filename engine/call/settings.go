@@ -29,6 +29,9 @@ type Settings struct {
 	// ScriptsMayCallAll lets scripts call what is kept from them. It is
 	// set by DEBUG SET-DISABLE-DENY-SCRIPTS.
 	ScriptsMayCallAll bool
+	// KeepsDue leaves what is due where it is, absent for readers, until it is in
+	// the way of a write. It is set by DEBUG SET-ACTIVE-EXPIRE.
+	KeepsDue bool
 }
 
 // DefaultSettings returns the defaults of redis-server 7.0, and our own where

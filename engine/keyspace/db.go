@@ -41,6 +41,15 @@ func (d *DB) Get(key []byte, now int64) (Entry, bool) {
 	return e, true
 }
 
+// Stored is Get of whatever is stored, due or not.
+func (d *DB) Stored(key []byte) (Entry, bool) {
+	_, p, ok := d.find(key)
+	if !ok {
+		return Entry{}, false
+	}
+	return d.store.entry(p.rec), true
+}
+
 // Put creates or overwrites a key. expireAt may be NoExpiry.
 func (d *DB) Put(key []byte, v Value, expireAt int64) {
 	version := d.ks.mutate(&change{op: opPut, db: d.index, key: key, value: &v, expireAt: expireAt})

@@ -83,6 +83,21 @@ func (x *expiryIndex) min() (due, bool) {
 	return x.leaves[0].first, true
 }
 
+// after returns the earliest time after now.
+func (x *expiryIndex) after(now int64) (at int64, ok bool) {
+	if len(x.leaves) == 0 {
+		return 0, false
+	}
+	from := due{now + 1, 0}
+	for i := x.leafOf(from); i < len(x.leaves); i++ {
+		dues := x.leaves[i].dues
+		if j, _ := slices.BinarySearchFunc(dues, from, due.compare); j < len(dues) {
+			return dues[j].at, true
+		}
+	}
+	return 0, false
+}
+
 func (x *expiryIndex) bytes() int64 {
 	if len(x.leaves) == 1 {
 		return int64(cap(x.leaves[0].dues)) * 16

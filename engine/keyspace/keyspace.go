@@ -120,6 +120,20 @@ func (k *Keyspace) NextExpiry() int64 {
 	return next.at
 }
 
+// NextExpiryAfter returns the earliest expiry time of all keys and fields that is after
+// now, or NoExpiry. Of a hash it knows the first field's alone.
+func (k *Keyspace) NextExpiryAfter(now int64) int64 {
+	next := NoExpiry
+	for _, d := range k.dbs {
+		for _, x := range []*expiryIndex{&d.store.expiry, &d.store.fields} {
+			if at, ok := x.after(now); ok && (next == NoExpiry || at < next) {
+				next = at
+			}
+		}
+	}
+	return next
+}
+
 // State is what a snapshot holds beside the keys, so that versions go on.
 type State struct {
 	Mutations uint64      // the mutation counter

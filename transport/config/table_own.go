@@ -29,6 +29,8 @@ var ownTable = []Spec{
 	text("cluster-tls-key-file", "", Immutable|Hidden),
 	// A node that has less free disk than this refuses writes and does not lead.
 	memory("disk-low-water", 0, longMax, "67108864", Immutable|Hidden),
+	// Deletes what is due, with the log's clock: DEBUG SET-ACTIVE-EXPIRE.
+	boolean("debug-active-expire", "yes", Cluster|Protected|Hidden),
 	// Lets scripts call what is kept from them: DEBUG SET-DISABLE-DENY-SCRIPTS.
 	boolean("debug-disable-deny-scripts", "no", Cluster|Protected|Hidden),
 	// Equal on all nodes: reads under a lease depend on it.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/transport/config"
@@ -28,23 +30,25 @@ var debugSubs = map[string]debugSub{
 	"digest":                     {2, 2, debugDigest, "Show a signature of the data of this node."},
 	"digest-value":               {2, 0, debugDigestValue, "Show a signature of the values of keys."},
 	"error":                      {3, 3, func(_ *Session, r *request) { r.fail(reply.Error(r.args[2])) }, "Reply with this error."},
-	"jmap":                       {2, 2, accept, "Nothing: the profile of the heap is at the admin port."},
+	"htstats":                    {3, 3, debugHTStats, "Show the table of a database's keys, and their expiry times."},
+	"htstats-key":                {3, 3, debugHTStatsKey, "Show the size of a key's value, if it is a large one."},
+	"quicklist":                  {3, 4, debugQuicklist, "Check that a key is a quicklist."},
 	"listpack":                   {3, 3, debugListpack, "Check that a key is a listpack."},
-	"loadaof":                    {2, 2, debugReload, "Write a snapshot and look whether it is good."},
+	"loadaof":                    {2, 2, debugReload, "Do as RELOAD does."},
 	"log":                        {3, 3, debugLog, "Write a text to the log of this node."},
 	"object":                     {3, 4, debugObject, "Show what a key is kept as."},
 	"pause-cron":                 {3, 3, accept, "Nothing: nothing here hangs on a timer that could be stopped."},
 	"populate":                   {3, 5, debugPopulate, "Create so many keys, [prefix]:<number>, of a size, where there are none."},
 	"protocol":                   {3, 3, debugProtocol, "Reply with a value of a type."},
 	"quicklist-packed-threshold": {3, 3, debugPackedThreshold, "Nothing: the form of a list's nodes follows from list-max-listpack-size."},
-	"reload":                     {2, 0, debugReload, "Write a snapshot and look whether it is good."},
+	"reload":                     {2, 0, debugReload, "Write a snapshot, and put what a snapshot holds in the place of this node's state."},
 	"replicate":                  {3, 0, accept, "Nothing: what nodes are sent is the log."},
 	"replybuffer":                {4, 4, debugReplyBuffer, "Nothing: reply buffers have their size by what is read."},
 	"sdslen":                     {3, 3, debugSDSLen, "Show the lengths of a key and of its string."},
-	"set-active-expire":          {3, 3, accept, "Nothing: keys expire by the log, on all nodes at once."},
+	"set-active-expire":          {3, 3, debugActiveExpire, "Delete what is due, on all nodes, or leave it, absent for readers."},
 	"set-disable-deny-scripts":   {3, 3, debugDenyScripts, "Let scripts, on all nodes, call what is kept from them."},
 	"sleep":                      {3, 3, debugSleep, "Stop this connection for so many seconds."},
-	"stringmatch-len":            {4, 4, accept, "Nothing: the matcher is tested elsewhere."},
+	"structsize":                 {2, 2, func(_ *Session, r *request) { r.out.Status(engine.DebugSizes()) }, "Show sizes of what keys are made of."},
 
 	"assert":                       {2, 2, refuseCrash, ""},
 	"crash-and-abort":              {2, 3, refuseCrash, ""},
@@ -54,14 +58,9 @@ var debugSubs = map[string]debugSub{
 	"restart":                      {2, 3, refuseCrash, ""},
 	"segfault":                     {2, 2, refuseCrash, ""},
 	"client-eviction":              {2, 2, notHere, ""},
-	"htstats":                      {3, 3, debugHTStats, ""},
-	"htstats-key":                  {3, 3, notHere, ""},
 	"mallctl":                      {3, 4, notHere, ""},
 	"mallctl-str":                  {3, 4, notHere, ""},
-	"quicklist":                    {3, 4, notHere, ""},
 	"set-skip-checksum-validation": {3, 3, notHere, ""},
-	"structsize":                   {2, 2, notHere, ""},
-	"ziplist":                      {3, 3, notHere, ""},
 }
 
 // debugCommand: DEBUG subcommand ...
@@ -115,8 +114,47 @@ func debugHTStats(s *Session, r *request) {
 	case db < 0 || db >= engine.Databases:
 		r.fail("ERR Out of range database")
 	default:
-		notHere(s, r)
+		s.look(r, func(v *engine.View) {
+			d := v.Database(int(db))
+			r.out.Verbatim("txt", fmt.Sprintf("[Dictionary HT]\n number of elements: %d\n bytes: %d\n[Expires HT]\n number of elements: %d\n bytes: %d\n",
+				d.Keys, d.TableBytes, d.Expires, d.ExpiryBytes))
+		})
 	}
+}
+
+// debugHTStatsKey: DEBUG HTSTATS-KEY key.
+func debugHTStatsKey(s *Session, r *request) {
+	s.look(r, func(v *engine.View) {
+		switch encoding, ok := v.DebugEncoding(r.db, r.args[2]); {
+		case !ok:
+			r.fail(reply.ErrNoSuchKey)
+		case encoding != "hashtable" && encoding != "skiplist":
+			r.fail("ERR The value stored at the specified key is not represented using an hash table")
+		default:
+			r.out.Verbatim("txt", fmt.Sprintf("Tree stats:\n bytes: %d\n", v.DebugLarge(r.db, r.args[2])))
+		}
+	})
+}
+
+// debugActiveExpire: DEBUG SET-ACTIVE-EXPIRE 0|1, on all nodes.
+func debugActiveExpire(s *Session, r *request) {
+	value := "yes"
+	if n, ok := call.ParseInt(r.args[2]); !ok || n == 0 { // as redis-server takes what is no number
+		value = "no"
+	}
+	if r.inTx {
+		r.fail(errNoClusterBlock)
+		return
+	}
+	if inForce, came := s.srv.opts.Cluster.Semantic(), engine.SettingCame("debug-active-expire"); inForce < came {
+		r.fail(reply.TooNew("DEBUG SET-ACTIVE-EXPIRE", came, inForce))
+		return
+	}
+	if refused := s.srv.setWide([]config.Pair{{Name: "debug-active-expire", Value: value}}); refused != "" {
+		r.fail(refused)
+		return
+	}
+	r.out.OK()
 }
 
 func debugDigest(s *Session, r *request) {
@@ -182,6 +220,21 @@ func debugListpack(s *Session, r *request) {
 			r.fail("ERR Not a listpack encoded object.")
 		default:
 			r.out.Status("Listpack structure printed on stdout")
+		}
+	})
+}
+
+// debugQuicklist: DEBUG QUICKLIST key [0|1]. It shows nothing to its client, as
+// redis-server.
+func debugQuicklist(s *Session, r *request) {
+	s.look(r, func(v *engine.View) {
+		switch e, ok := v.DebugEncoding(r.db, r.args[2]); {
+		case !ok:
+			r.fail(reply.ErrNoSuchKey)
+		case e != "quicklist":
+			r.fail("ERR Not a quicklist encoded object.")
+		default:
+			r.out.Status("Quicklist structure printed on stdout")
 		}
 	})
 }
@@ -340,20 +393,48 @@ func debugSleep(s *Session, r *request) {
 	r.out.OK()
 }
 
-// debugReload writes a snapshot and looks whether it is good; the state is
-// the cluster's and is not read back, so that the options of RELOAD do nothing.
+// debugReload writes a snapshot, unless that is not wanted, and has the node go on with
+// a state that is read from a snapshot of its own: the same, or the node tells. What a
+// file of another moment holds must not become the state of one node of a cluster, so
+// there is nothing for MERGE and NOFLUSH to decide.
 func debugReload(s *Session, r *request) {
+	saves := true
 	for _, option := range r.args[2:] {
 		switch strings.ToLower(string(option)) {
-		case "merge", "noflush", "nosave":
+		case "merge", "noflush":
+		case "nosave":
+			saves = false
 		default:
 			r.fail("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
 			return
 		}
 	}
-	if began, err := s.srv.takeSnapshot(); began && err != nil {
-		r.fail(reply.Error("ERR " + err.Error()))
+	if saves {
+		if began, err := s.srv.takeSnapshot(); began && err != nil {
+			r.fail(reply.Error("ERR " + err.Error()))
+			return
+		}
+	}
+	if err := s.srv.reload(); err != nil {
+		r.fail(reply.Error("ERR Error trying to load the RDB dump: " + err.Error()))
 		return
 	}
 	r.out.OK()
+}
+
+// reload has the engine read its own state, once nobody else writes a snapshot.
+func (s *Server) reload() error {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for until := time.Now().Add(attachPatience); ; {
+		err := s.opts.Engine.Reload()
+		if !errors.Is(err, keyspace.ErrFrozen) || time.Now().After(until) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-s.ctx.Done():
+			return s.ctx.Err()
+		}
+	}
 }

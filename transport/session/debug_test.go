@@ -71,12 +71,26 @@ func TestDebugSubcommands(t *testing.T) {
 		"+OK", "+OK", "-ERR argument must be a memory value bigger than 1 and smaller than 4gb", "-ERR argument must be a memory value bigger than 1 and smaller than 4gb")
 	c.expect(lines("DEBUG REPLYBUFFER PEAK-RESET-TIME never", "DEBUG REPLYBUFFER PEAK-RESET-TIME x", "DEBUG REPLYBUFFER RESIZING 0", "DEBUG REPLYBUFFER x y"),
 		"+OK", "-ERR value is not an integer or out of range", "+OK", wrong("REPLYBUFFER"))
-	c.expect(lines("DEBUG HTSTATS x", "DEBUG HTSTATS 16", "DEBUG HTSTATS 0", "DEBUG MALLCTL a"),
-		"-ERR value is not an integer or out of range", "-ERR Out of range database",
-		"-ERR DEBUG HTSTATS shows or sets what only redis-server has", "-ERR DEBUG MALLCTL shows or sets what only redis-server has")
+	c.expect(lines("DEBUG HTSTATS x", "DEBUG HTSTATS 16", "DEBUG MALLCTL a"),
+		"-ERR value is not an integer or out of range", "-ERR Out of range database", "-ERR DEBUG MALLCTL shows or sets what only redis-server has")
 	c.expect(lines("DEBUG SEGFAULT", "DEBUG RESTART 5", "DEBUG NOSUCH", "DEBUG SLEEP x", "DEBUG CHANGE-REPL-ID", "DEBUG CHANGE-REPL-ID x"),
 		"-ERR DEBUG SEGFAULT is refused: a node is stopped by SHUTDOWN or a signal", "-ERR DEBUG RESTART is refused: a node is stopped by SHUTDOWN or a signal",
 		wrong("NOSUCH"), "+OK", "+OK", wrong("CHANGE-REPL-ID"))
+	c.send("DEBUG HTSTATS 0")
+	if got := c.replies(1)[0]; !strings.Contains(got, "number of elements: 2505") {
+		t.Errorf("DEBUG HTSTATS: %s", got)
+	}
+	c.expect(lines("DEBUG HTSTATS-KEY h", "DEBUG HTSTATS-KEY nosuch"),
+		"-ERR The value stored at the specified key is not represented using an hash table", "-ERR no such key")
+	c.expect(lines("HSET large f "+strings.Repeat("x", 100)), ":1")
+	c.send("DEBUG HTSTATS-KEY large")
+	if got := c.replies(1)[0]; !strings.Contains(got, " bytes: ") || strings.Contains(got, " bytes: 0") {
+		t.Errorf("DEBUG HTSTATS-KEY: %s", got)
+	}
+	c.expect(lines("RPUSH list a", "DEBUG QUICKLIST list", "DEBUG QUICKLIST h", "DEBUG QUICKLIST nosuch"),
+		":1", "+Quicklist structure printed on stdout", "-ERR Not a quicklist encoded object.", "-ERR no such key")
+	c.expect(lines("DEBUG RELOAD NOSAVE", "DEBUG SET-ACTIVE-EXPIRE 0", "CONFIG GET debug-active-expire", "DEBUG SET-ACTIVE-EXPIRE 1", "CONFIG GET debug-active-expire"),
+		"+OK", "+OK", "*2 $19 debug-active-expire $2 no", "+OK", "*2 $19 debug-active-expire $3 yes")
 	c.expect(lines("DEBUG RELOAD x"), "-ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
 	c.send("DEBUG HELP")
 	if got := c.replies(1)[0]; !strings.Contains(got, "POPULATE") || strings.Contains(got, "SEGFAULT") {
