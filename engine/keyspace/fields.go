@@ -133,6 +133,8 @@ func (d *DB) expireFields(first due, now int64, limit int) (key []byte, n int, l
 	e := s.entry(p.rec)
 	key = bytes.Clone(e.Key)
 	if e.hollow(now) {
+		h := e.Hash(d.ks.seed)
+		d.ks.fieldsDue += uint64(h.Stored())
 		d.evict(first.hash, key, p)
 		return key, 1, AllFieldsDue
 	}
@@ -144,12 +146,14 @@ func (d *DB) expireFields(first due, now int64, limit int) (key []byte, n int, l
 		d.beginEdit(first.hash, key, p)
 		h := e.Hash(d.ks.seed)
 		n = h.ExpireDue(now, limit)
+		d.ks.fieldsDue += uint64(n)
 		s.settle(first.hash, p.rec)
 		return key, n, FieldsDue
 	}
 	e.Packed = bytes.Clone(e.Packed)
 	h := e.Hash(d.ks.seed)
 	n = h.ExpireDue(now, limit)
+	d.ks.fieldsDue += uint64(n)
 	v := HashValue(&h)
 	d.replace(first.hash, p, &v, d.ks.mutate(&change{op: opReplace, db: d.index, key: key, value: &v}))
 	return key, n, FieldsDue

@@ -348,3 +348,22 @@ func TestFieldsAndKeysExpireInOrder(t *testing.T) {
 		t.Error("something is left in an index")
 	}
 }
+
+// Fields that go because they are due are counted, also those of a hash that goes whole.
+func TestFieldsThatWereDueAreCounted(t *testing.T) {
+	k := New(Options{Seed: testSeed})
+	for _, key := range []string{"some", "all"} {
+		h := hash.New(testSeed, nil)
+		for _, field := range []string{"a", "b", "c"} {
+			h.Set([]byte(field), []byte("v"), hash.Limits{Entries: 10, Value: 10})
+			if key == "all" || field != "c" {
+				h.Expire([]byte(field), 10)
+			}
+		}
+		k.DB(0).Put([]byte(key), HashValue(&h), NoExpiry)
+	}
+	k.ExpireDue(10, 100, nil)
+	if got := k.Stats().Fields; got != 5 {
+		t.Errorf("%d fields are counted, want 5", got)
+	}
+}

@@ -29,6 +29,7 @@ type Keyspace struct {
 	chain     chain.Chain // of all changes
 	expired   uint64
 	lazy      uint64   // of Stats; no part of the state
+	fieldsDue uint64   // likewise
 	buckets   []uint64 // the counter at the last creation of a key, by its hash; see versions.go
 	marks     bool     // versions of absent keys are marked; see versions.go
 	frozen    *Frozen  // the open view
@@ -184,6 +185,7 @@ type Stats struct {
 	Table      int64  // bytes of directories and segments
 	Expiry     int64  // bytes of the expiry indexes, those of fields too
 	Expired    uint64 // keys deleted because they were due
+	Fields     uint64 // fields of hashes deleted because they were due, since the node has this state
 	Mutations  uint64 // the mutation counter
 	Lazy       uint64 // values that FreedLazily was told of
 }
@@ -196,7 +198,7 @@ func (s Stats) Bytes() int64 { return s.ArenaTotal + s.Objects + s.Table + s.Exp
 
 // Stats returns sizes and counters. It is a read.
 func (k *Keyspace) Stats() Stats {
-	st := Stats{Expired: k.expired, Mutations: k.mutations, Lazy: k.lazy}
+	st := Stats{Expired: k.expired, Mutations: k.mutations, Lazy: k.lazy, Fields: k.fieldsDue}
 	for _, d := range k.dbs {
 		s := d.store
 		st.Keys += s.keys

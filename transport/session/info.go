@@ -317,6 +317,7 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("sync_partial_ok", 0),
 		field("sync_partial_err", 0),
 		field("expired_keys", data.Expired-min(data.Expired, s.expiredBefore.Load())),
+		field("expired_subkeys", data.Fields-min(data.Fields, s.fieldsBefore.Load())),
 		field("evicted_keys", 0),
 		field("evicted_clients", 0),
 		field("keyspace_hits", lookups.Hits),

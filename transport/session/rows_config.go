@@ -158,6 +158,7 @@ func configResetStat(s *Session, r *request) {
 	s.srv.opts.Engine.ResetLookups()
 	data := s.srv.opts.Engine.Stats()
 	s.srv.expiredBefore.Store(data.Expired)
+	s.srv.fieldsBefore.Store(data.Fields)
 	s.srv.lazyBefore.Store(data.Lazy)
 	for _, e := range s.srv.table.all {
 		e.stats.Reset()

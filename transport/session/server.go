@@ -71,6 +71,7 @@ type Server struct {
 	rdb      snapshots
 
 	expiredBefore atomic.Uint64 // keys that had expired at the last CONFIG RESETSTAT
+	fieldsBefore  atomic.Uint64 // fields of hashes that had expired by then
 	lazyBefore    atomic.Uint64 // values that UNLINK and its kind had freed by then
 
 	memoryStartup int64        // the heap's objects before there were clients

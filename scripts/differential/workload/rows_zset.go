@@ -14,6 +14,7 @@ var zsets = []Row{
 	{Grammar: "ZMSCORE zset member..."},
 	{Grammar: "ZCARD zset"},
 	{Grammar: "ZCOUNT zset scorebound scorebound"},
+	{Grammar: "SET lexother value", Intact: true, Weight: 4},
 	{Grammar: "ZLEXCOUNT lexset lexbound lexbound"},
 	// One argument more is an error of another kind here, which knows WITHSCORE.
 	{Grammar: "ZRANK zset member", Intact: true},
