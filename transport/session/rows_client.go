@@ -355,6 +355,9 @@ func (f *killFilter) parse(args [][]byte) reply.Error {
 			f.id = id
 		case "type":
 			f.kind = strings.ToLower(value)
+			if f.kind == "slave" {
+				f.kind = "replica"
+			}
 			if !knownClientType(f.kind) {
 				return reply.Error("ERR Unknown client type '" + value + "'")
 			}
