@@ -199,6 +199,10 @@ func (e *Engine) CountWith(c call.Counter) {
 // Table returns the data commands.
 func (e *Engine) Table() *command.Table[*call.Row] { return e.table }
 
+// AnyNoWrites reports whether there are scripts or functions that say of themselves that
+// they do not write. It takes no lock.
+func (e *Engine) AnyNoWrites() bool { return e.scripts.AnyNoWrites() }
+
 // Panics returns how many commands have panicked since the start.
 func (e *Engine) Panics() uint64 { return e.panics.Load() }
 
@@ -234,11 +238,20 @@ func (e *Engine) execute(c *call.Call) {
 		c.Fail(reply.UnknownCommand(c.Args))
 	case !row.TakesArgs(len(c.Args)):
 		c.Fail(reply.WrongArgs(row.Name))
-	case !c.MayWrite && !row.Spec.Reads():
-		c.Fail(reply.ErrReadOnlyContext)
+	case !c.MayWrite && !row.Spec.Reads() && !e.scripts.DeclaresNoWrites(c.Args):
+		c.Fail(refusedRead(row))
 	default:
 		e.run(row, c)
 	}
+}
+
+// refusedRead tells why a command is not executed where only reads are. One that runs
+// a script has come there because of what that said of itself before.
+func refusedRead(row *call.Row) reply.Error {
+	if row.Group == command.Scripting {
+		return reply.ErrScriptChanged
+	}
+	return reply.ErrReadOnlyContext
 }
 
 // run carries out one command. A panic ends the command, not the node: it has

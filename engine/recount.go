@@ -13,7 +13,7 @@ import (
 )
 
 // A recount is a hash of all keys with all that they hold, to the last version
-// and expiry time. It does not depend on the order of keys, nor on forms that a
+// and expiry time, and of the libraries of functions. It does not depend on the order of keys, nor on forms that a
 // snapshot does not tell. The chain says that two nodes did the same; the recount
 // that what came of it is still there.
 //
@@ -34,10 +34,35 @@ func (r *recount) add(db int, e *keyspace.Entry) {
 	default:
 		c.Bytes(e.Packed)
 	}
+	r.mix(&c)
+}
+
+// mix adds the hash of one key or library.
+func (r *recount) mix(c *chain.Chain) {
 	v := c.Value()
 	var carry uint64
 	r.low, carry = bits.Add64(r.low, binary.LittleEndian.Uint64(v[:]), 0)
 	r.high, _ = bits.Add64(r.high, binary.LittleEndian.Uint64(v[8:]), carry)
+}
+
+// library counts the code of a library of functions in.
+func (r *recount) library(code string) {
+	var c chain.Chain
+	c.Words(libraryWord, 0)
+	c.String(code)
+	r.mix(&c)
+}
+
+// libraryWord stands where a key has its database, type and form.
+const libraryWord = 1 << 63
+
+// counted returns the recount of what there is beside the keys.
+func (s *state) counted() recount {
+	var r recount
+	for _, code := range s.libraries {
+		r.library(code)
+	}
+	return r
 }
 
 // mixCompact mixes a small set as set.Large mixes itself: a large one of which
@@ -75,7 +100,7 @@ func (l *loader) checkRecount() error {
 // reading a bounded time now and then, and gives up once stop says so.
 func (s *Snapshot) Recount(stop func() bool) (count chain.Value, ok bool) {
 	var batch keyspace.Batch
-	var r recount
+	r := s.state.counted()
 	for s.next(&batch) {
 		if stop() {
 			return chain.Value{}, false

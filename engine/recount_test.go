@@ -48,7 +48,7 @@ func TestRecountFollowsFromContent(t *testing.T) {
 				if now != came.recount(t) {
 					t.Fatalf("step %d: %q: the recounts differ", step, args)
 				}
-				if now != was && lived.Stats().Mutations == mutations {
+				if now != was && lived.Stats().Mutations == mutations && args[0] != "FUNCTION" { // libraries are no keys
 					t.Fatalf("step %d: %q changed nothing, but the recount", step, args)
 				}
 			}

@@ -89,7 +89,7 @@ func (e *Engine) adopt(l *loader) error {
 }
 
 func (e *Engine) adoptLocked(l *loader) error {
-	if err := e.scripts.Restore(l.state.scripts); err != nil {
+	if err := e.scripts.Restore(l.state.scripts, l.state.libraries); err != nil {
 		return fmt.Errorf("scripts in the snapshot: %w", err)
 	}
 	if l.waiting == nil {
@@ -133,7 +133,8 @@ func (l *loader) load(r io.Reader) error {
 		case rdb.Aux:
 			err = l.field(item)
 		case rdb.Function:
-			err = fmt.Errorf("%w: functions", rdb.ErrUnsupported)
+			l.read.library(string(item.Text))
+			l.state.libraries = append(l.state.libraries, string(item.Text))
 		case rdb.Size:
 			err = l.size(in, item)
 		case rdb.Key:
@@ -150,9 +151,10 @@ func (l *loader) load(r io.Reader) error {
 func (l *loader) field(item *rdb.Item) (err error) {
 	switch item.Name {
 	case auxState:
-		scripts, chained := l.state.scripts, l.state.versions.Chain
+		before := l.state
 		l.state, err = decodeState(item.Text)
-		l.state.scripts, l.state.versions.Chain, l.hasState = scripts, chained, true
+		l.state.scripts, l.state.libraries, l.hasState = before.scripts, before.libraries, true
+		l.state.versions.Chain = before.versions.Chain
 	case auxChain:
 		l.state.versions.Chain, err = decodeChain(item.Text)
 	case auxUsers:
@@ -246,9 +248,9 @@ func (l *loader) end(in *rdb.Reader) error {
 	return l.keyspace.SetState(l.state.versions)
 }
 
-// Import replaces all data by that of an RDB file of a redis-server of any
-// version that package rdb reads. Scripts, settings and the log clock stay;
-// values take the forms that the settings call for. It is for an engine that
+// Import replaces all data, and the libraries of functions, by those of an RDB file
+// of a redis-server of any version that package rdb reads. Scripts, settings and the
+// log clock stay; values take the forms that the settings call for. It is for an engine that
 // begins: nothing in the log tells other nodes of it.
 func (e *Engine) Import(r io.Reader) error {
 	in, err := rdb.NewReader(r)
@@ -260,22 +262,31 @@ func (e *Engine) Import(r io.Reader) error {
 	e.mu.RUnlock()
 	in.Build(build)
 	ks := keyspace.New(keyspace.Options{Seed: build.Seed, Databases: Databases})
+	var libraries []string
 	for {
 		item, err := in.Next()
 		switch {
 		case err != nil:
 			return err
 		case item.Kind == rdb.End:
-			e.mu.Lock()
-			e.hold(ks, new(waiting.Table))
-			e.mu.Unlock()
-			return nil
+			return e.imported(ks, libraries)
 		case item.Kind == rdb.Function:
-			return fmt.Errorf("%w: functions", rdb.ErrUnsupported)
+			libraries = append(libraries, string(item.Text))
 		case item.Kind == rdb.Key && item.DB >= Databases:
 			return fmt.Errorf("the file has database %d; there are %d", item.DB, Databases)
 		case item.Kind == rdb.Key:
 			ks.DB(item.DB).Put(item.Entry.Key, item.Entry.Value, item.Entry.ExpireAt)
 		}
 	}
+}
+
+// imported makes what Import has read the state.
+func (e *Engine) imported(ks *keyspace.Keyspace, libraries []string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.scripts.RestoreLibraries(libraries); err != nil {
+		return fmt.Errorf("libraries of functions in the file: %w", err)
+	}
+	e.hold(ks, new(waiting.Table))
+	return nil
 }

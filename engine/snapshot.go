@@ -38,6 +38,8 @@ type state struct {
 	versions keyspace.State
 	scripts  []script.Body
 	waiting  []byte // the encoded table of what waits; nil if nothing ever has
+	// libraries is the code of the libraries of functions, by name.
+	libraries []string
 }
 
 // Freeze begins a snapshot that also holds the fields aux. It takes no time
@@ -59,13 +61,14 @@ func (e *Engine) freezeLocked(aux []Aux) (*Snapshot, error) {
 		waiting = e.waiting.Append(nil)
 	}
 	return &Snapshot{engine: e, frozen: frozen, aux: aux, state: state{
-		clock:    e.clock,
-		seed:     e.seed,
-		settings: e.settings,
-		semantic: e.env.Semantic,
-		versions: frozen.State(),
-		scripts:  e.scripts.Bodies(),
-		waiting:  waiting,
+		clock:     e.clock,
+		seed:      e.seed,
+		settings:  e.settings,
+		semantic:  e.env.Semantic,
+		versions:  frozen.State(),
+		scripts:   e.scripts.Bodies(),
+		libraries: e.scripts.Libraries(),
+		waiting:   waiting,
 	}}, nil
 }
 
@@ -77,6 +80,11 @@ func (s *Snapshot) WriteRDB(w io.Writer) error {
 	for _, field := range append(s.state.fields(), s.aux...) {
 		if err := out.Aux(field.Name, field.Value); err != nil {
 			return fmt.Errorf("write field %s: %w", field.Name, err)
+		}
+	}
+	for _, code := range s.state.libraries {
+		if err := out.Function([]byte(code)); err != nil {
+			return fmt.Errorf("write functions: %w", err)
 		}
 	}
 	counted, err := s.writeKeys(out)
@@ -93,7 +101,7 @@ func (s *Snapshot) WriteRDB(w io.Writer) error {
 }
 
 func (s *Snapshot) writeKeys(out *rdb.Writer) (chain.Value, error) {
-	var counted recount
+	counted := s.state.counted()
 	var batch keyspace.Batch
 	var facts []byte
 	db := -1

@@ -244,7 +244,11 @@ func TestRedisServerLoadsSnapshot(t *testing.T) {
 		n.do(db, args...)
 	}
 	n.Apply(func(s *Step) { s.ExpireDue(1 << 30) })
+	n.do(0, "FUNCTION", "LOAD", "REPLACE", "#!lua name=lib1\nredis.register_function('f1', function() return 1 end)")
 	srv := redistest.Start(t, n.snapshot(t))
+	if got, want := libraries(srv.Do("FUNCTION", "LIST", "WITHCODE")), n.libraries(t); got != want {
+		t.Errorf("redis-server has libraries\n%s\nand we\n%s", got, want)
+	}
 	for db := range 2 {
 		srv.Do("SELECT", fmt.Sprint(db))
 		compareKeys(t, n, srv, db)
@@ -260,6 +264,9 @@ func TestRedisServerLoadsSnapshot(t *testing.T) {
 	}
 	if imported.Digest() != n.Digest() {
 		t.Error("imported from redis-server it is not the same")
+	}
+	if got, want := imported.libraries(t), n.libraries(t); got != want {
+		t.Errorf("imported from redis-server the libraries are\n%s\nand not\n%s", got, want)
 	}
 }
 

@@ -101,11 +101,17 @@ func (v *View) Database(db int) DBStats {
 	return stats
 }
 
-// DeclaresNoWrites reports whether args call a script that says of itself that it does not write.
+// DeclaresNoWrites reports whether args call a script or a function that says of itself that it does not write.
 func (v *View) DeclaresNoWrites(args [][]byte) bool { return v.engine.scripts.DeclaresNoWrites(args) }
 
 // Scripts returns the number of scripts that EVALSHA finds, and the bytes of their text.
 func (v *View) Scripts() (n int, bytes int64) {
 	n, size := v.engine.scripts.Count()
 	return n, int64(size)
+}
+
+// Functions returns how many libraries and functions there are, and the bytes of the libraries' code.
+func (v *View) Functions() (libraries, functions int, bytes int64) {
+	libraries, functions, size := v.engine.scripts.CountFunctions()
+	return libraries, functions, int64(size)
 }

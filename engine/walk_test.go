@@ -111,9 +111,42 @@ func (w *walker) command() (db int, args []string) {
 		args = pick(
 			[]string{"DEL", key}, []string{"PEXPIRE", key, strconv.Itoa(1 + w.IntN(3000))}, []string{"PERSIST", key}, []string{"RENAME", key, other},
 			[]string{"COPY", key, other, "REPLACE"}, []string{"PTTL", key}, []string{"TYPE", key}, []string{"SCAN", "0", "COUNT", "5"}, []string{"RANDOMKEY"},
-			[]string{"DBSIZE"}, []string{"MOVE", key, "1"}, []string{"EVAL", "return redis.call('RANDOMKEY') or " + n, "0"}, []string{"DUMP", key})
+			w.function(key), w.function(key), []string{"DBSIZE"}, []string{"MOVE", key, "1"}, []string{"EVAL", "return redis.call('RANDOMKEY') or " + n, "0"}, []string{"DUMP", key})
 	}
 	return db, args
+}
+
+// function makes up a command about functions, of which there are few.
+func (w *walker) function(key string) []string {
+	n := strconv.Itoa(w.IntN(5))
+	name := "f" + n
+	switch w.IntN(10) {
+	case 0:
+		return []string{"FUNCTION", "DELETE", "lib" + n}
+	case 1:
+		return []string{"FUNCTION", w.of("LIST", "DUMP", "STATS")}
+	case 2:
+		return []string{"FUNCTION", w.of("FLUSH", "LIST", "LIST", "LIST")}
+	case 3, 4, 5:
+		return []string{"FUNCTION", "LOAD", "REPLACE", fmt.Sprintf(`#!lua name=lib%[1]s
+			local calls, kept = 0, {}
+			local function helper(x) return x .. '' end
+			redis.register_function('%[2]s', function(keys, args)
+				calls, kept[#kept + 1] = calls + 1, args
+				redis.call('SET', keys[1], calls .. '%[4]s' .. #kept .. math.random(100) .. tostring(kept) .. collectgarbage('count'))
+				return {calls, tostring(redis.call)}
+			end)
+			redis.register_function('s%[3]s', function(keys, args)
+				local seen = {[helper] = 1, [args] = 2, [redis.call] = 3}
+				for _, v in pairs(seen) do redis.call('APPEND', keys[1], helper(v)) end
+				return {tostring(helper), tostring(seen), collectgarbage('count'), math.random(100)}
+			end)
+			redis.register_function{function_name='r%[3]s', flags={'no-writes'}, callback=function(keys) return redis.call('TYPE', keys[1]) end}`,
+			n+w.of("", "a"), name, n, strings.Repeat("x", w.IntN(40)))}
+	case 6:
+		return []string{w.of("FCALL", "FCALL_RO"), "r" + n, "1", key}
+	}
+	return []string{"FCALL", w.of(name, "s"+n), "1", "s" + strconv.Itoa(w.IntN(w.keys)), n}
 }
 
 // node is an engine under a log of its own.

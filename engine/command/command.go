@@ -10,8 +10,9 @@ import (
 
 // Flags tell what kind of act a command is. They decide its route: Write goes
 // through the log, ReadOnly is served from memory behind a read barrier, and a
-// command with neither is the session's. MayReplicate, which COMMAND INFO does not
-// show, makes a command go through the log whatever it is called.
+// command with neither is the session's. Two flags are not shown by COMMAND INFO:
+// MayReplicate makes a command go through the log whatever it is called, and
+// Looks serves one from memory that Redis does not call a read.
 type Flags uint32
 
 // The flags, named as COMMAND INFO shows them.
@@ -37,12 +38,14 @@ const (
 	NoMulti
 	AllowBusy
 	MovableKeys
+	Looks
 )
 
 var flagNames = []string{
 	"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading", "stale",
 	"skip_monitor", "skip_slowlog", "asking", "fast", "no_auth", "may_replicate", "no_mandatory_keys",
 	"protected", "no_async_loading", "no_multi", "allow_busy", "movablekeys",
+	"looks",
 }
 
 // Has reports whether all of want are set.
@@ -123,7 +126,7 @@ func (s *Spec) TakesArgs(n int) bool {
 // Reads reports whether the command leaves the state alone, so that memory behind
 // a read barrier serves it. PFCOUNT, which is called a read, does not: it caches
 // what it has counted in the value.
-func (s *Spec) Reads() bool { return s.Flags.Has(ReadOnly) && !s.Flags.Has(MayReplicate) }
+func (s *Spec) Reads() bool { return s.Flags.Any(ReadOnly|Looks) && !s.Flags.Has(MayReplicate) }
 
 // Container returns "config" for "config|get", and "" for a plain command.
 func (s *Spec) Container() string {

@@ -44,7 +44,7 @@ func writeStatuses(out Out, names []string, prefix string) {
 }
 
 // unshown are flags that COMMAND INFO of redis-server 7.0 does not tell.
-const unshown = MayReplicate | Protected
+const unshown = MayReplicate | Protected | Looks
 
 // infoFlags returns the flags with MovableKeys, which follows from the key
 // specifications.

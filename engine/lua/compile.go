@@ -66,6 +66,8 @@ type compiler struct {
 	weight int64
 	depth  int
 	height int
+
+	assigns bool // see proto.assigns
 }
 
 // node counts a node; the function it returns ends it.
@@ -96,6 +98,8 @@ func (c *compiler) function(fn *function) *proto {
 	}
 	p.body = inner.block(fn.body)
 	p.height = inner.height + 2
+	p.assigns = inner.assigns
+	c.assigns = c.assigns || inner.assigns
 	return p
 }
 
@@ -240,6 +244,7 @@ func (c *compiler) target(e expr, line int) target {
 		}
 		return target{store: func(fr *frame, _, _, val Value) { fr.s[slot] = val }}
 	case *upvalExpr:
+		c.assigns = true
 		i := e.index
 		return target{store: func(fr *frame, _, _, val Value) { fr.fn.up[i].v = val }}
 	case *globalExpr:

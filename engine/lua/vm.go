@@ -56,7 +56,8 @@ type proto struct {
 	boxed    []int // slots of captured parameters
 	slots    int
 	captures []capture
-	height   int // closures nested in it at most
+	height   int  // closures nested in it at most
+	assigns  bool // it, or a function in it, stores to a variable of a function around
 }
 
 // callSite is what a call looks like in the source, for messages.
@@ -143,11 +144,17 @@ func New() *VM {
 // Globals returns the table of globals.
 func (vm *VM) Globals() *Table { return vm.globals }
 
-// Seal ends the set-up: all that the globals lead to becomes read-only, and the objects that exist now
-// keep their identities over all runs.
-func (vm *VM) Seal() {
+// SetGlobals makes t the table of globals, of what is compiled already as well.
+func (vm *VM) SetGlobals(t *Table) { vm.globals = t }
+
+// Seal ends the set-up: all that the globals and the other tables lead to becomes read-only, and the objects
+// that exist now keep their identities over all runs.
+func (vm *VM) Seal(others ...*Table) {
 	seen := map[*Table]bool{}
 	vm.protect(vm.globals, seen)
+	for _, t := range others {
+		vm.protect(t, seen)
+	}
 	vm.protect(vm.stringMeta, seen)
 	vm.libraryIDs = vm.lastID
 }
@@ -172,11 +179,16 @@ func (vm *VM) protect(t *Table, seen map[*Table]bool) {
 
 // Begin makes the VM forget the run before and sets the budget of the next.
 func (vm *VM) Begin(l Limits) {
-	vm.limits = l
-	vm.steps, vm.bytes = l.Steps, l.Bytes
+	vm.Limit(l)
 	vm.lastID = vm.libraryIDs
 	vm.random.seed(0)
 	vm.json = defaultJSON
+}
+
+// Limit sets the budget of what follows in a run: nothing of it is used.
+func (vm *VM) Limit(l Limits) {
+	vm.limits = l
+	vm.steps, vm.bytes = l.Steps, l.Bytes
 }
 
 // End drops what the run left on the stack and ends its coroutines.
@@ -494,6 +506,11 @@ func (vm *VM) PCall(f Value, args ...Value) (ret []Value, raised *Error) {
 
 // Run runs a chunk and returns its values, which are valid until the next call.
 func (vm *VM) Run(c *Chunk, args ...Value) (ret []Value, err error) {
+	return vm.RunFunction(Value{o: &Function{proto: c.main}}, args...)
+}
+
+// RunFunction calls a value as Run runs a chunk.
+func (vm *VM) RunFunction(f Value, args ...Value) (ret []Value, err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -503,5 +520,5 @@ func (vm *VM) Run(c *Chunk, args ...Value) (ret []Value, err error) {
 			panic(r)
 		}
 	}()
-	return vm.Call(Value{o: &Function{proto: c.main}}, args...), nil
+	return vm.Call(f, args...), nil
 }

@@ -242,6 +242,7 @@ func TestReadsOpcodes(t *testing.T) {
 	b := file("0011",
 		"\xFA"+str("name")+str("value"),
 		"\xF5"+str("#!lua name=f"),
+		"\xF6"+str("g")+str("LUA")+"\x01"+str("text")+str("code"), // of a release candidate of 7.0
 		"\xF7\x05\x02\x00"+"\x01\x05"+"\x02\x05"+"\x03abcd"+"\x04abcdefgh"+"\x05"+str("s")+"\x00", // module aux
 		"\xFE\x00\xFB\x05\x02",
 		"\xFC"+millis(1234)+"\xF9\x07"+key("ms"),
@@ -266,7 +267,7 @@ func TestReadsOpcodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, want := strings.Join(got, " "), "name=value #!lua name=f 0ms 0s 0negative 3none"; text != want {
+	if text, want := strings.Join(got, " "), "name=value #!lua name=f #!LUA name=g\ncode 0ms 0s 0negative 3none"; text != want {
 		t.Errorf("got %q, want %q", text, want)
 	}
 	for key, want := range map[string]int64{"ms": 1234, "s": 2000, "negative": 0, "none": -1} {
@@ -290,7 +291,6 @@ func TestRefuses(t *testing.T) {
 		{"version 0", []byte("REDIS0000\xFF"), rdb.ErrUnsupported},
 		{"version 13", []byte("REDIS0013\xFF"), rdb.ErrUnsupported},
 		{"module value", value(7, length(1)), rdb.ErrUnsupported},
-		{"functions before 7.0", file("0010", "\xF6"), rdb.ErrUnsupported},
 		{"unknown type", value(99, ""), rdb.ErrCorrupt},
 		{"unknown length", value(0, "\x82"), rdb.ErrCorrupt},
 		{"unknown string", value(0, "\xC4"), rdb.ErrCorrupt},

@@ -157,7 +157,8 @@ func (f *Reader) Next() (*Item, error) {
 			f.item = Item{Kind: Function, Text: f.d.string(nil)}
 			return f.give("functions")
 		case opFunctionPreGA:
-			return nil, fmt.Errorf("%w: functions of a pre-release of Redis 7", ErrUnsupported)
+			f.item = Item{Kind: Function, Text: f.d.oldFunction()}
+			return f.give("functions")
 		default:
 			if item, err := f.readKey(op, expireAt); item != nil || err != nil {
 				return item, err

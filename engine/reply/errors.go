@@ -95,6 +95,8 @@ const (
 	ErrTooLarge Error = "ERR the command exceeds the largest log entry of 512 MB; it was not executed"
 	// ErrReadOnlyContext refuses a write where only reads are possible.
 	ErrReadOnlyContext Error = "ERR Write commands are not allowed from read-only scripts."
+	// ErrScriptChanged is definite: what did not write when the command was sent does now.
+	ErrScriptChanged Error = "TRYAGAIN the script or function was replaced while the command waited; it was not executed"
 	// ErrInternal answers a command whose execution panicked.
 	// ErrUserName refuses the name of a user.
 	ErrUserName Error = "ERR Usernames can't contain spaces or null characters"

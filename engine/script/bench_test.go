@@ -1,6 +1,7 @@
 package script_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/quorate/quorate/engine/reply"
@@ -39,5 +40,21 @@ func BenchmarkEvalSHA(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkFunction calls one function of a library of ten.
+func BenchmarkFunction(b *testing.B) {
+	tg := newTarget(reply.RESP2)
+	code := "#!lua name=lib\n"
+	for i := range 10 {
+		code += fmt.Sprintf("local function helper%d(x) return x + %d end\n"+
+			"redis.register_function{function_name='f%d', callback=function(keys, args) return helper%d(#args) end, flags={'no-writes'}}\n", i, i, i, i)
+	}
+	tg.do("function", "load", code)
+	args := [][]byte{[]byte("fcall"), []byte("f3"), []byte("0"), []byte("a")}
+	b.ReportAllocs()
+	for b.Loop() {
+		tg.Do(args)
 	}
 }

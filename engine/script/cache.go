@@ -38,6 +38,7 @@ type cache struct {
 	byText      map[string]*script
 	evals       int // scripts that EVAL brought
 	loadedBytes int // of those that SCRIPT LOAD brought
+	noWrites    int // scripts that say that they do not write
 }
 
 func newCache() *cache {
@@ -48,6 +49,9 @@ func (c *cache) add(s *script) {
 	c.order = append(c.order, s)
 	c.bySHA[s.sha] = s
 	c.byText[s.Text] = s
+	if s.flags.has(noWrites) {
+		c.noWrites++
+	}
 	if s.Loaded {
 		c.loadedBytes += len(s.Text)
 		return
@@ -66,6 +70,9 @@ func (c *cache) dropOldest() {
 		c.order = append(c.order[:i:i], c.order[i+1:]...)
 		delete(c.bySHA, s.sha)
 		delete(c.byText, s.Text)
+		if s.flags.has(noWrites) {
+			c.noWrites--
+		}
 		c.evals--
 		return
 	}

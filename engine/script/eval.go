@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/lua"
 	"github.com/quorate/quorate/engine/reply"
 )
 
@@ -93,6 +94,7 @@ func (e *Engine) script(c *call.Call, text []byte, loaded bool) (*script, error)
 	}
 	c.Keyspace.Chain().Note(noteScript, kept, text, nil)
 	e.cache.add(s)
+	e.countNoWrites()
 	return s, nil
 }
 
@@ -120,14 +122,23 @@ func (e *Engine) passingScript(text []byte) (*script, error) {
 	return s, nil
 }
 
-// run runs a script for a command whose arguments from the fourth on are its keys and arguments.
 func (e *Engine) run(c *call.Call, s *script, keys int, readOnly bool) {
-	if s.flags.declared && !s.flags.noWrites && readOnly {
+	if s.flags.has(declared) && !s.flags.has(noWrites) && readOnly {
 		c.Fail(errWriteFlag)
 		return
 	}
 	c.Become() // nothing: its commands do
 	r := e.idle.Get().(*runner)
-	r.run(c, s, keys, readOnly || s.flags.noWrites)
+	r.run(c, s, keys, readOnly || s.flags.has(noWrites))
 	e.idle.Put(r) // not after a panic: then the interpreter is in no known state
 }
+
+func (s *script) run(r *runner, keys, args [][]byte) ([]lua.Value, error) {
+	r.vm.Begin(lua.Limits{})
+	r.begin()
+	r.vm.Globals().Set(keysName, r.list(keys))
+	r.vm.Globals().Set(argvName, r.list(args))
+	return r.vm.Run(s.chunk)
+}
+
+func (s *script) calledName() string { return s.sha }

@@ -27,32 +27,54 @@ func (r *runner) openRedis() {
 		"breakpoint":         func(vm *lua.VM, _ []lua.Value) []lua.Value { return vm.Ret(lua.Bool(false)) },
 		"debug":              func(*lua.VM, []lua.Value) []lua.Value { return nil },
 	})
-	for _, c := range []struct {
-		name  string
-		value float64
-	}{
-		{"LOG_DEBUG", 0},
-		{"LOG_VERBOSE", 1},
-		{"LOG_NOTICE", 2},
-		{"LOG_WARNING", 3},
-		{"REPL_NONE", 0},
-		{"REPL_AOF", 1},
-		{"REPL_SLAVE", 2},
-		{"REPL_REPLICA", 2},
-		{"REPL_ALL", 3},
-		{"REDIS_VERSION_NUM", redisVersionNum},
-	} {
-		t.SetText(c.name, lua.Num(c.value))
-	}
-	t.SetText("REDIS_VERSION", lua.Text(redisVersion))
+	setLogLevels(t)
+	setReplFlags(t)
+	setVersion(t)
 	g := vm.Globals()
 	g.SetText("redis", t.Value())
-	g.SetText("pcall", vm.NewFunction(pcall))
 	g.Set(keysName, lua.Bool(false)) // each run sets them
 	g.Set(argvName, lua.Bool(false))
-	guard := vm.NewTable(0, 1)
-	guard.SetText("__index", vm.NewFunction(missingGlobal))
-	g.SetMeta(guard)
+	r.guard(g)
+}
+
+// redisTable returns the table redis as functions have it.
+func (r *runner) redisTable() *lua.Table {
+	t := r.vm.NewTable(0, 0)
+	r.vm.Register(t, []string{"call", "pcall", "log"}, map[string]lua.Native{"call": r.redisCall, "pcall": r.redisPcall, "log": r.log})
+	setLogLevels(t)
+	setVersion(t)
+	r.vm.Register(t, []string{"setresp", "sha1hex", "error_reply", "status_reply", "set_repl"}, map[string]lua.Native{
+		"setresp": r.setresp, "sha1hex": r.sha1hex, "error_reply": r.errorReply, "status_reply": r.statusReply, "set_repl": r.setRepl,
+	})
+	setReplFlags(t)
+	r.vm.Register(t, []string{"acl_check_cmd"}, map[string]lua.Native{"acl_check_cmd": r.aclCheck})
+	return t
+}
+
+func setLogLevels(t *lua.Table) {
+	for level, name := range []string{"LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING"} {
+		t.SetText(name, lua.Num(float64(level)))
+	}
+}
+
+func setReplFlags(t *lua.Table) {
+	t.SetText("REPL_NONE", lua.Num(0))
+	t.SetText("REPL_AOF", lua.Num(1))
+	t.SetText("REPL_SLAVE", lua.Num(2))
+	t.SetText("REPL_REPLICA", lua.Num(2))
+	t.SetText("REPL_ALL", lua.Num(3))
+}
+
+func setVersion(t *lua.Table) {
+	t.SetText("REDIS_VERSION_NUM", lua.Num(redisVersionNum))
+	t.SetText("REDIS_VERSION", lua.Text(redisVersion))
+}
+
+// guard makes what reads a field that is not there fail.
+func (r *runner) guard(t *lua.Table) {
+	meta := r.vm.NewTable(0, 1)
+	meta.SetText("__index", r.vm.NewFunction(missingGlobal))
+	t.SetMeta(meta)
 }
 
 // pcall is Lua's, but an error table becomes its message: before Redis 7 errors of redis.call were
@@ -143,8 +165,8 @@ func (r *runner) log(_ *lua.VM, args []lua.Value) []lua.Value {
 	if level < 0 || level > 3 {
 		r.fail("ERR Invalid debug level.")
 	}
-	if r.engine.opts.Log == nil {
-		return nil
+	if r.engine.opts.Log == nil || r.loading.step == loadingAgain {
+		return nil // a library logs when FUNCTION LOAD loads it, not at each call
 	}
 	var parts []string
 	for _, v := range args[1:] {

@@ -9,8 +9,16 @@ import (
 	"github.com/quorate/quorate/engine/reply"
 )
 
-// runner is an interpreter with Redis' library, and the script that it runs. A runner is used by one call
-// at a time and remembers nothing of the one before.
+// program is what a runner runs: a script, or a function of a library.
+type program interface {
+	// run carries it out between r.begin, which it calls, and the reply.
+	run(r *runner, keys, args [][]byte) ([]lua.Value, error)
+	// calledName is what errors call it.
+	calledName() string
+}
+
+// runner is an interpreter with Redis' library, and the program that it runs. A runner is used by one call
+// at a time and remembers nothing of the one before. Those of scripts and those of functions have other globals.
 type runner struct {
 	engine *Engine
 	vm     *lua.VM
@@ -26,26 +34,35 @@ type runner struct {
 	buffer   []byte // of out
 	resp3    bool   // redis.setresp(3)
 	tally    tally
+
+	// Of a runner of functions.
+	loadGlobals, callGlobals *lua.Table
+	loading                  loading
+	made                     map[*library]made
 }
 
 // Bounds of what a runner keeps for the next script.
 const keptBytes = 64 << 10
 
+// newRunner returns a runner of scripts.
 func newRunner(e *Engine) *runner {
-	r := &runner{engine: e, vm: lua.New()}
-	r.session = r.sessionRows()
+	r := newBareRunner(e)
 	r.openRedis()
 	r.vm.Seal()
+	return r
+}
+
+// newBareRunner returns a runner without Redis' library.
+func newBareRunner(e *Engine) *runner {
+	r := &runner{engine: e, vm: lua.New()}
+	r.session = r.sessionRows()
+	r.vm.Globals().SetText("pcall", r.vm.NewFunction(pcall))
 	r.out = reply.NewWriter(reply.RESP2, nil)
 	return r
 }
 
-func (r *runner) run(c *call.Call, s *script, keys int, readOnly bool) {
-	vm := r.vm
-	vm.Begin(lua.Limits{Steps: int64(c.Settings.LuaInstructionsMax), Bytes: int64(c.Settings.LuaBytesMax)})
-	if c.Rand != nil {
-		vm.Seed(int32(c.Rand.Uint64()))
-	}
+// run runs a program for a command whose arguments from the fourth on are its keys and arguments.
+func (r *runner) run(c *call.Call, p program, keys int, readOnly bool) {
 	r.call, r.readOnly = c, readOnly
 	r.nested = *c
 	r.nested.InScript = true
@@ -55,17 +72,29 @@ func (r *runner) run(c *call.Call, s *script, keys int, readOnly bool) {
 	defer r.forget()
 	mark := c.Out.Mark()
 	r.tally.begin(c)
-	if err := r.execute(c, s, keys); err != nil {
+	if err := r.execute(c, p, keys); err != nil {
 		c.Out.Truncate(mark)
-		c.Fail(r.describe(s, err))
+		c.Fail(r.describe(p.calledName(), err))
 	}
 	r.tally.end(c.Out.Bytes()[mark:])
 }
 
+// begin gives the program that is about to run its budget and its chance.
+func (r *runner) begin() {
+	settings := r.call.Settings
+	r.vm.Limit(lua.Limits{Steps: int64(settings.LuaInstructionsMax), Bytes: int64(settings.LuaBytesMax)})
+	if r.call.Rand != nil {
+		r.vm.Seed(int32(r.call.Rand.Uint64()))
+	}
+}
+
 // forget drops what the runner holds of the call.
 func (r *runner) forget() {
-	r.vm.Globals().Set(keysName, lua.Value{})
-	r.vm.Globals().Set(argvName, lua.Value{})
+	if r.callGlobals == nil {
+		r.vm.Globals().Set(keysName, lua.Value{})
+		r.vm.Globals().Set(argvName, lua.Value{})
+	}
+	r.loading = loading{}
 	r.vm.End()
 	r.call, r.nested = nil, call.Call{}
 	clear(r.args)
@@ -78,8 +107,8 @@ func (r *runner) forget() {
 	r.out.Reset(r.buffer)
 }
 
-// execute runs the script and writes its reply.
-func (r *runner) execute(c *call.Call, s *script, keys int) (err error) {
+// execute runs the program and writes its reply.
+func (r *runner) execute(c *call.Call, p program, keys int) (err error) {
 	defer func() { // the tables of arguments and the reply may exceed the budget as well
 		switch e := recover().(type) {
 		case nil:
@@ -90,9 +119,7 @@ func (r *runner) execute(c *call.Call, s *script, keys int) (err error) {
 		}
 	}()
 	rest := c.Args[3:]
-	r.vm.Globals().Set(keysName, r.list(rest[:keys]))
-	r.vm.Globals().Set(argvName, r.list(rest[keys:]))
-	vals, err := r.vm.Run(s.chunk)
+	vals, err := p.run(r, rest[:keys], rest[keys:])
 	if err != nil {
 		return err
 	}
@@ -112,17 +139,17 @@ func (r *runner) list(args [][]byte) lua.Value {
 	return t.Value()
 }
 
-// describe returns the reply to a script that failed.
-func (r *runner) describe(s *script, err error) reply.Error {
+// describe returns the reply to a program that failed; name is its own.
+func (r *runner) describe(name string, err error) reply.Error {
 	var e *lua.Error
 	if !errors.As(err, &e) {
 		return reply.Error("ERR " + err.Error())
 	}
 	message := string(reply.CText([]byte(r.errorMessage(e))))
 	if e.At.Chunk == "" {
-		return reply.Error(fmt.Sprintf("%s script: %s", message, s.sha))
+		return reply.Error(message) // no Lua code was running
 	}
-	return reply.Error(fmt.Sprintf("%s script: %s, on @%s:%d.", message, s.sha, e.At.Chunk, e.At.Line))
+	return reply.Error(fmt.Sprintf("%s script: %s, on @%s:%d.", message, name, e.At.Chunk, e.At.Line))
 }
 
 func (r *runner) errorMessage(e *lua.Error) string {

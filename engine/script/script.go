@@ -1,7 +1,9 @@
 package script
 
 import (
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
@@ -20,19 +22,26 @@ type Options struct {
 	PermitNamed func(c *call.Call, name string) bool
 }
 
-// Engine holds the scripts of a cluster and the interpreters that run them. The engine's lock guards it: EVAL,
-// EVALSHA, SCRIPT LOAD and SCRIPT FLUSH need it for writing, the rest for reading.
+// Engine holds the scripts of a cluster, its libraries of functions and the interpreters that run them. The engine's
+// lock guards it: EVAL, EVALSHA and what changes scripts or libraries need it for writing, the rest for reading.
 type Engine struct {
 	opts    Options
 	cache   *cache
+	shelf   *shelf
 	passing passing
-	idle    sync.Pool // of *runner
+	// reads tells that there are scripts or functions that say that they do not write. It is looked at without the
+	// engine's lock.
+	reads atomic.Bool
+
+	idle            sync.Pool // of *runner
+	functionRunners sync.Pool // of *runner
 }
 
 // New returns an Engine without scripts.
 func New(opts Options) *Engine {
-	e := &Engine{opts: opts, cache: newCache()}
+	e := &Engine{opts: opts, cache: newCache(), shelf: newShelf()}
 	e.idle.New = func() any { return newRunner(e) }
+	e.functionRunners.New = func() any { return newFunctionRunner(e) }
 	return e
 }
 
@@ -49,9 +58,9 @@ func (e *Engine) Bodies() []Body {
 // Len returns the number of scripts that EVALSHA finds.
 func (e *Engine) Len() int { return len(e.cache.order) }
 
-// Restore replaces the scripts by those of a snapshot. It returns an error, and changes nothing, if one
-// does not compile.
-func (e *Engine) Restore(bodies []Body) error {
+// Restore replaces the scripts and the libraries by those of a snapshot. It returns an error, and changes nothing, if
+// one does not compile.
+func (e *Engine) Restore(bodies []Body, libraries []string) error {
 	c := newCache()
 	for _, b := range bodies {
 		s, err := compile(b.Text, hexSHA(b.Text), b.Loaded)
@@ -60,7 +69,11 @@ func (e *Engine) Restore(bodies []Body) error {
 		}
 		c.add(s)
 	}
+	if err := e.RestoreLibraries(libraries); err != nil {
+		return err
+	}
 	e.cache = c
+	e.countNoWrites()
 	return nil
 }
 
@@ -74,13 +87,25 @@ func (e *Engine) Count() (scripts, bytes int) {
 
 const evalFlags = command.NoScript | command.SkipMonitor | command.NoMandatoryKeys | command.Stale
 
-// Rows returns the commands EVAL, EVALSHA, EVAL_RO, EVALSHA_RO and SCRIPT. Those that may write have the
-// flag MayReplicate instead of Write, as in Redis; they go through the log.
-func (e *Engine) Rows() []call.Row {
-	writeKeys := command.Counted(command.RW|command.Access|command.Update, 2)
-	writeKeys.Notes = "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"
-	readKeys := command.Counted(command.RO|command.Access, 2)
-	readKeys.Notes = "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"
+// worstWriteKeys and worstReadKeys are those of commands that run scripts.
+func worstWriteKeys() command.KeySpec {
+	keys := command.Counted(command.RW|command.Access|command.Update, 2)
+	keys.Notes = "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"
+	return keys
+}
+
+func worstReadKeys() command.KeySpec {
+	keys := command.Counted(command.RO|command.Access, 2)
+	keys.Notes = "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"
+	return keys
+}
+
+// Rows returns the commands EVAL, EVALSHA, EVAL_RO, EVALSHA_RO and SCRIPT, and those of functions. Those that
+// may write have the flag MayReplicate instead of Write, as in Redis; they go through the log.
+func (e *Engine) Rows() []call.Row { return slices.Concat(e.scriptRows(), e.functionRows()) }
+
+func (e *Engine) scriptRows() []call.Row {
+	writeKeys, readKeys := worstWriteKeys(), worstReadKeys()
 	shaWriteKeys, shaReadKeys := writeKeys, readKeys
 	shaWriteKeys.Notes, shaReadKeys.Notes = "", ""
 	eval := func(name string, flags command.Flags, keys command.KeySpec, do func(*call.Call)) call.Row {
@@ -93,7 +118,7 @@ func (e *Engine) Rows() []call.Row {
 			Name: "script|" + name, Arity: arity, Flags: flags, Group: command.Scripting, Tips: tips,
 		}, Do: do}
 	}
-	const logged = command.NoScript | command.MayReplicate
+	const logged, looks = command.NoScript | command.MayReplicate, command.NoScript | command.Looks
 	allNodes := []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
 	return []call.Row{
 		eval("eval", command.MayReplicate, writeKeys, func(c *call.Call) { e.eval(c, false) }),
@@ -102,11 +127,11 @@ func (e *Engine) Rows() []call.Row {
 		eval("evalsha_ro", command.ReadOnly, shaReadKeys, func(c *call.Call) { e.evalSHA(c, true) }),
 		{Spec: command.NewContainer("script", command.Scripting)},
 		sub("load", 3, logged|command.Stale, allNodes, e.load),
-		sub("exists", -3, logged, []string{"request_policy:all_shards", "response_policy:agg_logical_and"}, e.exists),
+		sub("exists", -3, looks, []string{"request_policy:all_shards", "response_policy:agg_logical_and"}, e.exists),
 		sub("flush", -2, logged, allNodes, e.flush),
-		sub("kill", 2, logged|command.AllowBusy, []string{"request_policy:all_shards", "response_policy:one_succeeded"}, kill),
-		sub("debug", 3, logged, nil, debug),
-		sub("help", 2, command.Loading|command.Stale|command.MayReplicate, nil, help),
+		sub("kill", 2, looks|command.AllowBusy, []string{"request_policy:all_shards", "response_policy:one_succeeded"}, kill),
+		sub("debug", 3, looks, nil, debug),
+		sub("help", 2, command.Loading|command.Stale|command.Looks, nil, help),
 	}
 }
 
@@ -140,6 +165,7 @@ func (e *Engine) flush(c *call.Call) {
 		c.Keyspace.Chain().Note(noteFlush, 0, nil, nil)
 	}
 	e.cache = newCache()
+	e.countNoWrites()
 	c.Out.OK()
 }
 

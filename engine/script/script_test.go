@@ -36,7 +36,7 @@ func TestRestore(t *testing.T) {
 	}
 	other := newTarget(reply.RESP2)
 	other.do("eval", "return 4", "0")
-	if err := other.scripts.Restore(bodies); err != nil {
+	if err := other.scripts.Restore(bodies, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := other.scripts.Bodies(); fmt.Sprint(got) != fmt.Sprint(want) {
@@ -50,7 +50,7 @@ func TestRestore(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", sha, got, want)
 		}
 	}
-	if err := other.scripts.Restore([]script.Body{{Text: "return return"}}); err == nil {
+	if err := other.scripts.Restore([]script.Body{{Text: "return return"}}, nil); err == nil {
 		t.Error("a script that does not compile was restored")
 	}
 	if n, _ := other.scripts.Count(); n != 3 {
@@ -153,5 +153,51 @@ func TestPanicInCommand(t *testing.T) {
 	tg.broken = false
 	if got := tg.do("eval", "return 1", "0"); got != ":1\r\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestCallsOfFunctionsAreAlike calls functions again and again, of libraries that keep something and of such that do
+// not. Each call is as if it were the first, in a runner that has called others before as in a new one.
+func TestCallsOfFunctionsAreAlike(t *testing.T) {
+	const show = `function(keys, args)
+		count(args)
+		local order, out = {[count] = 1, [args] = 2, [helper] = 3, [show or args] = 4}, {}
+		for _, v in pairs(order) do out[#out + 1] = v end
+		return {out, tostring(count), tostring(helper), tostring(out), collectgarbage('count'), math.random(100), tostring(helper())}
+	end`
+	for name, library := range map[string]string{
+		"keeps nothing":      "local function helper() return 1 end local function count() return helper() end local show redis.register_function('f', " + show + ")",
+		"keeps a number":     "local n = 0 local function helper() return n end local function count() n = n + 1 end local show redis.register_function('f', " + show + ")",
+		"keeps in a closure": "local function helper() return 1 end local count do local n = 0 count = function() local function inner() n = n + 1 end inner() end end local show redis.register_function('f', " + show + ")",
+		"keeps a table":      "local all = {} local function helper() return ('x'):rep(#all) end local function count(x) all[#all + 1] = x end local show redis.register_function('f', " + show + ")",
+		"keeps an iterator":  "local next = ('abc'):gmatch('.') local function helper() return next() end local function count() return helper() end local show redis.register_function('f', " + show + ")",
+		"keeps redis":        "local lib = redis local function helper() return lib.REDIS_VERSION end local function count() return helper() end local show redis.register_function{callback=" + show + ", function_name='f'}",
+		"deep":               "local function helper() return 1 end local function a() return helper() end local function b() return a() end local function count() return b() end local show = function() end redis.register_function('f', " + show + ")",
+	} {
+		t.Run(name, func(t *testing.T) {
+			call := func(tg *target) string {
+				tg.calls = 7 // so that chance is the same
+				return tg.do("fcall", "f", "0", "a")
+			}
+			open := func() *target {
+				tg := newTarget(reply.RESP2)
+				tg.do("function", "load", "#!lua name=other\nlocal function x() return {} end redis.register_function('g', function() return tostring(x) .. tostring(x()) end)")
+				if got := tg.do("function", "load", "#!lua name=lib\n"+library); got != "$3\r\nlib\r\n" {
+					t.Fatalf("%q", got)
+				}
+				return tg
+			}
+			want := call(open())
+			if want[0] != '*' {
+				t.Fatalf("%q", want)
+			}
+			tg := open()
+			for range 5 {
+				tg.do("fcall", "g", "0")
+				if got := call(tg); got != want {
+					t.Fatalf("got  %q\nwant %q", got, want)
+				}
+			}
+		})
 	}
 }

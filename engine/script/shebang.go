@@ -8,15 +8,41 @@ import (
 	"github.com/quorate/quorate/engine/reply"
 )
 
-// flags are what the first line of a script, #!lua flags=..., declares.
-type flags struct {
-	declared bool // there is such a line; without it a script may do anything
-	noWrites bool
+// flags are what a script declares in its first line, #!lua flags=..., and a function when it is registered.
+type flags uint8
+
+const (
+	noWrites flags = 1 << iota
+	allowOOM
+	allowStale
+	noCluster
+	allowCrossSlotKeys
+	declared // there is such a line; without it a script may do anything
+)
+
+// flagNames are the flags that can be declared. Those after allow-oom ask for what every script has here.
+var flagNames = []string{"no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"}
+
+func flagOf(name string) (flags, bool) {
+	for i, known := range flagNames {
+		if name == known {
+			return 1 << i, true
+		}
+	}
+	return 0, false
 }
 
-// Flags that a script may declare. The others than no-writes ask for what every script has here.
-var flagNames = map[string]bool{
-	"no-writes": true, "allow-oom": true, "allow-stale": true, "no-cluster": true, "allow-cross-slot-keys": true,
+func (f flags) has(flag flags) bool { return f&flag != 0 }
+
+// names returns the declared flags in Redis' order.
+func (f flags) names() []string {
+	var names []string
+	for i, name := range flagNames {
+		if f.has(1 << i) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 const chunkName = "user_script"
@@ -44,7 +70,14 @@ func compile(text, sha string, loaded bool) (*script, error) {
 	return s, nil
 }
 
-// DeclaresNoWrites reports whether args call a script by EVAL or EVALSHA whose first line says that it does not write.
+// AnyNoWrites reports whether a script that EVALSHA finds, or a function, says of itself that it does not write. It may
+// be called without the engine's lock.
+func (e *Engine) AnyNoWrites() bool { return e.reads.Load() }
+
+func (e *Engine) countNoWrites() { e.reads.Store(e.cache.noWrites+e.shelf.noWrites > 0) }
+
+// DeclaresNoWrites reports whether args call, by EVAL, EVALSHA or FCALL, a script or a function that says of itself
+// that it does not write.
 func (e *Engine) DeclaresNoWrites(args [][]byte) bool {
 	if len(args) < 2 {
 		return false
@@ -56,16 +89,19 @@ func (e *Engine) DeclaresNoWrites(args [][]byte) bool {
 			return false
 		}
 		f, err := parseShebang(line)
-		return err == nil && f.noWrites
+		return err == nil && f.has(noWrites)
 	case "evalsha":
 		s := e.cache.find(args[1])
-		return s != nil && s.flags.noWrites
+		return s != nil && s.flags.has(noWrites)
+	case "fcall":
+		f := e.shelf.find(args[1])
+		return f != nil && f.flags.has(noWrites)
 	}
 	return false
 }
 
 func parseShebang(line string) (flags, error) {
-	f := flags{declared: true}
+	f := declared
 	parts := strings.Fields(line)
 	if parts[0] != "#!lua" {
 		return f, reply.Error("ERR Unexpected engine in script shebang: " + parts[0])
@@ -79,10 +115,11 @@ func parseShebang(line string) (flags, error) {
 			continue
 		}
 		for name := range strings.SplitSeq(list, ",") {
-			if !flagNames[name] {
+			flag, ok := flagOf(name)
+			if !ok {
 				return f, reply.Error(fmt.Sprintf("ERR Unexpected flag in script shebang: %s", name))
 			}
-			f.noWrites = f.noWrites || name == "no-writes"
+			f |= flag
 		}
 	}
 	return f, nil

@@ -25,6 +25,7 @@ var floors = []struct {
 	{"engine/glob", -1},   // so small and so settled that the ground floor may use it
 	{"engine/fields", -1}, // as well
 	{"engine/semantic", -1},
+	{"engine/words", -1},
 	{"engine/lua", 0},
 	{"engine/types", 0},
 	{"fsm/entry", 0},

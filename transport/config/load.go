@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate/engine/glob"
+	"github.com/quorate/quorate/engine/words"
 )
 
 // includeDepthMax bounds files that include each other.
@@ -107,21 +108,21 @@ func (c *Config) line(line []byte, depth int) error {
 	if len(line) == 0 || line[0] == '#' {
 		return nil
 	}
-	words, ok := SplitArgs(line)
+	list, ok := words.Split(line)
 	if !ok {
 		return errors.New("unbalanced quotes")
 	}
-	if len(words) == 0 {
+	if len(list) == 0 {
 		return nil
 	}
-	values := make([]string, len(words)-1)
+	values := make([]string, len(list)-1)
 	for i := range values {
-		values[i] = string(words[i+1])
+		values[i] = string(list[i+1])
 	}
-	if strings.EqualFold(string(words[0]), "include") {
+	if strings.EqualFold(string(list[0]), "include") {
 		return c.includeAll(values, depth+1)
 	}
-	return c.directive(string(words[0]), values)
+	return c.directive(string(list[0]), values)
 }
 
 func (c *Config) includeAll(paths []string, depth int) error {

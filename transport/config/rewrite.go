@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/quorate/quorate/engine/words"
 )
 
 // rewriteSignature stands above the lines that Rewrite adds.
@@ -69,11 +71,11 @@ func directiveOf(line string) *Spec {
 	if len(trimmed) == 0 || trimmed[0] == '#' {
 		return nil
 	}
-	words, ok := SplitArgs(trimmed)
-	if !ok || len(words) == 0 {
+	list, ok := words.Split(trimmed)
+	if !ok || len(list) == 0 {
 		return nil
 	}
-	s, _ := Lookup(string(words[0]))
+	s, _ := Lookup(string(list[0]))
 	return s
 }
 
@@ -117,5 +119,5 @@ func quoteIfNeeded(value string) string {
 	if plain {
 		return value
 	}
-	return Quote(value)
+	return words.Quote(value)
 }

@@ -7,7 +7,7 @@ import (
 	"math"
 	"sync"
 
-	"github.com/quorate/quorate/transport/config"
+	"github.com/quorate/quorate/engine/words"
 )
 
 const (
@@ -272,11 +272,11 @@ func (r *Reader) inline() (bool, error) {
 		return false, ProtocolError("too big inline request")
 	}
 	line = bytes.TrimSuffix(line[:end], []byte{'\r'})
-	words, ok := config.SplitArgs(line)
+	list, ok := words.Split(line)
 	if !ok {
 		return false, ProtocolError("unbalanced quotes in request")
 	}
-	for _, word := range words {
+	for _, word := range list {
 		r.refs = append(r.refs, ref{len(r.own), -1})
 		r.own = append(r.own, word)
 	}

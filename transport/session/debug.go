@@ -396,18 +396,26 @@ func debugSleep(s *Session, r *request) {
 // debugReload writes a snapshot, unless that is not wanted, and has the node go on with
 // a state that is read from a snapshot of its own: the same, or the node tells. What a
 // file of another moment holds must not become the state of one node of a cluster, so
-// there is nothing for MERGE and NOFLUSH to decide.
+// there is nothing for MERGE to decide, and NOFLUSH without it fails where there is
+// data, as in redis-server.
 func debugReload(s *Session, r *request) {
-	saves := true
+	saves, flush, merge := true, true, false
 	for _, option := range r.args[2:] {
 		switch strings.ToLower(string(option)) {
-		case "merge", "noflush":
+		case "merge":
+			merge = true
+		case "noflush":
+			flush = false
 		case "nosave":
 			saves = false
 		default:
 			r.fail("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
 			return
 		}
+	}
+	if !flush && !merge && !s.srv.empty() {
+		r.fail("ERR Error trying to load the RDB dump: what it holds is there already")
+		return
 	}
 	if saves {
 		if began, err := s.srv.takeSnapshot(); began && err != nil {
@@ -437,4 +445,16 @@ func (s *Server) reload() error {
 			return s.ctx.Err()
 		}
 	}
+}
+
+// empty reports whether there are no keys and no functions.
+func (s *Server) empty() (empty bool) {
+	s.opts.Engine.View(s.now().UnixMilli(), 0, func(v *engine.View) {
+		libraries, _, _ := v.Functions()
+		empty = libraries == 0
+		for db := range engine.Databases {
+			empty = empty && v.Database(db).Keys == 0
+		}
+	})
+	return empty
 }

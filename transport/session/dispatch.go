@@ -20,6 +20,9 @@ type step struct {
 	args   [][]byte
 	db     int
 	answer func(*reply.Writer) // nil: the engine reads
+	// declared: it is a read because of what a script or a function said of itself
+	// when the command came.
+	declared bool
 }
 
 // silence tells whether the client wants replies.
@@ -134,7 +137,7 @@ func (s *Session) dispatch(args [][]byte) {
 	switch {
 	case s.mayWait(e, args):
 		s.await(e, args)
-	case e.reads():
+	case s.reads(e, args):
 		s.read(e, args)
 	case e.engines():
 		s.write(e, args)
@@ -267,6 +270,18 @@ func (s *Session) ride(e *entry, args [][]byte) {
 	}})
 }
 
+// reads reports whether a command is carried out as a read: one that is none by its row
+// may call a function, or by EVALSHA a script, that says of itself that it does not
+// write. What comes before it on this connection could make it another one, so that must
+// be executed; whether others have done so is seen when it is its turn. EVAL brings a
+// script that all nodes are to know.
+func (s *Session) reads(e *entry, args [][]byte) bool {
+	if e.reads() || e.Group != command.Scripting || !e.engines() || s.behind() || s.doubt.Load() || !s.srv.opts.Engine.AnyNoWrites() {
+		return e.reads()
+	}
+	return (e.Name == "fcall" || e.Name == "evalsha") && s.srv.onlyReads(e, args)
+}
+
 func (s *Session) read(e *entry, args [][]byte) {
 	if s.behind() {
 		s.board()
@@ -276,7 +291,7 @@ func (s *Session) read(e *entry, args [][]byte) {
 		s.opLarge(fsm.Op{Kind: fsm.OpRead, DB: s.db, As: s.as(e), Args: args, Took: e.took})
 		return
 	}
-	s.steps = append(s.steps, step{entry: e, as: s.as(e), args: args, db: s.db})
+	s.steps = append(s.steps, step{entry: e, as: s.as(e), args: args, db: s.db, declared: !e.reads()})
 }
 
 func (s *Session) write(e *entry, args [][]byte) {
@@ -397,22 +412,35 @@ func (s *Session) runSteps() {
 		}
 	}
 	for rest := steps; len(rest) > 0; {
+		changed := false
 		s.replyInPlace(func(out *reply.Writer) (n int) {
 			if !reading || refused != "" {
-				n = s.runSome(rest, nil, refused, out)
+				n, _ = s.runSome(rest, nil, refused, out)
 			} else {
 				s.srv.opts.Engine.View(s.srv.now().UnixMilli(), rand.Uint64(), func(v *engine.View) {
-					n = s.runSome(rest, v, "", out)
+					n, changed = s.runSome(rest, v, "", out)
 				})
 			}
 			rest = rest[n:]
 			return n
 		})
+		if changed {
+			s.logInstead(&rest[0])
+			rest = rest[1:]
+		}
 		if len(rest) > 0 && !s.awaitRoom() {
 			break
 		}
 	}
 	clear(steps)
+}
+
+// logInstead carries out a step that is no read any more, and waits for it.
+func (s *Session) logInstead(t *step) {
+	s.board()
+	s.opLarge(fsm.Op{Kind: fsm.OpWrite, DB: t.db, As: t.as, Args: t.args, Took: t.entry.took})
+	s.submit()
+	s.waitIdle()
 }
 
 // replyInPlace is reply without the copy, where nobody else writes to the
@@ -430,8 +458,9 @@ func (s *Session) replyInPlace(f func(*reply.Writer) int) {
 }
 
 // runSome carries out steps, at least one, until they are done or as much is
-// written as may be unread. It returns how many it has carried out.
-func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out *reply.Writer) int {
+// written as may be unread, or the next one has changed: was declared a read, and is
+// none. It returns how many it has carried out.
+func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out *reply.Writer) (done int, changed bool) {
 	before := s.srv.elapsed()
 	if v != nil {
 		v.For(s)
@@ -451,6 +480,8 @@ func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out
 				t.entry.stats.Rejected()
 			}
 			continue
+		case t.declared && !v.DeclaresNoWrites(t.args):
+			return i, true
 		default:
 			v.DoAs(t.as, t.db, t.args, false, out)
 		}
@@ -460,10 +491,10 @@ func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out
 			before = now
 		}
 		if out.Len() > UnreadMax {
-			return i + 1
+			return i + 1, false
 		}
 	}
-	return len(steps)
+	return len(steps), false
 }
 
 // warm brings the keys of the next steps near the processor, and returns of

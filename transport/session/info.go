@@ -217,7 +217,14 @@ func infoMemory(s *Server, _ *Session) []Field {
 	)
 	out = append(out, sized("total_system_memory", systemMemory())...)
 	out = append(out, sized("used_memory_lua", m.scriptBytes)...)
-	out = append(out, field("number_of_cached_scripts", m.scripts))
+	out = append(out, sized("used_memory_scripts", m.scriptBytes+m.functionBytes)...)
+	out = append(out,
+		field("used_memory_scripts_eval", m.scriptBytes),
+		field("number_of_cached_scripts", m.scripts),
+		field("number_of_functions", m.functions),
+		field("number_of_libraries", m.libraries),
+		field("used_memory_functions", m.functionBytes),
+	)
 	out = append(out, sized("maxmemory", s.opts.Config.Int("maxmemory"))...)
 	out = append(out,
 		Field{"maxmemory_policy", s.opts.Config.String("maxmemory-policy")},

@@ -66,9 +66,10 @@ func (s *Session) awaitPause(e *entry, args [][]byte) {
 	p.wait(s.srv.ctx, reads)
 }
 
-// onlyReads reports whether a command can change nothing: scripts may say so.
+// onlyReads reports whether a command can change no data: scripts may say so, and
+// SCRIPT only makes them known.
 func (s *Server) onlyReads(e *entry, args [][]byte) bool {
-	reads := e.reads()
+	reads := e.reads() || e.Container() == "script"
 	if !reads && e.Group == command.Scripting {
 		s.opts.Engine.View(0, 0, func(v *engine.View) { reads = v.DeclaresNoWrites(args) })
 	}

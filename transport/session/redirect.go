@@ -18,7 +18,7 @@ func (s *Session) redirected(e *entry, args [][]byte) reply.Error {
 		return ""
 	case s.peer.Redirect == config.RedirectAuto && !s.aware && !s.capable:
 		return ""
-	case s.readonly && e.reads():
+	case s.readonly && s.reads(e, args):
 		return ""
 	}
 	t := s.srv.opts.Cluster.Topology(s.peer.Listener)

@@ -34,7 +34,10 @@ type memory struct {
 	clients     int64 // of it, replies not read yet
 	scriptBytes int64 // of it, the text of scripts
 	scripts     int   // how many
-	data        keyspace.Stats
+
+	functionBytes        int64 // of it, the code of libraries of functions
+	libraries, functions int
+	data                 keyspace.Stats
 
 	allocated int64 // objects of the heap, those not collected yet too
 	active    int64 // what the runtime has from the system
@@ -44,9 +47,12 @@ type memory struct {
 // memory returns how memory is spent now.
 func (s *Server) memory() memory {
 	m := memory{startup: s.memoryStartup, clients: int64(s.outputBytes()), data: s.opts.Engine.Stats(), resident: residentBytes()}
-	s.opts.Engine.View(s.now().UnixMilli(), 0, func(v *engine.View) { m.scripts, m.scriptBytes = v.Scripts() })
+	s.opts.Engine.View(s.now().UnixMilli(), 0, func(v *engine.View) {
+		m.scripts, m.scriptBytes = v.Scripts()
+		m.libraries, m.functions, m.functionBytes = v.Functions()
+	})
 	m.allocated, m.active = heap()
-	m.used = m.startup + m.data.Bytes() + m.clients + m.scriptBytes
+	m.used = m.startup + m.data.Bytes() + m.clients + m.scriptBytes + m.functionBytes
 	for m.peak = s.memoryPeak.Load(); m.used > m.peak; m.peak = s.memoryPeak.Load() {
 		s.memoryPeak.CompareAndSwap(m.peak, m.used)
 	}
@@ -55,7 +61,7 @@ func (s *Server) memory() memory {
 
 // overhead is what is used for other things than keys and values.
 func (m *memory) overhead() int64 {
-	return m.startup + m.clients + m.scriptBytes + m.data.Table + m.data.Expiry
+	return m.startup + m.clients + m.scriptBytes + m.functionBytes + m.data.Table + m.data.Expiry
 }
 
 func (m *memory) dataset() int64 { return m.used - m.overhead() }
@@ -106,7 +112,7 @@ func memoryStats(s *Session, r *request) {
 	number("cluster.links", 0)
 	number("aof.buffer", 0)
 	number("lua.caches", m.scriptBytes)
-	number("functions.caches", 0)
+	number("functions.caches", m.functionBytes)
 	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), 0, func(v *engine.View) {
 		for db := range engine.Databases {
 			if d := v.Database(db); d.Keys > 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/semantic"
+	"github.com/quorate/quorate/engine/words"
 	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/observe"
 	"github.com/quorate/quorate/transport/pubsub"
@@ -142,11 +143,11 @@ func (n *node) clientFrom(p session.Peer) *client {
 func (c *client) send(lines ...string) {
 	var commands [][][]byte
 	for _, line := range lines {
-		words, ok := config.SplitArgs([]byte(line))
+		list, ok := words.Split([]byte(line))
 		if !ok {
 			c.t.Fatalf("bad line %q", line)
 		}
-		commands = append(commands, words)
+		commands = append(commands, list)
 	}
 	c.open = c.session.Run(commands)
 	// The buffer beneath is used again.
@@ -843,7 +844,7 @@ func TestPause(t *testing.T) {
 // A pause of writes holds up what Redis would replicate, alone and in a transaction;
 // what the client sent before is answered at once.
 func TestPauseOfWritesHoldsUpMessages(t *testing.T) {
-	for _, command := range []string{"PUBLISH ch m", "SPUBLISH ch m", "EVAL return{} 0", "SCRIPT LOAD return{}"} {
+	for _, command := range []string{"PUBLISH ch m", "SPUBLISH ch m", "EVAL return{} 0"} {
 		n := newNode(t, nil)
 		c, admin := n.client(), n.client()
 		admin.expect(lines("CLIENT PAUSE 100000 WRITE"), "+OK")
@@ -878,6 +879,34 @@ func TestPauseOfReadingScripts(t *testing.T) {
 	sha := strings.Fields(c.call("SCRIPT LOAD " + script))[1]
 	c.expect(lines("CLIENT PAUSE 100000 WRITE", "EVAL "+script+" 0", "EVALSHA "+sha+" 0", "MULTI", "EVAL "+script+" 0", "EXEC", "CLIENT UNPAUSE"),
 		"+OK", ":12", ":12", "+OK", "+QUEUED", "*1 :12", "+OK")
+}
+
+// A function that says that it does not write is read from memory, unless something of
+// the connection is in flight. One that others have replaced since the command came
+// goes through the log.
+func TestFunctionsThatReadAreReads(t *testing.T) {
+	n := newNode(t, nil)
+	c, other := n.client(), n.client()
+	load := func(flags, body string) string {
+		return `FUNCTION LOAD REPLACE "#!lua name=lib\nredis.register_function{function_name='f', flags={` + flags +
+			`}, callback=function() return redis.call(` + body + `) end}"`
+	}
+	reading, writing := load("'no-writes'", "'GET', 'n'"), load("", "'INCR', 'n'")
+	c.expect(lines("SET n 5", reading), "+OK", "$3 lib")
+	n.cluster.Pause()
+	c.expect(lines("FCALL f 0", "FCALL_RO f 0", "GET n"), "$1 5", "$1 5", "$1 5")
+	if got := fmt.Sprint(n.cluster.Waiting()); got != "[]" {
+		t.Errorf("submissions of %s ops", got)
+	}
+	n.cluster.Resume()
+	c.expect(lines(writing, "FCALL f 0", reading, "FCALL f 0"), "$3 lib", ":6", "$3 lib", "$1 6")
+
+	n.cluster.Barrier = func(session.Consistency) error {
+		n.cluster.Barrier = nil
+		other.expect(lines(writing), "$3 lib")
+		return nil
+	}
+	c.expect(lines("GET n", "FCALL f 0", "GET n"), "$1 6", ":7", "$1 7")
 }
 
 // PFCOUNT is called a read, and caches its count in the state: it goes through the

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+
+	"github.com/quorate/quorate/engine/rdb"
 )
 
 // keysPerType bounds the key space, so that commands meet what others left.
@@ -150,6 +152,18 @@ var kinds = map[string]func(w *Workload, r *rand.Rand) []byte{
 	"digest": func(_ *Workload, r *rand.Rand) []byte {
 		sum := sha1.Sum([]byte(pick(r, conversions...)))
 		return []byte(hex.EncodeToString(sum[:]))
+	},
+
+	"library":        func(_ *Workload, r *rand.Rand) []byte { return []byte(library(r)) },
+	"libraryname":    oneOf(libraryNames...),
+	"librarypattern": oneOf("*", "lib*", "LIB?", "lib1", "x*", "lib[12]"),
+	"function":       oneOf("f1", "f2", "f3", "F1", "f4", "", "nosuch"),
+	"dumped": func(_ *Workload, r *rand.Rand) []byte {
+		var codes []string
+		if r.IntN(8) > 0 { // of two, redis-server names either in an error
+			codes = append(codes, library(r))
+		}
+		return rdb.AppendLibraries(nil, codes)
 	},
 }
 

@@ -51,7 +51,7 @@ var (
 
 // rows are all commands that are drawn. Those that a server does not have are
 // left out.
-var rows = concat(stringRows, bitmaps, generic, lists, hashes, sets, zsets, streams, sketches, scripts)
+var rows = concat(stringRows, bitmaps, generic, lists, hashes, sets, zsets, streams, sketches, scripts, functions)
 
 func concat(groups ...[]Row) []Row {
 	var all []Row

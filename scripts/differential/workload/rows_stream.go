@@ -57,3 +57,21 @@ var scripts = []Row{
 	{Grammar: "TIME", Rule: compare.Clock, Alone: true, Weight: 1},
 	{Grammar: "COMMAND|GETKEYS 'zunionstore' value '2' value value", Alone: true, Weight: 1},
 }
+
+// functions are libraries of one function each, whose order a list can hide, and calls of
+// them. What a library keeps between calls is redis-server's alone: these keep nothing.
+var functions = []Row{
+	{Grammar: "FUNCTION|LOAD [REPLACE] library", Weight: 3},
+	{Grammar: "FUNCTION|LOAD REPLACE library", Weight: 10},
+	{Grammar: "FUNCTION|DELETE libraryname", Weight: 1},
+	{Grammar: "FUNCTION|FLUSH [SYNC | ASYNC]", Weight: 1},
+	{Grammar: "FUNCTION|LIST [LIBRARYNAME librarypattern] [WITHCODE]", Rule: unordered, Weight: 2},
+	{Grammar: "FUNCTION|RESTORE dumped [APPEND | REPLACE | FLUSH]", Weight: 2},
+	{Grammar: "FUNCTION|STATS", Weight: 2},
+	{Grammar: "FUNCTION|KILL", Weight: 1},
+	{Grammar: "FUNCTION|DUMP", Rule: compare.Kind, Weight: 1}, // in redis-server libraries have no order
+	{Grammar: "FUNCTION|HELP", Rule: compare.Kind, Weight: 1}, // the text is our own
+	{Grammar: "FCALL function '0' value", Weight: 15},
+	{Grammar: "FCALL function '1' string value", Weight: 5},
+	{Grammar: "FCALL_RO function '0' value", Weight: 5},
+}

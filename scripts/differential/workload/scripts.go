@@ -1,5 +1,10 @@
 package workload
 
+import (
+	"math/rand/v2"
+	"strings"
+)
+
 // conversions are scripts whose replies show how values pass from Lua to the
 // client and back.
 var conversions = []string{
@@ -57,3 +62,32 @@ const (
 	tryAll = "local out, i = {}, 1\nwhile i <= #ARGV do\n local n = tonumber(ARGV[i])\n" +
 		" out[#out + 1] = redis.pcall(unpack(ARGV, i + 1, i + n))\n i = i + n + 1\nend\nreturn out"
 )
+
+var libraryNames = []string{"lib1", "lib2", "lib3", "lib4"}
+
+// heads are first lines of libraries, beside the usual one, that are refused.
+var heads = []string{"", "#!lua", "#!lua name=", "#!lua name=a.b", "#!lua name=lib1 name=lib2", "#!lua name=lib1 x=y", "#!js name=lib1", "#!LUA NAME=lib1"}
+
+// library draws the code of a library with a function, which may be another one's. What it
+// does is what a script does, with the names of EVAL's globals for its parameters.
+func library(r *rand.Rand) string {
+	head := "#!lua name=" + pick(r, libraryNames...)
+	if r.IntN(12) == 0 {
+		head = pick(r, heads...)
+	}
+	body := pick(r, conversions...)
+	for strings.HasPrefix(body, "#!") {
+		body = pick(r, conversions...)
+	}
+	name := pick(r, "f1", "f2", "f3", "f4")
+	callback := "function(KEYS, ARGV)\n" + body + "\nend"
+	switch r.IntN(4) {
+	case 0:
+		return head + "\nredis.register_function{function_name='" + name + "', description='" + name + " does', flags={" +
+			pick(r, "", "'no-writes'", "'no-writes', 'allow-oom'", "'allow-stale'", "'none'") + "}, callback=" + callback + "}"
+	case 1:
+		return head + "\nlocal function helper(...) return ... end\nredis.register_function('" + name + "', function(KEYS, ARGV)\n" +
+			"local f = " + callback + "\nreturn helper(f(KEYS, ARGV))\nend)"
+	}
+	return head + "\nredis.register_function('" + name + "', " + callback + ")"
+}
