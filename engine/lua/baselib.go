@@ -78,7 +78,7 @@ func baseCollect(vm *VM, args []Value) []Value {
 }
 
 func baseError(vm *VM, args []Value) []Value {
-	level := vm.OptInt(args, 2, 1)
+	level := vm.optInt32(args, 2, 1)
 	v := first(args)
 	if s, ok := v.Coerce(); ok && level > 0 {
 		where := vm.where(level)
@@ -265,7 +265,7 @@ func baseSelect(vm *VM, args []Value) []Value {
 			return vm.Ret(Num(float64(len(args) - 1)))
 		}
 	}
-	i := vm.CheckInt(args, 1)
+	i := vm.checkInt32(args, 1)
 	if i < 0 {
 		i += len(args)
 	}
@@ -279,7 +279,7 @@ func baseSelect(vm *VM, args []Value) []Value {
 }
 
 func baseTonumber(vm *VM, args []Value) []Value {
-	base := vm.OptInt(args, 2, 10)
+	base := vm.optInt32(args, 2, 10)
 	if base == 10 {
 		if f, ok := vm.checkAny(args, 1).ToNumber(); ok {
 			return vm.Ret(Num(f))
@@ -384,12 +384,12 @@ var kindTexts = func() (texts [len(kindNames)]Value) {
 
 func baseUnpack(vm *VM, args []Value) []Value {
 	t := vm.CheckTable(args, 1)
-	i := vm.OptInt(args, 2, 1)
+	i := vm.optInt32(args, 2, 1)
 	end := 0
 	if len(args) < 3 || args[2].o == nil {
 		end = t.Len()
 	} else {
-		end = vm.CheckInt(args, 3)
+		end = vm.checkInt32(args, 3)
 	}
 	if i > end {
 		return nil

@@ -18,7 +18,7 @@ func openBit(vm *VM) {
 	fold := func(f func(a, b uint32) uint32) Native {
 		return func(vm *VM, args []Value) []Value {
 			x := bitArg(vm, args, 1)
-			for i := 2; i <= len(args); i++ {
+			for i := len(args); i > 1; i-- { // the last is looked at first
 				x = f(x, bitArg(vm, args, i))
 			}
 			return bitResult(vm, x)
@@ -47,7 +47,7 @@ func openBit(vm *VM) {
 
 // bitArg rounds a number to an integer modulo 2^32: adding 1.5*2^52 leaves it in the low bits.
 func bitArg(vm *VM, args []Value, n int) uint32 {
-	return uint32(math.Float64bits(vm.CheckNumber(args, n) + 3<<51))
+	return uint32(math.Float64bits(plainNaN(vm.CheckNumber(args, n)) + 3<<51))
 }
 
 func bitResult(vm *VM, x uint32) []Value { return vm.Ret(Num(float64(int32(x)))) }

@@ -140,6 +140,14 @@ func (vm *VM) OptInt(args []Value, n, otherwise int) int {
 	return vm.CheckInt(args, n)
 }
 
+// checkInt32 is CheckInt for what is an int in the reference implementation: 32 bits are left of it.
+func (vm *VM) checkInt32(args []Value, n int) int { return int(int32(vm.CheckInt(args, n))) }
+
+// optInt32 is OptInt, as checkInt32 is CheckInt.
+func (vm *VM) optInt32(args []Value, n, otherwise int) int {
+	return int(int32(vm.OptInt(args, n, otherwise)))
+}
+
 // CheckTable returns argument n, which has to be a table.
 func (vm *VM) CheckTable(args []Value, n int) *Table {
 	if n <= len(args) {

@@ -248,13 +248,17 @@ const jsonStackDepth = 2600
 
 // arrayLen returns the length of a table that is to be an array, else zero or less.
 func (w *jsonWriter) arrayLen(t *Table) int {
-	highest, items := 0.0, 0
+	highest, items := 0.0, 0 // highest is an int there: what does not fit becomes the smallest
 	for k, _, _ := t.Next(Value{}); k.o != nil; k, _, _ = t.Next(k) {
 		f, ok := k.Float()
 		if !ok || f < 1 || f != math.Floor(f) {
 			return -1
 		}
-		highest = max(highest, f)
+		if f > math.MaxInt32 {
+			highest = math.MinInt32
+		} else {
+			highest = max(highest, f)
+		}
 		items++
 	}
 	w.vm.Charge(items)

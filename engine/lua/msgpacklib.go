@@ -14,11 +14,11 @@ func openMsgpack(vm *VM) {
 			return msgpackUnpack(vm, vm.CheckString(args, 1), 0, 0)
 		},
 		"unpack_one": func(vm *VM, args []Value) []Value {
-			offset := int(int32(vm.OptInt(args, 2, 0)))
+			offset := vm.OptInt(args, 2, 0)
 			return msgpackUnpack(vm, vm.CheckString(args, 1), 1, offset)
 		},
 		"unpack_limit": func(vm *VM, args []Value) []Value {
-			limit, offset := int(int32(vm.CheckInt(args, 2))), int(int32(vm.OptInt(args, 3, 0)))
+			limit, offset := vm.CheckInt(args, 2), vm.OptInt(args, 3, 0)
 			return msgpackUnpack(vm, vm.CheckString(args, 1), limit, offset)
 		},
 	})
@@ -108,7 +108,7 @@ func (p *packer) number(f float64) {
 		p.head(0xca, uint64(math.Float32bits(f32)), 4)
 		return
 	}
-	p.head(0xcb, math.Float64bits(f), 8)
+	p.head(0xcb, math.Float64bits(plainNaN(f)), 8)
 }
 
 func (p *packer) integer(n int64) {
@@ -190,10 +190,10 @@ type unpacker struct {
 // the next offset is not among the results.
 func msgpackUnpack(vm *VM, data string, limit, offset int) []Value {
 	if offset < 0 || limit < 0 {
-		vm.Fail("Invalid request to unpack with offset of %d and limit of %d.", offset, len(data))
+		vm.Fail("Invalid request to unpack with offset of %d and limit of %d.", int32(offset), len(data))
 	}
 	if offset > len(data) {
-		vm.Fail("Start offset %d greater than input length %d.", offset, len(data))
+		vm.Fail("Start offset %d greater than input length %d.", int32(offset), len(data))
 	}
 	all := limit == 0 && offset == 0
 	if all {

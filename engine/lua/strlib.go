@@ -50,7 +50,7 @@ func strChar(vm *VM, args []Value) []Value {
 	vm.ChargeText(len(args))
 	b := make([]byte, len(args))
 	for i := range args {
-		c := vm.CheckInt(args, i+1)
+		c := vm.checkInt32(args, i+1)
 		if c < 0 || c > 255 {
 			vm.ArgError(i+1, "invalid value")
 		}
@@ -117,7 +117,7 @@ func (vm *VM) mapBytes(args []Value, f func(byte) byte) []Value {
 
 func strRep(vm *VM, args []Value) []Value {
 	s := vm.CheckString(args, 1)
-	n := vm.CheckInt(args, 2)
+	n := vm.checkInt32(args, 2)
 	if n <= 0 || s == "" {
 		return vm.Ret(Text(""))
 	}
@@ -222,7 +222,7 @@ func strGsub(vm *VM, args []Value) []Value {
 	default:
 		vm.ArgError(3, "string/function/table expected")
 	}
-	limit := vm.OptInt(args, 4, len(s)+1)
+	limit := vm.optInt32(args, 4, len(s)+1)
 	vm.chargeBytes(matcherBytes)
 	m := new(matcher) // its own: the replacement may be a function that matches
 	m.begin(vm, s, pat)

@@ -155,11 +155,11 @@ func structPack(vm *VM, args []Value) []Value {
 		case 'x':
 			out = vm.appendText(out, "\x00")
 		case 'f':
-			l.order().PutUint32(buf[:], math.Float32bits(float32(vm.CheckNumber(args, arg))))
+			l.order().PutUint32(buf[:], math.Float32bits(float32(plainNaN(vm.CheckNumber(args, arg)))))
 			out = vm.appendText(out, string(buf[:4]))
 			arg++
 		case 'd':
-			l.order().PutUint64(buf[:], math.Float64bits(vm.CheckNumber(args, arg)))
+			l.order().PutUint64(buf[:], math.Float64bits(plainNaN(vm.CheckNumber(args, arg))))
 			out = vm.appendText(out, string(buf[:]))
 			arg++
 		case 'c', 's':

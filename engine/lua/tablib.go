@@ -83,7 +83,7 @@ func tabInsert(vm *VM, args []Value) []Value {
 	default:
 		vm.Fail("wrong number of arguments to 'insert'")
 	}
-	pos := vm.CheckInt(args, 2)
+	pos := vm.checkInt32(args, 2)
 	end = max(end, pos)
 	for i := end; i > pos; i-- {
 		vm.Charge(1)
@@ -96,7 +96,7 @@ func tabInsert(vm *VM, args []Value) []Value {
 func tabRemove(vm *VM, args []Value) []Value {
 	t := vm.CheckTable(args, 1)
 	end := t.Len()
-	pos := vm.OptInt(args, 2, end)
+	pos := vm.optInt32(args, 2, end)
 	if pos < 1 || pos > end {
 		return nil
 	}
@@ -115,12 +115,12 @@ func tabConcat(vm *VM, args []Value) []Value {
 	if len(args) > 1 && args[1].o != nil {
 		sep = vm.CheckString(args, 2)
 	}
-	i := vm.OptInt(args, 3, 1)
+	i := vm.optInt32(args, 3, 1)
 	end := 0
 	if len(args) < 4 || args[3].o == nil {
 		end = t.Len()
 	} else {
-		end = vm.CheckInt(args, 4)
+		end = vm.checkInt32(args, 4)
 	}
 	n := 0
 	for k := i; k <= end; k++ { // size first, so that nothing is built that the budget forbids

@@ -271,7 +271,15 @@ func notFinite(f float64) (string, bool) {
 }
 
 // negativeNaN is what x86 makes of 0/0; every processor has to make the same.
-var negativeNaN = math.Copysign(math.NaN(), -1)
+var negativeNaN = math.Float64frombits(0xfff8 << 48)
+
+// plainNaN returns f, but a NaN as C and x86 have it: Go's own has a bit more, which shows where bits are looked at.
+func plainNaN(f float64) float64 {
+	if f == f {
+		return f
+	}
+	return math.Copysign(math.Float64frombits(0x7ff8<<48), f)
+}
 
 // settle gives an arithmetic result that is not a number the sign that it has on x86.
 func settle(r, a, b float64) float64 {
@@ -313,7 +321,7 @@ func ParseNumber(s string) (float64, bool) {
 	case "inf", "infinity":
 		return sign(math.Inf(1)), true
 	case "nan":
-		return sign(math.NaN()), true
+		return sign(plainNaN(math.NaN())), true
 	default:
 		if strings.HasPrefix(lower, "0x") {
 			f, ok := parseHex(lower[2:])
