@@ -76,7 +76,7 @@ func TestEveryKeyOfEveryCommandIsChecked(t *testing.T) {
 	}
 	calls := append(transcript.Commands(t, "../../engine/commands/testdata/*/*.txt"), [][]string{
 		{"watch", "a", "b"}, {"eval", "return 1", "2", "a", "b"}, {"evalsha", strings.Repeat("a", 40), "1", "a"}, {"eval_ro", "return 1", "1", "a"},
-		{"evalsha_ro", strings.Repeat("a", 40), "1", "a"}, {"memory", "usage", "a"}, {"object", "freq", "a"}, {"migrate", "h", "1", "a", "0", "1"},
+		{"evalsha_ro", strings.Repeat("a", 40), "1", "a"}, {"fcall", "f", "1", "a"}, {"fcall_ro", "f", "1", "a"}, {"memory", "usage", "a"}, {"object", "freq", "a"}, {"migrate", "h", "1", "a", "0", "1"},
 		{"migrate", "h", "1", "", "0", "1", "KEYS", "a", "b"}, {"pfdebug", "encoding", "a"}, {"restore-asking", "a", "0", "x"},
 	}...)
 	covered := make(map[string]map[command.KeyFlags]bool)
