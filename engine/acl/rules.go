@@ -6,15 +6,19 @@ import (
 	"strings"
 )
 
-// Why a rule is refused, in redis-server's words.
-var (
-	errUnknown    = errors.New("Unknown command or category name in ACL")
-	errRuleSyntax = errors.New("Syntax error")
-	errAllKeys    = errors.New("Adding a pattern after the * pattern (or the 'allkeys' flag) is not valid and does not have any effect. Try 'resetkeys' to start with an empty list of patterns")
-	errAllChans   = errors.New("Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any effect. Try 'resetchannels' to start with an empty list of channels")
-	errNoPassword = errors.New("The password you are trying to remove from the user does not exist")
-	errHash       = errors.New("The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters")
-	errFirstArg   = errors.New("Allowing first-arg of a subcommand is not supported")
+// reason is why a rule is refused, in redis-server's words, which begin with capitals.
+type reason string
+
+func (r reason) Error() string { return string(r) }
+
+const (
+	errUnknown    reason = "Unknown command or category name in ACL"
+	errRuleSyntax reason = "Syntax error"
+	errAllKeys    reason = "Adding a pattern after the * pattern (or the 'allkeys' flag) is not valid and does not have any effect. Try 'resetkeys' to start with an empty list of patterns"
+	errAllChans   reason = "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any effect. Try 'resetchannels' to start with an empty list of channels"
+	errNoPassword reason = "The password you are trying to remove from the user does not exist"
+	errHash       reason = "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
+	errFirstArg   reason = "Allowing first-arg of a subcommand is not supported"
 )
 
 // ErrTooMany means that all users together would be larger than BytesMax.

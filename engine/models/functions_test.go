@@ -60,7 +60,8 @@ func (m *functionModel) check(w *walk) {
 		}
 		list = append(list, []any{
 			"library_name", name, "engine", "LUA",
-			"functions", []any{[]any{"name", l.function, "description", nil, "flags", flags}},
+			"functions",
+			[]any{[]any{"name", l.function, "description", nil, "flags", flags}},
 			"library_code", l.code(name),
 		})
 	}

@@ -20,25 +20,27 @@ type section struct {
 	title   string
 	plain   bool // shown when no section is named
 	collect func(*Server, *Session) []Field
+
+	sentinel bool // for clients of sentinel-port alone
 }
 
 // sections in the order shown.
 var sections = []section{
-	{"server", "Server", true, infoServer},
-	{"clients", "Clients", true, infoClients},
-	{"memory", "Memory", true, infoMemory},
-	{"persistence", "Persistence", true, infoPersistence},
-	{"stats", "Stats", true, infoStats},
-	{"replication", "Replication", true, infoReplication},
-	{"cpu", "CPU", true, infoCPU},
-	{"modules", "Modules", true, func(*Server, *Session) []Field { return nil }},
-	{"commandstats", "Commandstats", false, infoCommands},
-	{"errorstats", "Errorstats", true, infoErrors},
-	{"latencystats", "Latencystats", false, infoLatencies},
-	{"cluster", "Cluster", true, infoCluster},
-	{"sentinel", "Sentinel", false, infoSentinel},
-	{"raft", "Raft", true, func(s *Server, _ *Session) []Field { return s.opts.Cluster.Info("raft") }},
-	{"keyspace", "Keyspace", true, infoKeyspace},
+	{name: "server", title: "Server", plain: true, collect: infoServer},
+	{name: "clients", title: "Clients", plain: true, collect: infoClients},
+	{name: "memory", title: "Memory", plain: true, collect: infoMemory},
+	{name: "persistence", title: "Persistence", plain: true, collect: infoPersistence},
+	{name: "stats", title: "Stats", plain: true, collect: infoStats},
+	{name: "replication", title: "Replication", plain: true, collect: infoReplication},
+	{name: "cpu", title: "CPU", plain: true, collect: infoCPU},
+	{name: "modules", title: "Modules", plain: true, collect: func(*Server, *Session) []Field { return nil }},
+	{name: "commandstats", title: "Commandstats", collect: infoCommands},
+	{name: "errorstats", title: "Errorstats", plain: true, collect: infoErrors},
+	{name: "latencystats", title: "Latencystats", collect: infoLatencies},
+	{name: "cluster", title: "Cluster", plain: true, collect: infoCluster},
+	{name: "sentinel", title: "Sentinel", plain: true, collect: infoSentinel, sentinel: true},
+	{name: "raft", title: "Raft", plain: true, collect: func(s *Server, _ *Session) []Field { return s.opts.Cluster.Info("raft") }},
+	{name: "keyspace", title: "Keyspace", plain: true, collect: infoKeyspace},
 }
 
 // info: INFO [section ...].
@@ -56,7 +58,7 @@ func (s *Server) Info(names ...string) string { return s.info(nil, names) }
 func (s *Server) info(by *Session, names []string) string {
 	var b strings.Builder
 	for _, sec := range sections {
-		if !sec.wanted(names) {
+		if !sec.wanted(names) || sec.sentinel && (by == nil || !by.asSentinel()) {
 			continue
 		}
 		if b.Len() > 0 {

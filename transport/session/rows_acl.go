@@ -350,6 +350,7 @@ func ReadUsers(path string) ([]string, error) {
 			err = why.Err
 		}
 		reason := err.Error()
+		//lint:ignore ST1005 these are redis-server's words
 		return nil, fmt.Errorf("Error loading ACLs, opening file '%s': %s", path, strings.ToUpper(reason[:1])+reason[1:])
 	}
 	return strings.Split(string(text), "\n"), nil

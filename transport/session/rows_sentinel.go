@@ -269,11 +269,8 @@ func sentinelFailover(s *Session, r *request) {
 	}
 }
 
-// infoSentinel is shown to those who ask for it, and to clients of sentinel-port.
+// infoSentinel is shown to clients of sentinel-port.
 func infoSentinel(s *Server, by *Session) []Field {
-	if by == nil {
-		return nil
-	}
 	t := by.dataTopology()
 	status, m := "ok", t.owner()
 	if t.Leader.ID == "" {

@@ -93,6 +93,10 @@ func TestSentinelFields(t *testing.T) {
 	has(sentinel, "SENTINEL SENTINELS mymaster", "$4 port $4 8002", "$4 port $4 8003")
 	has(sentinel, "SENTINEL MASTER mymaster", "$4 port $4 7002")
 	has(sentinel, "INFO sentinel", "master0:name=mymaster,status=ok,address=10.0.0.2:7002,slaves=2,sentinels=3")
+	plain.send("INFO everything sentinel")
+	if got := plain.replies(1)[0]; strings.Contains(got, "sentinel_") {
+		t.Errorf("INFO of a client port has facts of Sentinel: %q", got)
+	}
 	has(sentinel, "INFO server", "redis_mode:sentinel")
 	sentinel.expect(lines("ROLE"), "*2 $8 sentinel *1 $8 mymaster")
 	sentinel.send("HELLO 3")

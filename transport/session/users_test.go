@@ -75,9 +75,19 @@ func TestEveryKeyOfEveryCommandIsChecked(t *testing.T) {
 		specs[spec.Name] = spec
 	}
 	calls := append(transcript.Commands(t, "../../engine/commands/testdata/*/*.txt"), [][]string{
-		{"watch", "a", "b"}, {"eval", "return 1", "2", "a", "b"}, {"evalsha", strings.Repeat("a", 40), "1", "a"}, {"eval_ro", "return 1", "1", "a"},
-		{"evalsha_ro", strings.Repeat("a", 40), "1", "a"}, {"fcall", "f", "1", "a"}, {"fcall_ro", "f", "1", "a"}, {"memory", "usage", "a"}, {"object", "freq", "a"}, {"migrate", "h", "1", "a", "0", "1"},
-		{"migrate", "h", "1", "", "0", "1", "KEYS", "a", "b"}, {"pfdebug", "encoding", "a"}, {"restore-asking", "a", "0", "x"},
+		{"watch", "a", "b"},
+		{"eval", "return 1", "2", "a", "b"},
+		{"evalsha", strings.Repeat("a", 40), "1", "a"},
+		{"eval_ro", "return 1", "1", "a"},
+		{"evalsha_ro", strings.Repeat("a", 40), "1", "a"},
+		{"fcall", "f", "1", "a"},
+		{"fcall_ro", "f", "1", "a"},
+		{"memory", "usage", "a"},
+		{"object", "freq", "a"},
+		{"migrate", "h", "1", "a", "0", "1"},
+		{"migrate", "h", "1", "", "0", "1", "KEYS", "a", "b"},
+		{"pfdebug", "encoding", "a"},
+		{"restore-asking", "a", "0", "x"},
 	}...)
 	covered := make(map[string]map[command.KeyFlags]bool)
 	for _, words := range calls {
@@ -146,10 +156,27 @@ func TestKeyPermissionsFollowWhatACommandDoes(t *testing.T) {
 	n := newNode(t, nil)
 	reader, writer := n.as("r", "+@all %R~*"), n.as("w", "+@all %W~*")
 	for _, c := range []struct{ line, reader, writer string }{
-		{"GET k", "", "key"}, {"SET k v", "key", ""}, {"SET k v GET", "key", "key"}, {"GETDEL k", "key", "key"}, {"DEL k", "key", ""},
-		{"EXISTS k", "", ""}, {"TYPE k", "", ""}, {"APPEND k v", "key", ""}, {"INCR k", "key", "key"}, {"STRLEN k", "", ""}, {"COPY a b", "key", "key"},
-		{"RENAME a b", "key", "key"}, {"LPUSH l v", "key", ""}, {"LPOP l", "key", "key"}, {"LRANGE l 0 1", "", "key"}, {"ZADD z 1 a", "key", ""},
-		{"BITFIELD b GET u8 0", "", "key"}, {"BITFIELD b SET u8 0 1", "key", "key"}, {"EXPIRE k 1", "key", ""}, {"TTL k", "", "key"}, {"MEMORY USAGE k", "", ""},
+		{"GET k", "", "key"},
+		{"SET k v", "key", ""},
+		{"SET k v GET", "key", "key"},
+		{"GETDEL k", "key", "key"},
+		{"DEL k", "key", ""},
+		{"EXISTS k", "", ""},
+		{"TYPE k", "", ""},
+		{"APPEND k v", "key", ""},
+		{"INCR k", "key", "key"},
+		{"STRLEN k", "", ""},
+		{"COPY a b", "key", "key"},
+		{"RENAME a b", "key", "key"},
+		{"LPUSH l v", "key", ""},
+		{"LPOP l", "key", "key"},
+		{"LRANGE l 0 1", "", "key"},
+		{"ZADD z 1 a", "key", ""},
+		{"BITFIELD b GET u8 0", "", "key"},
+		{"BITFIELD b SET u8 0 1", "key", "key"},
+		{"EXPIRE k 1", "key", ""},
+		{"TTL k", "", "key"},
+		{"MEMORY USAGE k", "", ""},
 	} {
 		for who, want := range map[*client]string{reader: c.reader, writer: c.writer} {
 			args := strings.Fields(c.line)

@@ -70,7 +70,7 @@ var functions = []Row{
 	{Grammar: "FUNCTION|STATS", Weight: 2},
 	{Grammar: "FUNCTION|KILL", Weight: 1},
 	{Grammar: "FUNCTION|DUMP", Rule: compare.Kind, Weight: 1}, // in redis-server libraries have no order
-	{Grammar: "FUNCTION|HELP", Rule: compare.Any, Weight: 1}, // the text is our own
+	{Grammar: "FUNCTION|HELP", Rule: compare.Any, Weight: 1},  // the text is our own
 	{Grammar: "FCALL function '0' value", Weight: 15},
 	{Grammar: "FCALL function '1' string value", Weight: 5},
 	{Grammar: "FCALL_RO function '0' value", Weight: 5},
