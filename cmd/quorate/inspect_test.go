@@ -148,7 +148,7 @@ func TestInspectErrors(t *testing.T) {
 		{"cut off", rdbFile(t, golden[:600]), "type ", "Copy it again"},
 		{"damaged", rdbFile(t, strings.Replace(golden, "\xFE\x09", "\x3F\x09", 1)), "19 keys", "the file is damaged"},
 		{"checksum", rdbFile(t, golden[:len(golden)-8]+"12345678"), "20 keys", "checksum"},
-		{"newer", rdbFile(t, "\xF6\x00"), "0 keys", "leave that out"},
+		{"of an old module", rdbFile(t, "\x06\x01k\x81module12"), "0 keys", "leave that out"},
 	} {
 		out, err := inspect(t, c.file)
 		if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(out, c.out) {
