@@ -18,10 +18,9 @@ import (
 const dropsMax = 1 << 14
 
 // Drop implements fsm.Origin, and is called when a client goes whose command waits.
-// What waits from before this life of the node goes when it registers.
 func (s *sequencer) Drop(waiter uint64) {
 	s.mu.Lock()
-	if s.registered && !s.closed {
+	if !s.closed {
 		s.drops[waiter] = true
 	}
 	s.mu.Unlock()

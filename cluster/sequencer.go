@@ -138,9 +138,9 @@ type sequencer struct {
 	progress   time.Time // guarded by mu; when a batch was last applied, or the first of inFlight sent
 	leaderSeen time.Time // guarded by mu; when there was last a way to a leader
 	closed     bool      // guarded by mu
-	// first is the incarnation with which this process began. Once it is registered,
-	// all that waits in the name of this node waits for clients of this process.
-	first      uint64
+	// registered: an incarnation of this process has been in force. From then on all that
+	// waits in the name of this node waits for clients of this process, and the next
+	// incarnation inherits it; before, it waits for those of a process that has ended.
 	registered bool            // guarded by mu
 	drops      map[uint64]bool // guarded by mu; waiters whose clients have gone, and which no batch drops yet
 	counters   sequencerCounters
@@ -161,7 +161,7 @@ type sequencerCounters struct {
 func newSequencer(node entry.NodeID, incarnation uint64, way sender, timeout, leaderWait time.Duration, now func() time.Time) *sequencer {
 	s := &sequencer{
 		node: node, way: way, timeout: timeout, leaderWait: leaderWait, now: now, pause: nap,
-		incarnation: incarnation, first: incarnation, drops: make(map[uint64]bool), settled: make(chan struct{}), leaderSeen: now(),
+		incarnation: incarnation, drops: make(map[uint64]bool), settled: make(chan struct{}), leaderSeen: now(),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	s.room.L = &s.mu
@@ -331,7 +331,7 @@ func (s *sequencer) dispatchLocked(now time.Time) {
 	s.midway = b.more
 	s.addDropsLocked(b)
 	b.seq, b.sent = s.lastSeq, now
-	head := entry.BatchHead{Node: s.node, Incarnation: s.incarnation, Seq: b.seq, Inherit: b.seq == 1 && s.counters.givenUp > 0}
+	head := entry.BatchHead{Node: s.node, Incarnation: s.incarnation, Seq: b.seq, Inherit: b.seq == 1 && s.registered}
 	b.wire = append(entry.AppendBatchHead(make([]byte, 0, 64+len(b.items)), head), b.items...)
 	b.items = nil
 	if len(s.inFlight) == 0 {

@@ -389,12 +389,16 @@ func (r *runner) answering(p *Pending) error {
 			if follows {
 				follower.OpDone(out)
 			}
-			r.serve()
-			if !waits {
-				answered++
+			if waits { // the last of the part
+				break
 			}
+			r.serve()
+			answered++
 		}
 		part.Conn.EndReplies(answered)
+		// A look at a key that is due takes it away, which may concern the command that
+		// waits since: its connection must be free to be answered.
+		r.serve()
 	}
 	r.conn = nil
 	r.step.For(nil)
