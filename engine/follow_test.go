@@ -99,6 +99,20 @@ func TestWhatFollowersAreTold(t *testing.T) {
 	}
 }
 
+// A function is told by what it did, as a script is: a replica may not have it.
+func TestFollowersAreToldWhatFunctionsDo(t *testing.T) {
+	e, tell := followed(t)
+	library := "#!lua name=l\nredis.register_function('twice', function(keys) redis.call('set', keys[1], '1') return redis.call('incr', keys[1]) end)"
+	e.Apply(func(s *Step) {
+		s.Entry(1, 1000)
+		s.Do(0, [][]byte{[]byte("FUNCTION"), []byte("LOAD"), []byte(library)}, false, new(reply.Writer))
+	})
+	tell(1000, "SET b 1") // takes the database's choice with it
+	if got, want := tell(1000, "FCALL twice 1 a"), "MULTI\nset a 1\nincr a\nEXEC"; got != want {
+		t.Errorf("FCALL is told as %q, want %q", got, want)
+	}
+}
+
 // What is due is deleted, each by itself, before what comes then.
 func TestFollowersAreToldWhatIsDue(t *testing.T) {
 	e, tell := followed(t)

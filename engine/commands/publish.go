@@ -13,13 +13,19 @@ var publishRows = []call.Row{
 	{Spec: command.Spec{Name: "spublish", Arity: 3, Flags: command.PubSub | command.Loading | command.Stale | command.Fast | command.MayReplicate, Group: command.PubSubGroup, Keys: command.One(command.NotKey)}, Do: spublish},
 }
 
-// publish replies with how many subscribers of the cluster get the message.
+// publish replies with how many subscribers of the cluster get the message; to a
+// script, which could make state of it, with 0: nodes hear of each other's subscribers
+// at different times.
 func publish(c *call.Call) { sendMessage(c, false) }
 
 // spublish does the same for a sharded channel.
 func spublish(c *call.Call) { sendMessage(c, true) }
 
 func sendMessage(c *call.Call, sharded bool) {
-	c.Out.Int(int64(c.Effects.Publish(c.Args[1], c.Args[2], sharded)))
+	receivers := c.Effects.Publish(c.Args[1], c.Args[2], sharded)
+	if c.InScript {
+		receivers = 0
+	}
+	c.Out.Int(int64(receivers))
 	c.BecomeItself()
 }

@@ -115,7 +115,8 @@ func (r *runner) find() (*call.Row, reply.Error) {
 	switch {
 	case !row.TakesArgs(len(r.args)):
 		return row, reply.ErrScriptArity
-	case row.Flags.Has(command.NoScript) && !r.call.Settings.ScriptsMayCallAll:
+	case row.Flags.Has(command.NoScript) && !r.call.Settings.ScriptsMayCallAll,
+		row.Group == command.Scripting && r.call.InScript: // one within another is enough: each level has a stack of its own
 		return row, errNotAllowed
 	case row.Do == nil:
 		return nil, reply.ErrScriptUnknown

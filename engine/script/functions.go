@@ -69,6 +69,7 @@ func (e *Engine) fcall(c *call.Call, readOnly bool) {
 	case readOnly && !f.flags.has(noWrites):
 		c.Fail(errWriteFlag)
 	default:
+		c.Become() // nothing: its commands do
 		r := e.functionRunners.Get().(*runner)
 		r.run(c, f, int(keys), f.flags.has(noWrites))
 		e.functionRunners.Put(r) // not after a panic: then the interpreter is in no known state
