@@ -310,7 +310,10 @@ func TestCalls(t *testing.T) {
 func TestCallDeadlineAndBreak(t *testing.T) {
 	began := make(chan struct{})
 	a, b := open(t, "a", secret("s")), serving(t, "b", began)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Millisecond)
+	if _, err := a.Call(within(t), b.Advertised(), echo, nil); err != nil { // connects
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	// The far side's method gets the deadline too: whichever end sees it first answers.
 	if _, err := a.Call(ctx, b.Advertised(), block, nil); err == nil || errors.Is(err, ErrNotSent) {
