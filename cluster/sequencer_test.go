@@ -425,6 +425,7 @@ func TestSequencer(t *testing.T) {
 		refuse()
 		a.want(t, "MISCONF", "MISCONF")
 		r.applyAll()
+		r.after(time.Second) // while a batch is answered, a refusal waits for the next tick
 		a.want(t, "MISCONF", "MISCONF", "a1", "MISCONF", "MISCONF")
 		if r.last != 2 {
 			t.Errorf("%d batches were sent", r.last)

@@ -91,7 +91,7 @@ func TestBadConfiguration(t *testing.T) {
 		{"cluster port in use", []string{"--port", port, "--cluster-port", strconv.Itoa(taken.cluster), "--dir", filepath.Join(dir, "f")}, strconv.Itoa(taken.cluster)},
 		{"a second process on one directory", []string{"--port", port, "--dir", taken.dir}, regexp.QuoteMeta(taken.dir)},
 		{"no such listener syntax", []string{"--port", port, "--dir", filepath.Join(dir, "g"), "--listen", "host"}, `listen`},
-		{"renamed command", []string{"--rename-command", "FLUSHALL", "x"}, `rename-command`},
+		{"a command renamed that is not there", []string{"--port", port, "--dir", filepath.Join(dir, "h"), "--rename-command", "NOSUCH", "x"}, `rename-command`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			// Nodes log to the standard error as well, with a time in front.
