@@ -1,6 +1,8 @@
 package command_test
 
 import (
+	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -30,5 +32,20 @@ func TestWriteDocs(t *testing.T) {
 		if got := strings.ReplaceAll(string(out.Bytes()), "\r\n", "|"); got != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
 		}
+	}
+}
+
+// A field that nobody reads would say nothing.
+func TestDocsHaveNoOtherFields(t *testing.T) {
+	file, err := os.Open("docs.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	d := json.NewDecoder(file)
+	d.DisallowUnknownFields()
+	var all map[string]*command.Doc
+	if err := d.Decode(&all); err != nil {
+		t.Error(err)
 	}
 }
