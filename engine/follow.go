@@ -60,23 +60,9 @@ func (e *Engine) breakStreamLocked() {
 // without keys.
 func (s *Snapshot) WritePlainRDB(w io.Writer, keys bool) error {
 	out := rdb.NewWriter(w, s.state.clock/1000)
-	var batch keyspace.Batch
-	db := -1
-	for keys && s.next(&batch) {
-		if len(batch.Entries) == 0 {
-			continue
-		}
-		if batch.DB != db {
-			db = batch.DB
-			keys, expires := s.frozen.Keys(db)
-			if err := out.Database(db, keys, expires); err != nil {
-				return fmt.Errorf("write keys: %w", err)
-			}
-		}
-		for i := range batch.Entries {
-			if err := out.Key(&batch.Entries[i]); err != nil {
-				return fmt.Errorf("write keys: %w", err)
-			}
+	if keys {
+		if err := s.writeBatches(out, func(*keyspace.Batch) error { return nil }); err != nil {
+			return fmt.Errorf("write keys: %w", err)
 		}
 	}
 	if err := out.Close(); err != nil {

@@ -102,8 +102,22 @@ func (s *Snapshot) WriteRDB(w io.Writer) error {
 
 func (s *Snapshot) writeKeys(out *rdb.Writer) (chain.Value, error) {
 	counted := s.state.counted()
-	var batch keyspace.Batch
 	var facts []byte
+	err := s.writeBatches(out, func(batch *keyspace.Batch) error {
+		facts = facts[:0]
+		for i := range batch.Entries {
+			facts = appendFacts(facts, &batch.Entries[i])
+			counted.add(batch.DB, &batch.Entries[i])
+		}
+		return out.Aux(auxFacts, facts)
+	})
+	return counted.value(), err
+}
+
+// writeBatches writes the keys, database by database. Before is called ahead of those of
+// each batch.
+func (s *Snapshot) writeBatches(out *rdb.Writer, before func(*keyspace.Batch) error) error {
+	var batch keyspace.Batch
 	db := -1
 	for s.next(&batch) {
 		if len(batch.Entries) == 0 {
@@ -113,24 +127,19 @@ func (s *Snapshot) writeKeys(out *rdb.Writer) (chain.Value, error) {
 			db = batch.DB
 			keys, expires := s.frozen.Keys(db)
 			if err := out.Database(db, keys, expires); err != nil {
-				return chain.Value{}, err
+				return err
 			}
 		}
-		facts = facts[:0]
-		for i := range batch.Entries {
-			facts = appendFacts(facts, &batch.Entries[i])
-		}
-		if err := out.Aux(auxFacts, facts); err != nil {
-			return chain.Value{}, err
+		if err := before(&batch); err != nil {
+			return err
 		}
 		for i := range batch.Entries {
 			if err := out.Key(&batch.Entries[i]); err != nil {
-				return chain.Value{}, err
+				return err
 			}
-			counted.add(db, &batch.Entries[i])
 		}
 	}
-	return counted.value(), nil
+	return nil
 }
 
 // next takes the next keys out of the state.

@@ -121,7 +121,7 @@ func (n *node) route(db int, args [][]byte) string {
 	}
 	n.Apply(func(s *Step) {
 		s.Entry(n.index, n.now)
-		if !n.Waits(args) {
+		if !waits(n.Engine, args) {
 			s.Do(db, args, false, out)
 			return
 		}

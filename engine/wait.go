@@ -177,12 +177,6 @@ func (s *Step) remove(w *waiting.Waiter) {
 	s.engine.listen()
 }
 
-// Waits reports whether a call may wait when there is nothing to give.
-func (e *Engine) Waits(args [][]byte) bool {
-	row, _, ok := e.table.Find(args)
-	return ok && row.Waits != nil && row.Waits(args)
-}
-
 // EachWaiter calls f for all that wait, in the order in which they came.
 func (s *Step) EachWaiter(f func(*waiting.Waiter)) {
 	for _, w := range s.engine.waiting.All() {

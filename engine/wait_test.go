@@ -151,7 +151,7 @@ func (r *room) execute(s *Step, client string, args [][]byte, out *reply.Writer)
 				delete(r.waits, id)
 			}
 		}
-	case r.engine.Waits(args):
+	case waits(r.engine, args):
 		if id := s.DoOrWait(waiting.Owner{1}, call.As{}, r.dbs[client], args, out); id != 0 {
 			r.waits[id] = client
 		}
@@ -268,4 +268,10 @@ func sorted(client string, answers []string) string {
 	}
 	slices.Sort(waited)
 	return strings.Join(answers, "\n")
+}
+
+// waits reports whether a call may wait when there is nothing to give.
+func waits(e *Engine, args [][]byte) bool {
+	row, _, ok := e.table.Find(args)
+	return ok && row.Waits != nil && row.Waits(args)
 }

@@ -3,6 +3,7 @@ package commands
 import (
 	"math"
 	"math/big"
+	"slices"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
@@ -69,25 +70,32 @@ func blpop(c *call.Call) { blockingPop(c, head) }
 func brpop(c *call.Call) { blockingPop(c, tail) }
 
 func blockingPop(c *call.Call, end listEnd) {
+	popOrWait(c, keyspace.List, func(key []byte) bool { return popFromList(c, key, end) })
+}
+
+// popOrWait has pop look at one key after the other, of those between the command and
+// its timeout, until one answers the call; if none does, it waits for a value of type t
+// at one of them.
+func popOrWait(c *call.Call, t keyspace.Type, pop func(key []byte) (answered bool)) {
 	last := len(c.Args) - 1
 	timeout, ok := timeoutArg(c, last)
 	if !ok {
 		return
 	}
 	keys := c.Args[1:last]
-	for _, key := range keys {
-		l, ok := openList(c, key)
-		if !ok {
-			return
-		}
-		if l.exists {
-			l.popWithKey(end)
-			return
-		}
-	}
-	if !c.Wait(keyspace.List, keys, timeout, c.Args) {
+	if !slices.ContainsFunc(keys, pop) && !c.Wait(t, keys, timeout, c.Args) {
 		c.Out.NullArray()
 	}
+}
+
+// popFromList takes an element of a list that is there. It reports whether the call is
+// answered, by it or by what else the key holds.
+func popFromList(c *call.Call, key []byte, end listEnd) (answered bool) {
+	l, ok := openList(c, key)
+	if ok && l.exists {
+		l.popWithKey(end)
+	}
+	return !ok || l.exists
 }
 
 // popWithKey takes an element and replies with the key and it.
@@ -108,25 +116,14 @@ func serveBlpop(c *call.Call, key []byte) bool { return servePop(c, key, head) }
 func serveBrpop(c *call.Call, key []byte) bool { return servePop(c, key, tail) }
 
 func servePop(c *call.Call, key []byte, end listEnd) bool {
-	if !holds(c, key, keyspace.List) {
-		return false
-	}
-	l, _ := openList(c, key)
-	l.popWithKey(end)
-	return true
+	return holds(c, key, keyspace.List) && popFromList(c, key, end)
 }
 
 // blmove is LMOVE, and waits for the source.
 func blmove(c *call.Call) {
-	from, ok := listEndArg(c, 3)
-	if !ok {
-		return
+	if from, to, ok := moveEnds(c); ok {
+		blockingMove(c, 5, from, to)
 	}
-	to, ok := listEndArg(c, 4)
-	if !ok {
-		return
-	}
-	blockingMove(c, 5, from, to)
 }
 
 // brpoplpush is BLMOVE ... RIGHT LEFT.
@@ -148,8 +145,7 @@ func blockingMove(c *call.Call, timeoutAt int, from, to listEnd) {
 }
 
 func serveBlmove(c *call.Call, key []byte) bool {
-	from, _ := listEndArg(c, 3)
-	to, _ := listEndArg(c, 4)
+	from, to, _ := moveEnds(c)
 	return serveMove(c, key, from, to)
 }
 
@@ -209,25 +205,16 @@ func bzpopmin(c *call.Call) { blockingZpop(c, lowest) }
 func bzpopmax(c *call.Call) { blockingZpop(c, highest) }
 
 func blockingZpop(c *call.Call, end zsetEnd) {
-	last := len(c.Args) - 1
-	timeout, ok := timeoutArg(c, last)
-	if !ok {
-		return
+	popOrWait(c, keyspace.Zset, func(key []byte) bool { return popFromZset(c, key, end) })
+}
+
+// popFromZset is popFromList of a sorted set.
+func popFromZset(c *call.Call, key []byte, end zsetEnd) (answered bool) {
+	z, ok := openZset(c, key)
+	if ok && z.exists {
+		z.popWithKey(end)
 	}
-	keys := c.Args[1:last]
-	for _, key := range keys {
-		z, ok := openZset(c, key)
-		if !ok {
-			return
-		}
-		if z.exists {
-			z.popWithKey(end)
-			return
-		}
-	}
-	if !c.Wait(keyspace.Zset, keys, timeout, c.Args) {
-		c.Out.NullArray()
-	}
+	return !ok || z.exists
 }
 
 // popWithKey takes a member and replies with the key, it and its score.
@@ -249,12 +236,7 @@ func serveBzpopmin(c *call.Call, key []byte) bool { return serveZpop(c, key, low
 func serveBzpopmax(c *call.Call, key []byte) bool { return serveZpop(c, key, highest) }
 
 func serveZpop(c *call.Call, key []byte, end zsetEnd) bool {
-	if !holds(c, key, keyspace.Zset) {
-		return false
-	}
-	z, _ := openZset(c, key)
-	z.popWithKey(end)
-	return true
+	return holds(c, key, keyspace.Zset) && popFromZset(c, key, end)
 }
 
 // bzmpop is ZMPOP, and waits for one of the sorted sets.

@@ -256,15 +256,17 @@ func listEndArg(c *call.Call, i int) (listEnd, bool) {
 // lmove takes an element from an end of one list, puts it at an end of another,
 // and replies with it.
 func lmove(c *call.Call) {
-	from, ok := listEndArg(c, 3)
-	if !ok {
-		return
+	if from, to, ok := moveEnds(c); ok {
+		moveElement(c, from, to)
 	}
-	to, ok := listEndArg(c, 4)
-	if !ok {
-		return
+}
+
+// moveEnds returns the ends that LMOVE and BLMOVE name, or replies with an error.
+func moveEnds(c *call.Call) (from, to listEnd, ok bool) {
+	if from, ok = listEndArg(c, 3); ok {
+		to, ok = listEndArg(c, 4)
 	}
-	moveElement(c, from, to)
+	return from, to, ok
 }
 
 // rpoplpush is LMOVE ... RIGHT LEFT.

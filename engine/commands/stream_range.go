@@ -289,7 +289,5 @@ func endStreams(c *call.Call, mark, n int) {
 
 // subcommandSyntax tells that a subcommand got arguments it does not know.
 func subcommandSyntax(c *call.Call) reply.Error {
-	container := strings.ToUpper(string(c.Args[0]))
-	sub := reply.CText(c.Args[1])
-	return reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(sub[:min(len(sub), 128)]) + "'. Try " + container + " HELP.")
+	return reply.SubcommandSyntax(strings.ToUpper(string(c.Args[0])), c.Args[1])
 }

@@ -242,8 +242,10 @@ func TestReadsOpcodes(t *testing.T) {
 	b := file("0011",
 		"\xFA"+str("name")+str("value"),
 		"\xF5"+str("#!lua name=f"),
-		"\xF6"+str("g")+str("LUA")+"\x01"+str("text")+str("code"),                                 // of a release candidate of 7.0
-		"\xF7\x05\x02\x00"+"\x01\x05"+"\x02\x05"+"\x03abcd"+"\x04abcdefgh"+"\x05"+str("s")+"\x00", // module aux
+		// functions of a release candidate of 7.0
+		"\xF6"+str("g")+str("LUA")+"\x01"+str("text")+str("code"),
+		// module aux
+		"\xF7\x05\x02\x00"+"\x01\x05"+"\x02\x05"+"\x03abcd"+"\x04abcdefgh"+"\x05"+str("s")+"\x00",
 		"\xFE\x00\xFB\x05\x02",
 		"\xFC"+millis(1234)+"\xF9\x07"+key("ms"),
 		"\xFD\x02\x00\x00\x00\xF8\x07"+key("s"),

@@ -154,6 +154,12 @@ func UnknownSubcommand(container string, sub []byte) Error {
 	return Error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", clip(sub, 128), strings.ToUpper(container)))
 }
 
+// SubcommandSyntax tells that a subcommand does not exist, or got arguments that it does
+// not take. Sub is as the client sent it.
+func SubcommandSyntax(container string, sub []byte) Error {
+	return Error(fmt.Sprintf("ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP.", clip(sub, 128), container))
+}
+
 // UnsupportedOption tells that a command does not know an option.
 func UnsupportedOption(option []byte) Error {
 	return Error("ERR Unsupported option " + string(CText(option)))

@@ -1,8 +1,6 @@
 package script
 
 import (
-	"strconv"
-
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/lua"
 	"github.com/quorate/quorate/engine/reply"
@@ -16,13 +14,12 @@ const (
 	errCacheFull    reply.Error = "ERR the cache of loaded scripts is full: SCRIPT FLUSH empties it"
 )
 
-// keyCount parses the argument numkeys.
-func keyCount(c *call.Call) (int, bool) {
-	n, err := strconv.ParseInt(string(c.Args[2]), 10, 64)
-	text := c.Args[2]
+// keyCount parses the argument numkeys, or replies with an error: notInteger, if it is none.
+func keyCount(c *call.Call, notInteger reply.Error) (int, bool) {
+	n, ok := call.ParseInt(c.Args[2])
 	switch {
-	case err != nil, text[0] == '+', len(text) > 1 && text[0] == '0', string(text) == "-0":
-		c.Fail(reply.ErrNotInteger)
+	case !ok:
+		c.Fail(notInteger)
 	case n > int64(len(c.Args)-3):
 		c.Fail(errTooManyKeys)
 	case n < 0:
@@ -34,7 +31,7 @@ func keyCount(c *call.Call) (int, bool) {
 }
 
 func (e *Engine) eval(c *call.Call, readOnly bool) {
-	keys, ok := keyCount(c)
+	keys, ok := keyCount(c, reply.ErrNotInteger)
 	if !ok {
 		return
 	}
@@ -57,7 +54,7 @@ func (e *Engine) evalSHA(c *call.Call, readOnly bool) {
 		c.Fail(reply.ErrNoScript)
 		return
 	}
-	keys, ok := keyCount(c)
+	keys, ok := keyCount(c, reply.ErrNotInteger)
 	if !ok {
 		return
 	}

@@ -58,20 +58,15 @@ func (e *Engine) fcall(c *call.Call, readOnly bool) {
 		c.Fail("ERR Function not found")
 		return
 	}
-	keys, ok := call.ParseInt(c.Args[2])
+	keys, ok := keyCount(c, "ERR Bad number of keys provided")
 	switch {
 	case !ok:
-		c.Fail("ERR Bad number of keys provided")
-	case keys > int64(len(c.Args)-3):
-		c.Fail(errTooManyKeys)
-	case keys < 0:
-		c.Fail(errNegativeKeys)
 	case readOnly && !f.flags.has(noWrites):
 		c.Fail(errWriteFlag)
 	default:
 		c.Become() // nothing: its commands do
 		r := e.functionRunners.Get().(*runner)
-		r.run(c, f, int(keys), f.flags.has(noWrites))
+		r.run(c, f, keys, f.flags.has(noWrites))
 		e.functionRunners.Put(r) // not after a panic: then the interpreter is in no known state
 	}
 }
@@ -133,8 +128,7 @@ func (e *Engine) functionFlush(c *call.Call) {
 
 // failFunction tells that a subcommand of FUNCTION has too many arguments.
 func failFunction(c *call.Call) {
-	name := reply.CText(c.Args[1][:min(len(c.Args[1]), 128)])
-	c.Fail(reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(name) + "'. Try FUNCTION HELP."))
+	c.Fail(reply.SubcommandSyntax("FUNCTION", c.Args[1]))
 }
 
 // functionList: FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE].
