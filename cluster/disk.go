@@ -93,14 +93,7 @@ func (n *Node) watchDisk(ctx context.Context) {
 	if n.store.own == nil {
 		return
 	}
-	tick := time.NewTicker(diskEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, diskEvery, func() {
 		if slow := n.store.own.SlowSince(); slow > cmp.Or(n.opts.storeHang, storeHangMax) {
 			n.exit(fmt.Errorf("the disk of the log has not answered for %v", slow))
 		}
@@ -109,7 +102,7 @@ func (n *Node) watchDisk(ctx context.Context) {
 		if n.disk.full.Load() || n.disk.slow.Load() {
 			n.handOver(ctx)
 		}
-	}
+	})
 }
 
 func (n *Node) checkPace() {

@@ -49,7 +49,7 @@ func appendOp(dst []byte, op *fsm.Op) []byte {
 		dst = entry.AppendSettings(dst, op.Args)
 		op.Args = nil
 	case fsm.OpRead:
-		op.Args = cloneArgs(op.Args)
+		op.Args = fsm.CloneArgs(op.Args)
 	case fsm.OpTx:
 		writes := 0
 		for i := range op.Tx.Ops {
@@ -67,23 +67,9 @@ func appendOp(dst []byte, op *fsm.Op) []byte {
 				dst = entry.AppendTxCommand(dst, c.DB, c.Args)
 				c.Args = nil
 			case fsm.OpRead:
-				c.Args = cloneArgs(c.Args)
+				c.Args = fsm.CloneArgs(c.Args)
 			}
 		}
 	}
 	return dst
-}
-
-func cloneArgs(args [][]byte) [][]byte {
-	size := 0
-	for _, arg := range args {
-		size += len(arg)
-	}
-	flat := make([]byte, 0, size)
-	clone := make([][]byte, len(args))
-	for i, arg := range args {
-		flat = append(flat, arg...)
-		clone[i] = flat[len(flat)-len(arg) : len(flat) : len(flat)]
-	}
-	return clone
 }

@@ -548,23 +548,15 @@ func (n *Node) dropIncoming() {
 
 // tickClock lets due keys expire when no write comes to do it.
 func (n *Node) tickClock(ctx context.Context) {
-	const every = 10 * time.Millisecond
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
+	every(ctx, 10*time.Millisecond, func() {
+		now := n.packer.look()
+		if n.readyTerm.Load() == 0 {
 			return
-		case <-tick.C:
-			now := n.packer.look()
-			if n.readyTerm.Load() == 0 {
-				continue
-			}
-			if due := n.opts.Engine.NextExpiry(); due >= 0 && due <= now {
-				_ = n.packer.add(entry.PartTick, "", nil) // refused when leadership has gone: the next leader ticks
-			}
 		}
-	}
+		if due := n.opts.Engine.NextExpiry(); due >= 0 && due <= now {
+			_ = n.packer.add(entry.PartTick, "", nil) // refused when leadership has gone: the next leader ticks
+		}
+	})
 }
 
 // Transfer hands leadership to the member of that id; to the most advanced

@@ -139,21 +139,14 @@ func (d *deposals) beats(now time.Time) time.Duration {
 // watchOffice resigns for this node when it should, until ctx ends.
 func (n *Node) watchOffice(ctx context.Context) {
 	t := newTenure(n.opts.HeartbeatTimeout)
-	tick := time.NewTicker(t.every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, t.every, func() {
 		o := n.office(t.patience / 2)
 		if t.look(time.Now(), o) {
 			n.opts.Log.Warn("this leader resigns: its heartbeats are answered, but its entries do not get through",
 				"term", o.term, "committed", o.commit, "last", o.last, "bytes", o.flying, "again-after", t.pause)
 			n.transport.Resign(o.term)
 		}
-	}
+	})
 }
 
 // office looks at this node's leadership. Who has answered within lately is heard.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"time"
@@ -50,28 +51,18 @@ func (r *retiring) look(now time.Time, term uint64, owners []waiting.Owner, cont
 
 // retireSilent retires silent nodes while this node leads, until ctx ends.
 func (n *Node) retireSilent(ctx context.Context) {
-	r := retiring{after: n.opts.RetireAfter}
-	if r.after == 0 {
-		r.after = retireAfterDefault
-	}
-	tick := time.NewTicker(retireEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	r := retiring{after: cmp.Or(n.opts.RetireAfter, retireAfterDefault)}
+	every(ctx, retireEvery, func() {
 		term := n.readyTerm.Load()
 		if term == 0 || n.opts.Engine.Waiting() == 0 {
-			continue
+			return
 		}
 		now := time.Now()
 		for _, o := range r.look(now, term, n.opts.Engine.WaitingOwners(), n.contacts(now, term)) {
 			n.opts.Log.Warn("a node is out of contact: what its clients wait for is given to others", "node", hex.EncodeToString(o[:]), "after", r.after)
 			_ = n.packer.add(entry.PartRetire, "", o[:]) // refused when leadership has gone: the next leader looks
 		}
-	}
+	})
 }
 
 // contacts returns when each node was last heard in term, this one now.

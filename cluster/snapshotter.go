@@ -57,20 +57,13 @@ func (n *Node) SetSync(p raftlog.Policy) {
 }
 
 func (s *snapshotter) run(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, time.Second, func() {
 		if s.due(time.Now()) {
 			if err := s.take(); err != nil {
 				s.node.opts.Log.Error("snapshot failed", "error", err)
 			}
 		}
-	}
+	})
 }
 
 // due reports whether a snapshot should be taken at now.

@@ -127,3 +127,18 @@ type Part struct {
 	Conn Conn
 	Ops  []Op
 }
+
+// CloneArgs returns a copy of arguments, which alias a buffer that is used again.
+func CloneArgs(args [][]byte) [][]byte {
+	size := 0
+	for _, arg := range args {
+		size += len(arg)
+	}
+	flat := make([]byte, 0, size)
+	clone := make([][]byte, len(args))
+	for i, arg := range args {
+		flat = append(flat, arg...)
+		clone[i] = flat[len(flat)-len(arg) : len(flat) : len(flat)]
+	}
+	return clone
+}

@@ -1,7 +1,6 @@
 package fsm
 
 import (
-	"bytes"
 	"slices"
 	"time"
 
@@ -51,7 +50,7 @@ func (w *Waiting) Do(step *engine.Step, owner waiting.Owner, as call.As, c entry
 		return true
 	}
 	kept := *op
-	kept.DB, kept.Args = c.DB, cloneArgs(c.Args)
+	kept.DB, kept.Args = c.DB, CloneArgs(c.Args)
 	if w.clients == nil {
 		w.clients = make(map[uint64]*waitingClient)
 	}
@@ -128,12 +127,4 @@ func (w *Waiting) restored(step *engine.Step, again func(Conn, Op)) {
 		c.conn.EndWait()
 		c.conn.EndReplies(1)
 	}
-}
-
-func cloneArgs(args [][]byte) [][]byte {
-	kept := make([][]byte, len(args))
-	for i, arg := range args {
-		kept[i] = bytes.Clone(arg)
-	}
-	return kept
 }
