@@ -61,15 +61,15 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 	defer stop(nil)
 	background.Go(func() { tuneGC(ctx) })
 
-	way, users, err := firstUsers(conf)
-	if err != nil {
-		return err
-	}
 	n := node{conf: conf, log: log, stop: stop, leaderChanged: make(chan struct{}, 1)}
 	n.registry = pubsub.NewRegistry()
 	n.remote = newRemoteMessages(n.registry)
 	stream := psync.NewStream()
 	n.engine = engine.New(engine.Options{Receivers: n.receivers, Publish: n.publish, Settings: n.adopt, Stream: stream.Feed, StreamBroken: stream.Break, Log: log})
+	way, users, err := firstUsers(conf, n.engine.Table())
+	if err != nil {
+		return err
+	}
 	if n.cluster, err = n.openCluster(); err != nil {
 		return err
 	}

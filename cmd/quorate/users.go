@@ -6,6 +6,8 @@ import (
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/acl"
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/session"
 )
@@ -13,7 +15,7 @@ import (
 // firstUsers returns the users that the configuration gives to a cluster which has none
 // of its own, without passwords: those of its file of users, or its own lines. way is
 // empty if there are none.
-func firstUsers(conf *config.Config) (way string, lines []string, err error) {
+func firstUsers(conf *config.Config, data *command.Table[*call.Row]) (way string, lines []string, err error) {
 	path, own := session.ACLFile(conf), conf.Users()
 	from := acl.Source{File: path}
 	switch {
@@ -30,7 +32,7 @@ func firstUsers(conf *config.Config) (way string, lines []string, err error) {
 		return "", nil, nil
 	}
 	defaults := acl.Defaults{AllChannels: conf.String("acl-pubsub-default") == "allchannels"}
-	catalog := session.Catalog(engine.New(engine.Options{}).Table())
+	catalog := session.Catalog(data)
 	if _, err := acl.Initial().Load(from, lines, defaults, catalog); err != nil {
 		return "", nil, fmt.Errorf("users: %w", err)
 	}

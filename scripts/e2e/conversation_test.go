@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/engine/reply"
-	"github.com/quorate/quorate/transport/config"
+	"github.com/quorate/quorate/engine/words"
 )
 
 // Scripts of several clients, in testdata/conversations: who waits, who is served, in
@@ -167,12 +167,12 @@ func talk(t *testing.T, server string) *talker {
 
 func (c *talker) send(command string) {
 	c.t.Helper()
-	words, ok := config.SplitArgs([]byte(command))
+	list, ok := words.Split([]byte(command))
 	if !ok {
 		c.t.Fatalf("bad command %q", command)
 	}
-	out := fmt.Appendf(nil, "*%d\r\n", len(words))
-	for _, w := range words {
+	out := fmt.Appendf(nil, "*%d\r\n", len(list))
+	for _, w := range list {
 		out = fmt.Appendf(out, "$%d\r\n%s\r\n", len(w), w)
 	}
 	if _, err := c.conn.Write(out); err != nil {

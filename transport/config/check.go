@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 func canonicalBind(_, value string) (string, error) {
@@ -96,6 +97,27 @@ func canonicalBufferLimits(old, value string) (string, error) {
 		copy(limits[4*class+1:], strings.Fields(fmt.Sprint(hard, soft, seconds)))
 	}
 	return strings.Join(limits, " "), nil
+}
+
+// BufferLimit bounds what a client of a class may leave unread.
+type BufferLimit struct {
+	Hard, Soft int64 // bytes; 0: none
+	SoftFor    time.Duration
+}
+
+// BufferLimits returns client-output-buffer-limit: of normal clients, of replicas, and of
+// those that subscribe.
+func (c *Config) BufferLimits() (limits [3]BufferLimit) {
+	fields := strings.Fields(c.String("client-output-buffer-limit")) // canonical: class hard soft seconds
+	number := func(i int) int64 {
+		n, _ := strconv.ParseInt(fields[i], 10, 64)
+		return n
+	}
+	for class := range limits {
+		at := 4 * class
+		limits[class] = BufferLimit{number(at + 1), number(at + 2), time.Duration(number(at+3)) * time.Second}
+	}
+	return limits
 }
 
 func canonicalPercentiles(_, value string) (string, error) {

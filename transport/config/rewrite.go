@@ -28,7 +28,11 @@ func (c *Config) Rewrite() error {
 	if err != nil {
 		return refusal("Rewriting config file: " + err.Error())
 	}
-	if err := writeFile(c.path, c.rewritten(before)); err != nil {
+	mode := os.FileMode(0o644)
+	if info, err := os.Stat(c.path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	if err := WriteFile(c.path, c.rewritten(before), mode); err != nil {
 		return refusal("Rewriting config file: " + err.Error())
 	}
 	return nil

@@ -35,9 +35,7 @@ func (o *output) readUntil(came <-chan struct{}) bool {
 		switch {
 		case err != nil:
 			return false
-		case int64(o.input.held.Len()) > o.limits.query():
-			o.counters.QueryBufferCuts.Add(1)
-			o.Kill()
+		case o.sentTooMuch():
 			return false
 		}
 	}

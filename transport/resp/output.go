@@ -3,14 +3,13 @@ package resp
 import (
 	"errors"
 	"net"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/observe"
 	"github.com/quorate/quorate/transport/session"
 )
@@ -115,10 +114,10 @@ func (o *output) End() {
 // may leave unread.
 func (o *output) overLocked(size int, now func() time.Time) bool {
 	limit := o.limits.of(session.OutputClass(o.class.Load()))
-	if limit.hard > 0 && int64(size) >= limit.hard {
+	if limit.Hard > 0 && int64(size) >= limit.Hard {
 		return true
 	}
-	if limit.soft == 0 || int64(size) < limit.soft {
+	if limit.Soft == 0 || int64(size) < limit.Soft {
 		o.softSince = time.Time{}
 		return false
 	}
@@ -126,7 +125,7 @@ func (o *output) overLocked(size int, now func() time.Time) bool {
 		o.softSince = now()
 		return false
 	}
-	return now().Sub(o.softSince) > limit.patience
+	return now().Sub(o.softSince) > limit.SoftFor
 }
 
 func (o *output) cut() {
@@ -352,33 +351,12 @@ func (r *replier) run() {
 // outputLimits are client-output-buffer-limit, and what bounds the input of a
 // client that does not read.
 type outputLimits struct {
-	classes atomic.Pointer[[3]outputLimit]
+	classes atomic.Pointer[[3]config.BufferLimit]
 	input   *atomic.Pointer[Limits]
 }
 
 func (l *outputLimits) query() int64 { return l.input.Load().Query }
 
-type outputLimit struct {
-	hard, soft int64 // bytes; 0: none
-	patience   time.Duration
-}
-
-func (l *outputLimits) of(c session.OutputClass) outputLimit { return l.classes.Load()[c] }
-
-// set takes the directive's canonical value: class hard soft seconds, three
-// times.
-func (l *outputLimits) set(value string) {
-	var classes [3]outputLimit
-	fields := strings.Fields(value)
-	number := func(i int) int64 {
-		n, _ := strconv.ParseInt(fields[i], 10, 64) // canonical
-		return n
-	}
-	for c := range classes {
-		at := 4 * c
-		classes[c] = outputLimit{number(at + 1), number(at + 2), time.Duration(number(at+3)) * time.Second}
-	}
-	l.classes.Store(&classes)
-}
+func (l *outputLimits) of(c session.OutputClass) config.BufferLimit { return l.classes.Load()[c] }
 
 var _ session.Output = (*output)(nil)

@@ -27,12 +27,21 @@ func (o *output) AwaitRoom() bool {
 			<-o.room // what it has asked for it shall get
 		case err != nil:
 			return false
-		case int64(o.input.held.Len()) > o.limits.query():
-			o.counters.QueryBufferCuts.Add(1)
-			o.Kill()
+		case o.sentTooMuch():
 			return false
 		}
 	}
+}
+
+// sentTooMuch cuts a client that has sent more than client-query-buffer-limit while
+// nothing of it was taken, and reports whether it did.
+func (o *output) sentTooMuch() bool {
+	if int64(o.input.held.Len()) <= o.limits.query() {
+		return false
+	}
+	o.counters.QueryBufferCuts.Add(1)
+	o.Kill()
+	return true
 }
 
 // lookForRoom reports whether the client has taken enough for more to be

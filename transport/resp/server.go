@@ -105,7 +105,10 @@ func (s *Server) follow() {
 	}
 	on("proto-max-bulk-len", limits)
 	on("client-query-buffer-limit", limits)
-	on("client-output-buffer-limit", func() { s.outputLimits.set(s.config.String("client-output-buffer-limit")) })
+	on("client-output-buffer-limit", func() {
+		limits := s.config.BufferLimits()
+		s.outputLimits.classes.Store(&limits)
+	})
 	on("tcp-keepalive", func() { s.keepalive.Store(s.config.Int("tcp-keepalive")) })
 	on("timeout", func() { s.idleMax.Store(s.config.Int("timeout")) })
 	on("maxclients", func() { s.maxClients.Store(s.config.Int("maxclients")) })

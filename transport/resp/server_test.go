@@ -202,8 +202,13 @@ func TestSlowSubscriberIsCut(t *testing.T) {
 
 func TestSoftLimit(t *testing.T) {
 	var o output
+	conf := config.New()
+	if err := conf.Set(config.Pair{Name: "client-output-buffer-limit", Value: "normal 100 50 10 slave 0 0 0 pubsub 0 0 0"}); err != nil {
+		t.Fatal(err)
+	}
+	limits := conf.BufferLimits()
 	o.limits = &outputLimits{}
-	o.limits.set("normal 100 50 10 slave 0 0 0 pubsub 0 0 0")
+	o.limits.classes.Store(&limits)
 	at := time.Unix(1000, 0)
 	over := func(size int, after time.Duration) bool {
 		return o.overLocked(size, func() time.Time { return at.Add(after) })

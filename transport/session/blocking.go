@@ -95,7 +95,7 @@ func (s *Session) isWaiting() bool {
 func clientUnblock(s *Session, r *request) {
 	failed := false
 	if len(r.args) > 4 {
-		r.fail("ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP.")
+		r.fail(reply.SubcommandSyntax("CLIENT", r.args[1]))
 		return
 	}
 	if len(r.args) == 4 {

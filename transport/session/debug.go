@@ -1,7 +1,6 @@
 package session
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/call"
-	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/transport/config"
@@ -78,7 +76,7 @@ func debugCommand(s *Session, r *request) {
 }
 
 func failDebug(r *request) {
-	r.fail(reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(reply.CText(r.args[1])) + "'. Try DEBUG HELP."))
+	r.fail(reply.SubcommandSyntax("DEBUG", r.args[1]))
 }
 
 func debugHelp(r *request) {
@@ -209,32 +207,23 @@ func (s *Session) look(r *request, f func(*engine.View)) {
 	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), 0, f)
 }
 
-// debugListpack: DEBUG LISTPACK key. It shows nothing, as redis-server shows nothing
-// to its client.
-func debugListpack(s *Session, r *request) {
-	s.look(r, func(v *engine.View) {
-		switch e, ok := v.DebugEncoding(r.db, r.args[2]); {
-		case !ok:
-			r.fail(reply.ErrNoSuchKey)
-		case e != "listpack":
-			r.fail("ERR Not a listpack encoded object.")
-		default:
-			r.out.Status("Listpack structure printed on stdout")
-		}
-	})
-}
+// debugListpack: DEBUG LISTPACK key.
+func debugListpack(s *Session, r *request) { s.debugPrinted(r, "listpack") }
 
-// debugQuicklist: DEBUG QUICKLIST key [0|1]. It shows nothing to its client, as
-// redis-server.
-func debugQuicklist(s *Session, r *request) {
+// debugQuicklist: DEBUG QUICKLIST key [0|1].
+func debugQuicklist(s *Session, r *request) { s.debugPrinted(r, "quicklist") }
+
+// debugPrinted shows nothing, as redis-server shows nothing to its client; but it looks
+// whether the key has the encoding.
+func (s *Session) debugPrinted(r *request, encoding string) {
 	s.look(r, func(v *engine.View) {
 		switch e, ok := v.DebugEncoding(r.db, r.args[2]); {
 		case !ok:
 			r.fail(reply.ErrNoSuchKey)
-		case e != "quicklist":
-			r.fail("ERR Not a quicklist encoded object.")
+		case e != encoding:
+			r.fail(reply.Error("ERR Not a " + encoding + " encoded object."))
 		default:
-			r.out.Status("Quicklist structure printed on stdout")
+			r.out.Status(strings.ToUpper(encoding[:1]) + encoding[1:] + " structure printed on stdout")
 		}
 	})
 }
@@ -432,19 +421,7 @@ func debugReload(s *Session, r *request) {
 
 // reload has the engine read its own state, once nobody else writes a snapshot.
 func (s *Server) reload() error {
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for until := time.Now().Add(attachPatience); ; {
-		err := s.opts.Engine.Reload()
-		if !errors.Is(err, keyspace.ErrFrozen) || time.Now().After(until) {
-			return err
-		}
-		select {
-		case <-again.C:
-		case <-s.ctx.Done():
-			return s.ctx.Err()
-		}
-	}
+	return untilThawed(s.ctx, 20*time.Millisecond, s.opts.Engine.Reload, func() {})
 }
 
 // empty reports whether there are no keys and no functions.

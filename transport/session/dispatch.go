@@ -262,7 +262,7 @@ func (s *Session) ride(e *entry, args [][]byte) {
 		}})
 		return
 	}
-	kept := cloneArgs(args)
+	kept := fsm.CloneArgs(args)
 	s.op(fsm.Op{Kind: fsm.OpLocal, Local: func(out *reply.Writer) {
 		mark := out.Mark()
 		e.row.do(s, &request{args: kept, out: out, db: s.db})
@@ -527,19 +527,4 @@ func (s *Session) barrierOf(level Consistency) reply.Error {
 		return refused
 	}
 	return reply.ErrReadNotConfirmed
-}
-
-func cloneArgs(args [][]byte) [][]byte {
-	size := 0
-	for _, arg := range args {
-		size += len(arg)
-	}
-	all := make([]byte, 0, size)
-	kept := make([][]byte, len(args))
-	for i, arg := range args {
-		from := len(all)
-		all = append(all, arg...)
-		kept[i] = all[from:len(all):len(all)]
-	}
-	return kept
 }

@@ -32,7 +32,7 @@ type queuedCall struct {
 }
 
 func (t *transaction) queue(e *entry, args [][]byte) {
-	kept := cloneArgs(args)
+	kept := fsm.CloneArgs(args)
 	for _, arg := range kept {
 		t.bytes += int64(len(arg))
 	}
@@ -87,7 +87,7 @@ func watch(s *Session, r *request) {
 		r.fail(err)
 		return
 	}
-	keys := cloneArgs(r.args[1:])
+	keys := fsm.CloneArgs(r.args[1:])
 	watched := len(s.watches)
 	if s.noteWatches(keys) && s.fence() {
 		s.watches = s.watches[:watched]

@@ -55,7 +55,7 @@ func fresh(do func(*Session, *request)) func(*Session, *request) {
 // aclCat: ACL CAT [category]. The container commands have their categories too.
 func aclCat(s *Session, r *request) {
 	if len(r.args) > 3 {
-		r.fail(unknownSubcommand(r.args))
+		r.fail(reply.SubcommandSyntax("ACL", r.args[1]))
 		return
 	}
 	var names []string
@@ -77,11 +77,6 @@ func writeStrings(out *reply.Writer, texts []string) {
 	for _, text := range texts {
 		out.BulkString(text)
 	}
-}
-
-// unknownSubcommand is what redis-server says of too many arguments.
-func unknownSubcommand(args [][]byte) reply.Error {
-	return reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(reply.CText(args[1])) + "'. Try ACL HELP.")
 }
 
 func aclUsers(s *Session, r *request) {
@@ -166,7 +161,7 @@ func aclGenPass(_ *Session, r *request) {
 	bits := int64(256)
 	switch {
 	case len(r.args) > 3:
-		r.fail(unknownSubcommand(r.args))
+		r.fail(reply.SubcommandSyntax("ACL", r.args[1]))
 		return
 	case len(r.args) == 3:
 		var ok bool
@@ -189,7 +184,7 @@ func aclLogCommand(s *Session, r *request) {
 	count := int64(10)
 	switch {
 	case len(r.args) > 3:
-		r.fail(unknownSubcommand(r.args))
+		r.fail(reply.SubcommandSyntax("ACL", r.args[1]))
 		return
 	case len(r.args) == 3 && strings.EqualFold(string(r.args[2]), "reset"):
 		s.srv.aclLog.reset()
@@ -319,7 +314,7 @@ func aclSave(s *Session, r *request) {
 		return
 	}
 	text := strings.Join(s.srv.users.catalog.Lines(s.srv.users.view().list), "\n") + "\n"
-	if err := writeUsers(path, text); err != nil {
+	if err := config.WriteFile(path, []byte(text), 0o600); err != nil {
 		s.srv.log.Error("ACL SAVE failed", "error", err)
 		r.fail("ERR There was an error trying to save the ACLs. Please check the server logs for more information")
 		return
@@ -354,21 +349,4 @@ func ReadUsers(path string) ([]string, error) {
 		return nil, fmt.Errorf("Error loading ACLs, opening file '%s': %s", path, strings.ToUpper(reason[:1])+reason[1:])
 	}
 	return strings.Split(string(text), "\n"), nil
-}
-
-// writeUsers replaces the file at once.
-func writeUsers(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,6 +52,20 @@ func (t *Topology) owner() Member {
 		return t.Leader
 	}
 	return t.Self
+}
+
+// member returns the member of that id.
+func (t *Topology) member(id string) (m Member, ok bool) {
+	i := slices.IndexFunc(t.Members, func(m Member) bool { return m.ID == id })
+	if i < 0 {
+		return Member{}, false
+	}
+	return t.Members[i], true
+}
+
+// isAt reports whether clients reach the member at that address.
+func (m *Member) isAt(host, port []byte) bool {
+	return m.Host == string(host) && strconv.Itoa(m.Port) == string(port)
 }
 
 // replicas returns the members that are not the owner.
@@ -130,10 +145,7 @@ func (t *Topology) line(m Member, now time.Time) string {
 func clusterReplicas(s *Session, r *request) {
 	t := s.topology()
 	id := string(r.args[2])
-	known := false
-	for _, m := range t.Members {
-		known = known || m.ID == id
-	}
+	_, known := t.member(id)
 	switch {
 	case !known:
 		r.fail(reply.Error("ERR Unknown node " + id))
@@ -307,7 +319,7 @@ func failover(s *Session, r *request) {
 				return
 			}
 			for _, m := range s.topology().Members {
-				if m.Host == string(args[1]) && strconv.Itoa(m.Port) == string(args[2]) {
+				if m.isAt(args[1], args[2]) {
 					id = m.ID
 				}
 			}

@@ -35,7 +35,7 @@ var latencyRows = []row{
 func slowlogGet(s *Session, r *request) {
 	n := 10
 	if len(r.args) > 3 {
-		r.fail(reply.Error("ERR unknown subcommand or wrong number of arguments for '" + string(r.args[1]) + "'. Try SLOWLOG HELP."))
+		r.fail(reply.SubcommandSyntax("SLOWLOG", r.args[1]))
 		return
 	}
 	if len(r.args) == 3 {

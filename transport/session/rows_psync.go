@@ -163,24 +163,36 @@ const attachPatience = time.Minute
 // and what is said before. Newlines tell the replica that it is not forgotten.
 func (s *Session) attach(ctx context.Context, partial bool) (*engine.Snapshot, string, error) {
 	f, first := &s.follower, ""
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
-	for until := time.Now().Add(attachPatience); ; {
-		snapshot, err := s.srv.opts.Engine.Attach(func() {
+	var snapshot *engine.Snapshot
+	attach := func() (err error) {
+		snapshot, err = s.srv.opts.Engine.Attach(func() {
 			replica, id, offset := s.srv.opts.Stream.Join(f.addr, f.port)
 			f.replica = replica
 			if partial {
 				first = fmt.Sprintf("+FULLRESYNC %s %d\r\n", id, offset)
 			}
 		})
+		return err
+	}
+	err := untilThawed(ctx, 100*time.Millisecond, attach, func() { s.sendRaw([]byte("\n")) })
+	return snapshot, first, err
+}
+
+// untilThawed calls f until the state is not frozen by another snapshot, for a bounded
+// time. Before each wait it calls between.
+func untilThawed(ctx context.Context, pause time.Duration, f func() error, between func()) error {
+	again := time.NewTicker(pause)
+	defer again.Stop()
+	for until := time.Now().Add(attachPatience); ; {
+		err := f()
 		if !errors.Is(err, keyspace.ErrFrozen) || time.Now().After(until) {
-			return snapshot, first, err
+			return err
 		}
-		s.sendRaw([]byte("\n"))
+		between()
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return nil, "", ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
@@ -312,14 +324,10 @@ func (s *Server) tendReplicas() {
 // followLimits keeps the stream's limits those of the configuration.
 func (s *Server) followLimits() {
 	set := func(string) error {
-		f := strings.Fields(s.opts.Config.String("client-output-buffer-limit"))
-		number := func(i int) int64 {
-			n, _ := strconv.ParseInt(f[i], 10, 64) // canonical: class hard soft seconds, three times
-			return n
-		}
+		behind := s.opts.Config.BufferLimits()[ClassReplica]
 		s.opts.Stream.SetLimits(psync.Limits{
 			Backlog: s.opts.Config.Int("repl-backlog-size"),
-			Hard:    number(5), Soft: number(6), SoftFor: time.Duration(number(7)) * time.Second,
+			Hard:    behind.Hard, Soft: behind.Soft, SoftFor: behind.SoftFor,
 		})
 		return nil
 	}

@@ -2,7 +2,6 @@ package session
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/glob"
@@ -251,10 +250,8 @@ func sentinelCkquorum(s *Session, r *request) {
 func sentinelIsMasterDown(s *Session, r *request) {
 	t := s.dataTopology()
 	down := int64(0)
-	for _, m := range t.Members {
-		if m.Host == string(r.args[2]) && strconv.Itoa(m.Port) == string(r.args[3]) && m.ID == t.owner().ID && !m.Online && !m.Self {
-			down = 1
-		}
+	if m := t.owner(); m.isAt(r.args[2], r.args[3]) && !m.Online && !m.Self {
+		down = 1
 	}
 	r.out.Array(3)
 	r.out.Int(down)
@@ -329,11 +326,9 @@ func (s *Session) tellSwitch(before string) {
 		return
 	}
 	t := s.dataTopology()
-	was := Member{Host: t.Leader.Host}
-	for _, m := range t.Members {
-		if m.ID == before {
-			was = m
-		}
+	was, known := t.member(before)
+	if !known { // removed since
+		was.Host = t.Leader.Host
 	}
 	text := fmt.Appendf(nil, "%s %s %d %s %d", s.srv.masterName(), was.Host, was.Port, t.Leader.Host, t.Leader.Port)
 	for i, m := range messages {

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/engine/transcript"
+	"github.com/quorate/quorate/engine/words"
 	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/session"
 	"github.com/quorate/quorate/transport/session/sessiontest"
@@ -35,9 +36,9 @@ func (c *client) do(args ...string) string {
 func (c *client) ok(lines ...string) {
 	c.t.Helper()
 	for _, line := range lines {
-		words, _ := config.SplitArgs([]byte(line))
+		list, _ := words.Split([]byte(line))
 		var args []string
-		for _, word := range words {
+		for _, word := range list {
 			args = append(args, string(word))
 		}
 		if got := c.do(args...); strings.HasPrefix(got, "-") {

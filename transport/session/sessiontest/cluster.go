@@ -3,7 +3,6 @@
 package sessiontest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -149,7 +148,7 @@ func (c *Cluster) Submitted() int {
 func (c *Cluster) Submit(req *fsm.Request) {
 	kept := &fsm.Request{Conn: req.Conn}
 	for _, op := range req.Ops {
-		op.Args = clone(op.Args)
+		op.Args = fsm.CloneArgs(op.Args)
 		kept.Ops = append(kept.Ops, op)
 	}
 	c.mu.Lock()
@@ -160,14 +159,6 @@ func (c *Cluster) Submit(req *fsm.Request) {
 		return
 	}
 	c.queue <- kept
-}
-
-func clone(args [][]byte) [][]byte {
-	kept := make([][]byte, len(args))
-	for i, arg := range args {
-		kept[i] = bytes.Clone(arg)
-	}
-	return kept
 }
 
 func (c *Cluster) apply(req *fsm.Request) {
