@@ -18,13 +18,13 @@ const waitEvery = 5 * time.Millisecond
 // askDurableWait bounds how long the answer to one question is waited for.
 const askDurableWait = 200 * time.Millisecond
 
-// WaitDurable waits until want other nodes have everything that this node has
-// applied in their durable logs, or until ctx ends, and returns how many have.
+// WaitDurable waits until want other nodes have everything that clients of this
+// node have seen in their durable logs, or until ctx ends, and returns how many have.
 //
 // Only the leader knows: it has their answers. The end of a node's log by itself
 // says nothing, the entries there may be others that were never committed.
 func (n *Node) WaitDurable(ctx context.Context, want int) int {
-	index := n.applied.value.Load()
+	index := n.shown.Load()
 	for {
 		have := n.countDurable(ctx, index)
 		if have >= want || ctx.Err() != nil {
@@ -53,12 +53,12 @@ func (n *Node) countDurable(ctx context.Context, index uint64) int {
 	return have
 }
 
-// WaitSynced waits until everything that this node has applied is fsynced here, if
+// WaitSynced waits until everything that clients of this node have seen is fsynced here, if
 // local, and on want other nodes, or until ctx ends, and tells where it is. With
 // appendfsync everysec and no, which do not fsync before a write is acknowledged,
 // the nodes are made to. Nothing is asked of a disk once ctx has ended.
 func (n *Node) WaitSynced(ctx context.Context, local bool, want int) (here bool, others int) {
-	index := n.applied.value.Load()
+	index := n.shown.Load()
 	synced := make(map[string]bool)
 	for {
 		here = n.syncedHere(ctx)

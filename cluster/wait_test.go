@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/cluster/raftlog"
+	"github.com/quorate/quorate/fsm"
 )
 
 func TestWaitCountsTheNodesThatHaveTheWrite(t *testing.T) {
@@ -39,6 +40,46 @@ func TestWaitCountsTheNodesThatHaveTheWrite(t *testing.T) {
 		if got := wait(n, 2, 300*time.Millisecond); got > 1 {
 			t.Errorf("node %d: %d others have it while one is away", i, got)
 		}
+	}
+}
+
+// asker asks, while it is being answered, how many other nodes have the write.
+type asker struct {
+	*client
+	node    *Node
+	durable chan int
+}
+
+func (a asker) EndReplies(n int) {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	a.durable <- a.node.WaitDurable(ended, 2)
+	a.client.EndReplies(n)
+}
+
+// A client that has its answer may ask at once, before its node counts the write
+// as applied.
+func TestWaitKnowsTheWriteThatIsBeingAnswered(t *testing.T) {
+	c := newTrio(t)
+	n := c.nodes[c.leader()]
+	if got := newClient().do(t, n, "SET a 1"); got != "+OK" {
+		t.Fatal(got)
+	}
+	for i, other := range c.nodes {
+		if other != n {
+			c.stop(i)
+			break
+		}
+	}
+	a := asker{client: newClient(), node: n, durable: make(chan int, 1)}
+	n.Submit(&fsm.Request{Conn: a, Ops: []fsm.Op{{Kind: fsm.OpWrite, Args: words("SET a 2")}}})
+	select {
+	case have := <-a.durable:
+		if have > 1 {
+			t.Errorf("%d others have it while one is away", have)
+		}
+	case <-time.After(15 * time.Second):
+		t.Fatal("no answer")
 	}
 }
 
