@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/engine/glob"
+	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/transport/peer"
 )
 
@@ -19,7 +20,8 @@ import (
 // applied, so that whoever gets it and then reads sees at least what the publisher saw.
 
 // Interest says how many subscribers of a node a name has. Kind is 0 for a
-// channel, 1 for a pattern, 2 for a sharded channel.
+// channel, 1 for a pattern, 2 for a sharded channel, 3 for all messages, which count
+// nobody: they are for servers that follow the node.
 type Interest struct {
 	Kind  uint8
 	Name  string
@@ -39,6 +41,7 @@ const (
 	kindChannel = 0
 	kindPattern = 1
 	kindShard   = 2
+	kindAll     = 3
 
 	// changesMax is the number of changes of interest that are kept for nodes
 	// that are behind; one that is further behind is told everything.
@@ -68,6 +71,7 @@ type pubLink struct {
 	version     uint64
 	wants       map[Interest]int // by kind and name
 	patterns    int              // how many of wants are patterns
+	all         bool             // it wants all messages
 	stream      *peer.Stream
 	number      uint64
 	running     bool // a goroutine tells it of changes
@@ -287,7 +291,7 @@ func (p *publisher) serveInterest(ctx context.Context, from peer.Info, req []byt
 		p.mu.Unlock()
 		return nil, errTellAll
 	}
-	listens := len(t.Interest) > 0 || len(link.wants) > 0
+	listens := len(t.Interest) > 0 || len(link.wants) > 0 || link.all
 	p.mu.Unlock()
 	if listens { // also when it only asks whether this node still knows: a stream may have broken
 		if err := p.ensureStream(ctx, id); err != nil {
@@ -297,7 +301,7 @@ func (p *publisher) serveInterest(ctx context.Context, from peer.Info, req []byt
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t.All {
-		link.wants, link.patterns = make(map[Interest]int, len(t.Interest)), 0
+		link.wants, link.patterns, link.all = make(map[Interest]int, len(t.Interest)), 0, false
 	} else if t.Incarnation != link.incarnation || t.From != link.version {
 		return nil, errTellAll
 	}
@@ -309,6 +313,10 @@ func (p *publisher) serveInterest(ctx context.Context, from peer.Info, req []byt
 }
 
 func (l *pubLink) want(in Interest) {
+	if in.Kind == kindAll {
+		l.all = in.Count > 0
+		return
+	}
 	key := Interest{Kind: in.Kind, Name: in.Name}
 	_, had := l.wants[key]
 	if in.Count == 0 {
@@ -396,7 +404,7 @@ func (n *Node) Publish(channel, text []byte, sharded bool) int {
 	total := 0
 	for _, link := range p.links {
 		count := link.receivers(channel, sharded)
-		if count == 0 || link.stream == nil {
+		if count == 0 && !link.all || link.stream == nil {
 			continue
 		}
 		link.number++
@@ -405,6 +413,24 @@ func (n *Node) Publish(channel, text []byte, sharded bool) int {
 		}
 	}
 	return total
+}
+
+// HearAll has the other nodes send this one all that their clients publish, or no more
+// than its subscribers want. Members that don't know of it, of older releases, are not
+// asked: it comes with [semantic.Conversation].
+func (n *Node) HearAll(wanted bool) {
+	all := Interest{Kind: kindAll}
+	wanted = wanted && n.fsm.Semantic() >= semantic.Conversation
+	p := n.pubsub
+	p.mu.Lock()
+	is := p.own[all] > 0
+	p.mu.Unlock()
+	if is != wanted {
+		if wanted {
+			all.Count = 1
+		}
+		p.note(all)
+	}
 }
 
 // RemoteInterest returns what the subscribers of other nodes want, added up.

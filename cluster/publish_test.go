@@ -146,6 +146,34 @@ func TestMessagesReachTheOtherNode(t *testing.T) {
 	say(fmt.Sprint("c", 3*changesMax-1), "8", 1)
 }
 
+// Who wants all messages gets them, and counts as no subscriber.
+func TestAllMessagesReachWhoWantsThem(t *testing.T) {
+	speaker, listener, h := duo(t)
+	eventually(t, "the semantic version rises", func() bool { return listener.fsm.Semantic() == SemanticMax })
+	listener.HearAll(true)
+	listener.HearAll(true) // no news
+	known5s(t, listener)
+	for _, sharded := range []bool{false, true} {
+		if got := speaker.Publish([]byte("any"), []byte("1"), sharded); got != 0 {
+			t.Errorf("%d receivers", got)
+		}
+	}
+	eventually(t, "two messages", func() bool { return len(h.texts("any")) == 2 })
+	if got := speaker.RemoteInterest(); len(got) != 0 {
+		t.Errorf("subscribers are known: %v", got)
+	}
+	listener.HearAll(false)
+	known5s(t, listener)
+	h.set(kindChannel, "last", 1)
+	known5s(t, listener)
+	speaker.Publish([]byte("any"), []byte("2"), false)
+	speaker.Publish([]byte("last"), []byte("3"), false)
+	eventually(t, "the last", func() bool { return len(h.texts("last")) == 1 })
+	if got := h.texts("any"); len(got) != 2 {
+		t.Errorf("heard %q", got)
+	}
+}
+
 func FuzzTelling(f *testing.F) {
 	f.Add((&telling{Incarnation: 3, From: 1, To: 2, Interest: []Interest{{kindPattern, "a*", 2}, {kindChannel, "\xff", 0}}}).append(nil))
 	f.Add((&telling{All: true}).append(nil))

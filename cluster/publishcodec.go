@@ -48,7 +48,7 @@ func decodeTelling(b []byte) (t telling, err error) {
 	for len(d.Rest) > 0 && !d.Failed {
 		in := Interest{Kind: d.Byte(), Name: string(d.Bytes())}
 		count := d.Uvarint()
-		if in.Kind > kindShard || count > interestCountMax {
+		if in.Kind > kindAll || count > interestCountMax {
 			d.Fail()
 		}
 		in.Count = int(count)

@@ -56,11 +56,24 @@ func (e *Engine) breakStreamLocked() {
 	e.opts.StreamBroken()
 }
 
-// WritePlainRDB is WriteRDB without what a redis-server has no use for; and, if wanted,
-// without keys.
-func (s *Snapshot) WritePlainRDB(w io.Writer, keys bool) error {
+// Plain says what WritePlainRDB writes.
+type Plain struct {
+	FunctionsOnly bool // no keys
+	// FieldTimes: hashes keep the times of their fields, in the form of Redis 7.4, which
+	// redis-server 7.0 does not load. Else the fields are there without them.
+	FieldTimes bool
+}
+
+// WritePlainRDB is WriteRDB without what a redis-server has no use for.
+func (s *Snapshot) WritePlainRDB(w io.Writer, p Plain) error {
 	out := rdb.NewWriter(w, s.state.clock/1000)
-	if keys {
+	if !p.FieldTimes {
+		out.LeaveOutFieldTimes()
+	}
+	if err := s.writeLibraries(out); err != nil {
+		return err
+	}
+	if !p.FunctionsOnly {
 		if err := s.writeBatches(out, func(*keyspace.Batch) error { return nil }); err != nil {
 			return fmt.Errorf("write keys: %w", err)
 		}

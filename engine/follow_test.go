@@ -1,11 +1,18 @@
 package engine
 
 import (
+	"bytes"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/rdb"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/types/hash"
+	"github.com/quorate/quorate/engine/types/seed"
 )
 
 // followed returns an engine that somebody follows, and what it tells of one entry's
@@ -111,6 +118,170 @@ func TestFollowersAreToldWhatFunctionsDo(t *testing.T) {
 	if got, want := tell(1000, "FCALL twice 1 a"), "MULTI\nset a 1\nincr a\nEXEC"; got != want {
 		t.Errorf("FCALL is told as %q, want %q", got, want)
 	}
+}
+
+// Changes of libraries are told as they came, but for a payload, which is told as one of
+// redis-server 7.0, and what changed nothing, which is not told.
+func TestFollowersAreToldOfLibraries(t *testing.T) {
+	e, tell := followed(t)
+	tell(1000, "SET b 1") // takes the database's choice with it
+	const library = "#!lua name=l\nredis.register_function('f', function() return 1 end)"
+	var payload []byte
+	for _, c := range []struct {
+		name string
+		args []string
+		told bool
+	}{
+		{"load", []string{"FUNCTION", "LOAD", library}, true},
+		{"load of what is there", []string{"FUNCTION", "LOAD", library}, false},
+		{"replace", []string{"FUNCTION", "LOAD", "REPLACE", library}, true},
+		{"dump", []string{"FUNCTION", "DUMP"}, false},
+		{"restore", []string{"FUNCTION", "RESTORE", "payload", "REPLACE"}, true},
+		{"restore of what is there", []string{"FUNCTION", "RESTORE", "payload", "APPEND"}, false},
+		{"delete", []string{"FUNCTION", "DELETE", "l"}, true},
+		{"delete of nothing", []string{"FUNCTION", "DELETE", "l"}, false},
+		{"flush", []string{"FUNCTION", "FLUSH", "ASYNC"}, true},
+	} {
+		var args [][]byte
+		for _, arg := range c.args {
+			args = append(args, []byte(arg))
+		}
+		if c.args[1] == "RESTORE" {
+			args[2] = payload
+		}
+		var out []byte
+		e.stream.Out = func(b []byte) { out = append(out, b...) }
+		w := reply.NewWriter(reply.RESP2, nil)
+		e.Apply(func(s *Step) {
+			s.Entry(2, 1000)
+			s.Do(0, args, false, w)
+		})
+		if c.args[1] == "DUMP" {
+			v, _, err := reply.Read(w.Bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload = v.Text
+		}
+		want := ""
+		if c.told {
+			want = string(wire(args))
+		}
+		if string(out) != want {
+			t.Errorf("%s is told as %q, want %q", c.name, out, want)
+		}
+	}
+}
+
+// wire returns a command as it is sent.
+func wire(args [][]byte) []byte {
+	out := fmt.Appendf(nil, "*%d\r\n", len(args))
+	for _, arg := range args {
+		out = fmt.Appendf(out, "$%d\r\n%s\r\n", len(arg), arg)
+	}
+	return out
+}
+
+// The data of a replica has the libraries, and hashes as redis-server 7.0 knows them; who
+// wants a file has the times of their fields in it.
+func TestPlainData(t *testing.T) {
+	e := New(Options{})
+	e.Apply(func(s *Step) {
+		s.Entry(1, 1000)
+		discard := reply.NewWriter(reply.RESP2, nil)
+		s.Do(0, [][]byte{[]byte("FUNCTION"), []byte("LOAD"), []byte("#!lua name=l\nredis.register_function('f', function() return 1 end)")}, false, discard)
+	})
+	large := "HSET large"
+	for i := range 600 {
+		large += fmt.Sprintf(" f%d v", i)
+	}
+	apply(e, 2, 1000, "HSET small a 1 b 2", "HPEXPIRE small 5000 FIELDS 1 a", large, "HPEXPIRE large 5000 FIELDS 2 f1 f2")
+	for _, c := range []struct {
+		name  string
+		plain Plain
+		want  string // libraries, and encodings in the file with numbers of fields that expire
+	}{
+		{"a replica", Plain{}, "library, large hashtable 0, small listpack 0"},
+		{"a file", Plain{FieldTimes: true}, "library, large hashtable, fields expire 2, small listpackex 1"},
+		{"functions", Plain{FunctionsOnly: true}, "library"},
+	} {
+		s, err := e.Freeze(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file bytes.Buffer
+		if err := s.WritePlainRDB(&file, c.plain); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		if got := inFile(t, &file); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// inFile tells of an RDB file the libraries and the hashes, sorted.
+func inFile(t *testing.T, file io.Reader) string {
+	t.Helper()
+	in, err := rdb.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Build(rdb.Build{Settings: call.DefaultSettings()})
+	var found []string
+	for {
+		item, err := in.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch item.Kind {
+		case rdb.Function:
+			found = append(found, "library")
+		case rdb.Key:
+			expiring := 0
+			h := item.Entry.Value.Hash(seed.Seed{})
+			h.Each(func(_, _ []byte, at int64) bool {
+				if at != hash.Never {
+					expiring++
+				}
+				return true
+			})
+			found = append(found, fmt.Sprintf("%s %s %d", item.Entry.Key, item.Encoding, expiring))
+		case rdb.End:
+			slices.Sort(found[min(1, len(found)):])
+			return strings.Join(found, ", ")
+		}
+	}
+}
+
+// A value with times of fields is restored at a follower's as one without.
+func TestFollowersAreToldOfRestoredFieldTimes(t *testing.T) {
+	e, tell := followed(t)
+	tell(1000, "HSET h a 1 b 2", "HPEXPIRE h 5000 FIELDS 1 a")
+	v, _, err := reply.Read([]byte(dumped(e, "h")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []byte
+	e.stream.Out = func(b []byte) { out = append(out, b...) }
+	e.Apply(func(s *Step) {
+		s.Entry(3, 1000)
+		s.Do(0, [][]byte{[]byte("RESTORE"), []byte("copy"), []byte("0"), v.Text}, false, reply.NewWriter(reply.RESP2, nil))
+	})
+	told, _, err := reply.Read(out)
+	if err != nil || len(told.Elems) != 4 {
+		t.Fatalf("told %q, %v", out, err)
+	}
+	if payload := told.Elems[3].Text; len(payload) < 10 || payload[len(payload)-10] != 10 {
+		t.Errorf("the payload %q is not one of redis-server 7.0", payload)
+	}
+}
+
+// dumped returns the reply of DUMP.
+func dumped(e *Engine, key string) string {
+	out := reply.NewWriter(reply.RESP2, nil)
+	e.View(1000, 0, func(v *View) { v.Do(0, args("DUMP "+key), false, out) })
+	return string(out.Bytes())
 }
 
 // What is due is deleted, each by itself, before what comes then.

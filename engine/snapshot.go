@@ -82,10 +82,8 @@ func (s *Snapshot) WriteRDB(w io.Writer) error {
 			return fmt.Errorf("write field %s: %w", field.Name, err)
 		}
 	}
-	for _, code := range s.state.libraries {
-		if err := out.Function([]byte(code)); err != nil {
-			return fmt.Errorf("write functions: %w", err)
-		}
+	if err := s.writeLibraries(out); err != nil {
+		return err
 	}
 	counted, err := s.writeKeys(out)
 	if err != nil {
@@ -96,6 +94,15 @@ func (s *Snapshot) WriteRDB(w io.Writer) error {
 	}
 	if err := out.Close(); err != nil {
 		return fmt.Errorf("end the file: %w", err)
+	}
+	return nil
+}
+
+func (s *Snapshot) writeLibraries(out *rdb.Writer) error {
+	for _, code := range s.state.libraries {
+		if err := out.Function([]byte(code)); err != nil {
+			return fmt.Errorf("write functions: %w", err)
+		}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/transport/config"
+	"github.com/quorate/quorate/transport/psync"
 	"github.com/quorate/quorate/transport/pubsub"
 	"github.com/quorate/quorate/transport/session"
 )
@@ -27,6 +28,7 @@ type sessionCluster struct {
 	node     *cluster.Node
 	engine   *engine.Engine
 	registry *pubsub.Registry
+	replicas *psync.Stream
 	conf     *config.Config
 
 	mu     sync.Mutex
@@ -147,8 +149,11 @@ func sessionMember(m cluster.Member, listener string) session.Member {
 
 func (c *sessionCluster) Publish(channel, message []byte, sharded bool) int {
 	remote := c.node.Publish(channel, message, sharded)
+	c.replicas.Message(channel, message, sharded)
 	return remote + c.registry.Publish(channel, message, sharded)
 }
+
+func (c *sessionCluster) HearAll(wanted bool) { c.node.HearAll(wanted) }
 
 func (c *sessionCluster) RemoteSubscribers() session.Subscribers {
 	s := session.Subscribers{Channels: map[string]int{}, Shards: map[string]int{}, Patterns: map[string]int{}}
@@ -222,13 +227,14 @@ func statusJSON(node *cluster.Node) []byte {
 // the log as far as the publisher had.
 type remoteMessages struct {
 	registry *pubsub.Registry
+	replicas *psync.Stream
 
 	mu   sync.Mutex
 	hold *pubsub.Hold // guarded by mu
 }
 
-func newRemoteMessages(registry *pubsub.Registry) *remoteMessages {
-	return &remoteMessages{registry: registry, hold: pubsub.NewHold(0)}
+func newRemoteMessages(registry *pubsub.Registry, replicas *psync.Stream) *remoteMessages {
+	return &remoteMessages{registry: registry, replicas: replicas, hold: pubsub.NewHold(0)}
 }
 
 func (m *remoteMessages) receive(r cluster.Remote) {
@@ -248,6 +254,7 @@ func (m *remoteMessages) applied(index uint64) {
 }
 
 func (m *remoteMessages) deliver(r pubsub.Remote) {
+	m.replicas.Message(r.Channel, r.Text, r.Sharded)
 	m.registry.Publish(r.Channel, r.Text, r.Sharded)
 }
 

@@ -63,8 +63,8 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 
 	n := node{conf: conf, log: log, stop: stop, leaderChanged: make(chan struct{}, 1)}
 	n.registry = pubsub.NewRegistry()
-	n.remote = newRemoteMessages(n.registry)
 	stream := psync.NewStream()
+	n.remote = newRemoteMessages(n.registry, stream)
 	n.engine = engine.New(engine.Options{Receivers: n.receivers, Publish: n.publish, Settings: n.adopt, Stream: stream.Feed, StreamBroken: stream.Break, Log: log})
 	way, users, err := firstUsers(conf, n.engine.Table())
 	if err != nil {
@@ -78,7 +78,7 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	view := &sessionCluster{node: n.cluster, engine: n.engine, registry: n.registry, conf: conf}
+	view := &sessionCluster{node: n.cluster, engine: n.engine, registry: n.registry, replicas: stream, conf: conf}
 	n.sessions = session.New(session.Options{
 		Engine: n.engine, Cluster: view,
 		Config: conf, Registry: n.registry, Stream: stream, Renames: renames, Counters: new(observe.Counters), Version: cluster.Version,

@@ -118,15 +118,30 @@ func restore(c *call.Call) {
 			return
 		}
 	}
-	c.DB.Put(key, v, expireAt)
-	if ttl != 0 && !o.absolute && c.Followed() {
-		args := []any{"RESTORE", key, expireAt, c.Args[3], "ABSTTL"}
-		if o.replace {
-			args = append(args, "REPLACE")
-		}
-		c.Become(args...)
+	if c.Followed() && (ttl != 0 && !o.absolute || !rdb.IsPlain(c.Args[3])) {
+		becomeRestore(c, &o, expireAt, &v)
 	}
+	c.DB.Put(key, v, expireAt)
 	c.Notify(call.EventNew, "new", key)
 	c.Notify(call.EventGeneric, "restore", key)
 	c.Out.OK()
+}
+
+// becomeRestore makes a RESTORE of v what redis-server 7.0 carries out to the same effect.
+func becomeRestore(c *call.Call, o *restoreOptions, expireAt int64, v *keyspace.Value) {
+	payload := c.Args[3]
+	if !rdb.IsPlain(payload) {
+		d := dumpers.Get().(*rdb.Dumper)
+		defer dumpers.Put(d)
+		payload = d.AppendPlain(nil, v)
+	}
+	args := []any{"RESTORE", c.Args[1], 0, payload}
+	if expireAt != keyspace.NoExpiry {
+		args[2] = expireAt
+		args = append(args, "ABSTTL")
+	}
+	if o.replace {
+		args = append(args, "REPLACE")
+	}
+	c.Become(args...)
 }

@@ -19,17 +19,29 @@ const footerBytes = 2 + checksumBytes
 type Dumper struct{ lzf compressor }
 
 // Append appends what DUMP replies for v.
-func (d *Dumper) Append(dst []byte, v *keyspace.Value) []byte {
+func (d *Dumper) Append(dst []byte, v *keyspace.Value) []byte { return d.append(dst, v, false) }
+
+// AppendPlain appends a payload of v that redis-server 7.0 takes: fields of a hash do not
+// expire in it.
+func (d *Dumper) AppendPlain(dst []byte, v *keyspace.Value) []byte { return d.append(dst, v, true) }
+
+func (d *Dumper) append(dst []byte, v *keyspace.Value, plain bool) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, len(v.Packed)+footerBytes+16) // and a type and lengths
-	typ, version := valueType(v), uint16(Version)
+	e := encoder{lzf: &d.lzf, noFieldTimes: plain}
+	typ, version := e.valueType(v), uint16(Version)
 	if typ == typeHashExpiring || typ == typeHashListpackEx {
 		version = versionExpiring
 	}
-	e := encoder{buf: append(dst, typ), lzf: &d.lzf}
+	e.buf = append(dst, typ)
 	e.value(v)
 	e.buf = binary.LittleEndian.AppendUint16(e.buf, version)
 	return binary.LittleEndian.AppendUint64(e.buf, checksum(0, e.buf[start:]))
+}
+
+// IsPlain tells whether redis-server 7.0 knows the version of a payload.
+func IsPlain(payload []byte) bool {
+	return binary.LittleEndian.Uint16(payload[len(payload)-footerBytes:]) <= Version
 }
 
 // HoldsFieldTimes tells whether a payload is of a type of hashes whose fields expire.

@@ -14,7 +14,7 @@ import (
 
 // valueType returns the type under which v is written. Its form decides: what is
 // packed in memory is written packed.
-func valueType(v *keyspace.Value) byte {
+func (e *encoder) valueType(v *keyspace.Value) byte {
 	switch v.Type {
 	case keyspace.String:
 		return typeString
@@ -31,7 +31,7 @@ func valueType(v *keyspace.Value) byte {
 		}
 		return typeZset2
 	case keyspace.Hash:
-		return hashType(v)
+		return e.hashType(v)
 	case keyspace.Stream:
 		return typeStream2
 	}
@@ -45,8 +45,10 @@ func (e *encoder) value(v *keyspace.Value) {
 		e.list(v)
 	case v.Type == keyspace.Set && v.Enc != keyspace.Intset:
 		e.set(v)
-	case v.Type == keyspace.Hash && hashType(v) >= typeHashExpiring:
+	case v.Type == keyspace.Hash && e.hashType(v) >= typeHashExpiring:
 		e.expiringHash(v)
+	case v.Enc == keyspace.ListpackEx:
+		e.string(withoutTimes(v.Packed))
 	case v.Object == nil: // strings, intsets and listpacks are blocks of bytes
 		e.string(v.Packed)
 	case v.Type == keyspace.Zset:
@@ -94,14 +96,14 @@ func (e *encoder) set(v *keyspace.Value) {
 	}
 }
 
-func hashType(v *keyspace.Value) byte {
+func (e *encoder) hashType(v *keyspace.Value) byte {
 	switch {
-	case v.Enc == keyspace.ListpackEx:
+	case v.Enc == keyspace.ListpackEx && !e.noFieldTimes:
 		return typeHashListpackEx
 	case v.Object == nil:
 		return typeHashListpack
 	}
-	if h := v.Hash(seed.Seed{}); h.Timed() {
+	if h := v.Hash(seed.Seed{}); h.Timed() && !e.noFieldTimes {
 		return typeHashExpiring
 	}
 	return typeHash
@@ -109,7 +111,7 @@ func hashType(v *keyspace.Value) byte {
 
 func (e *encoder) hash(l *hash.Large) {
 	h := hash.FromObject(l)
-	e.length(uint64(h.Len()))
+	e.length(uint64(h.Stored()))
 	for field, value := range h.All() {
 		e.string(field)
 		e.string(value)

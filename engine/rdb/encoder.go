@@ -29,6 +29,8 @@ type encoder struct {
 	lzf *compressor // nil: no compression
 	crc uint64      // of what went to out
 	err error       // of out; nothing is written after it
+
+	noFieldTimes bool // hashes are written as if their fields did not expire
 }
 
 // spill hands the buffer on when it is full.

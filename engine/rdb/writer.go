@@ -26,6 +26,10 @@ func NewWriter(w io.Writer, unixTime int64) *Writer {
 	return f
 }
 
+// LeaveOutFieldTimes has hashes whose fields expire written without the times, so that
+// redis-server 7.0 loads the file whatever it holds.
+func (f *Writer) LeaveOutFieldTimes() { f.e.noFieldTimes = true }
+
 func (f *Writer) aux(name string, value []byte) {
 	f.e.byte(opAux)
 	f.e.string([]byte(name))
@@ -57,7 +61,7 @@ func (f *Writer) Key(entry *keyspace.Entry) error {
 		f.e.byte(opExpireMs)
 		f.e.millis(entry.ExpireAt)
 	}
-	f.e.byte(valueType(&entry.Value))
+	f.e.byte(f.e.valueType(&entry.Value))
 	f.e.string(entry.Key)
 	f.e.value(&entry.Value)
 	f.e.spill()

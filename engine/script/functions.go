@@ -96,6 +96,7 @@ func (e *Engine) functionLoad(c *call.Call) {
 	}
 	c.Keyspace.Chain().Note(noteLibrary, 0, c.Args[last], nil)
 	e.replaceShelf(s)
+	c.BecomeItself()
 	c.Out.BulkString(lib.name)
 }
 
@@ -109,6 +110,7 @@ func (e *Engine) functionDelete(c *call.Call) {
 	s := e.shelf.clone()
 	s.remove(lib)
 	e.replaceShelf(s)
+	c.BecomeItself()
 	c.Out.OK()
 }
 
@@ -122,6 +124,7 @@ func (e *Engine) functionFlush(c *call.Call) {
 	default:
 		c.Keyspace.Chain().Note(noteEmpty, 0, nil, nil)
 		e.replaceShelf(newShelf())
+		c.BecomeItself()
 		c.Out.OK()
 	}
 }
@@ -237,7 +240,20 @@ func (e *Engine) functionRestore(c *call.Call) {
 		c.Keyspace.Chain().Note(noteLibrary, 0, []byte(code), nil)
 	}
 	e.replaceShelf(s)
+	if c.Followed() { // with a payload of a version that redis-server 7.0 takes
+		c.Become("FUNCTION", "RESTORE", rdb.AppendLibraries(nil, codes), restorePolicy(replace, flush))
+	}
 	c.Out.OK()
+}
+
+func restorePolicy(replace, flush bool) string {
+	switch {
+	case replace:
+		return "REPLACE"
+	case flush:
+		return "FLUSH"
+	}
+	return "APPEND"
 }
 
 func restoreError(err error) reply.Error {

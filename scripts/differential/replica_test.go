@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/scripts/differential/wire"
 	"github.com/quorate/quorate/scripts/differential/workload"
 )
@@ -18,31 +19,12 @@ import (
 // A redis-server that follows a node holds what the node holds, after random commands of
 // all kinds, in transactions and scripts too.
 func TestRedisServerFollows(t *testing.T) {
-	binary := os.Getenv("QUORATE_BIN")
-	if _, err := exec.LookPath("redis-server"); binary == "" || err != nil {
-		t.Skip("needs QUORATE_BIN and redis-server")
-	}
-	port := 24500
-	if p, err := strconv.Atoi(os.Getenv("QUORATE_PORT")); err == nil {
-		port = p
-	}
-	s := &servers{dir: t.TempDir(), logs: t.TempDir(), redis: local(port + 1), endpoints: []string{local(port)}}
-	defer s.stop()
-	for _, err := range []error{
-		s.start("node", binary, "server", "--port", strconv.Itoa(port), "--cluster-port", strconv.Itoa(port+10), "--appendfsync", "no", "--save", "", "--enable-debug-command", "yes"),
-		s.start("replica", "redis-server", "--port", strconv.Itoa(port+1), "--save", "", "--appendonly", "no", "--enable-debug-command", "yes",
-			"--replicaof", "127.0.0.1 "+strconv.Itoa(port), "--repl-diskless-load", "swapdb"),
-	} {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	f := &followed{t: t, node: dialled(t, local(port)), replica: dialled(t, local(port+1))}
+	f, port := newFollowed(t)
 	has, err := commandsOf(f.replica)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.settle()
+	f.follow()
 	payloads, err := makePayloads(f.node)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +49,127 @@ func TestRedisServerFollows(t *testing.T) {
 	}
 }
 
+// newFollowed starts a node and a redis-server, which follows once follow is called.
+func newFollowed(t *testing.T) (f *followed, port int) {
+	t.Helper()
+	binary := os.Getenv("QUORATE_BIN")
+	if _, err := exec.LookPath("redis-server"); binary == "" || err != nil {
+		t.Skip("needs QUORATE_BIN and redis-server")
+	}
+	port = 24500
+	if p, err := strconv.Atoi(os.Getenv("QUORATE_PORT")); err == nil {
+		port = p
+	}
+	s := &servers{dir: t.TempDir(), logs: t.TempDir(), redis: local(port + 1), endpoints: []string{local(port)}}
+	t.Cleanup(s.stop)
+	for _, err := range []error{
+		s.start("node", binary, "server", "--port", strconv.Itoa(port), "--cluster-port", strconv.Itoa(port+10), "--appendfsync", "no", "--save", "", "--enable-debug-command", "yes"),
+		s.start("replica", "redis-server", "--port", strconv.Itoa(port+1), "--save", "", "--appendonly", "no", "--enable-debug-command", "yes", "--repl-diskless-load", "swapdb"),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &followed{t: t, port: port, node: dialled(t, local(port)), replica: dialled(t, local(port+1))}, port
+}
+
+// follow has the redis-server follow the node.
+func (f *followed) follow() {
+	f.t.Helper()
+	f.ask(f.replica, "REPLICAOF", "127.0.0.1", strconv.Itoa(f.port))
+	f.settle()
+}
+
+// ask returns the reply to a command as text.
+func (f *followed) ask(c *wire.Conn, args ...string) string {
+	f.t.Helper()
+	raw := make([][]byte, len(args))
+	for i, arg := range args {
+		raw[i] = []byte(arg)
+	}
+	b, err := c.Do(raw...)
+	if err != nil {
+		f.t.Fatalf("%q: %v", args, err)
+	}
+	v, _, err := reply.Read(b)
+	if err != nil {
+		f.t.Fatalf("%q: %v", args, err)
+	}
+	if len(v.Elems) > 0 {
+		return fmt.Sprint(len(v.Elems), " elements")
+	}
+	if len(v.Text) > 0 {
+		return string(v.Text)
+	}
+	return strconv.FormatInt(v.Int, 10)
+}
+
+// A redis-server that follows has the libraries, those that were there before and those
+// that come later; it has the fields that expire, and loses them when the node does.
+func TestRedisServerFollowsLibrariesAndFields(t *testing.T) {
+	f, _ := newFollowed(t)
+	library := func(name string) string {
+		return "#!lua name=" + name + "\nredis.register_function{function_name='" + name + "', callback=function() return '" + name + "' end, flags={'no-writes'}}"
+	}
+	f.ask(f.node, "FUNCTION", "LOAD", library("before"))
+	f.ask(f.node, "HSET", "h", "a", "1", "b", "2", "c", "3")
+	f.ask(f.node, "HPEXPIRE", "h", "600000", "FIELDS", "1", "a")
+	f.follow()
+	want := func(want string, args ...string) {
+		t.Helper()
+		f.settle()
+		if got := f.ask(f.replica, args...); got != want {
+			t.Errorf("%q is %q on the replica, want %q", args, got, want)
+		}
+	}
+	want("before", "FCALL_RO", "before", "0")
+	want("3", "HLEN", "h")
+	f.ask(f.node, "FUNCTION", "LOAD", library("later"))
+	want("later", "FCALL", "later", "0")
+	f.ask(f.node, "FUNCTION", "DELETE", "before")
+	want("ERR Function not found", "FCALL_RO", "before", "0")
+	payload := f.ask(f.node, "FUNCTION", "DUMP")
+	f.ask(f.node, "FUNCTION", "FLUSH")
+	want("ERR Function not found", "FCALL_RO", "later", "0")
+	f.ask(f.node, "FUNCTION", "RESTORE", payload)
+	want("later", "FCALL", "later", "0")
+
+	f.ask(f.node, "RESTORE", "copy", "0", f.ask(f.node, "DUMP", "h"))
+	want("3", "HLEN", "copy")
+	f.ask(f.node, "HPEXPIRE", "h", "20", "FIELDS", "2", "a", "b")
+	for until := time.Now().Add(startPatience); f.ask(f.node, "HLEN", "h") != "1"; {
+		if time.Now().After(until) {
+			t.Fatal("the fields do not go")
+		}
+	}
+	for until := time.Now().Add(startPatience); f.ask(f.replica, "HLEN", "h") != "1"; {
+		if time.Now().After(until) {
+			t.Fatal("the fields do not go on the replica")
+		}
+	}
+}
+
+// Messages reach the subscribers of a redis-server that follows.
+func TestRedisServerFollowsMessages(t *testing.T) {
+	f, port := newFollowed(t)
+	f.follow()
+	listener := dialled(t, local(port+1))
+	f.ask(listener, "SUBSCRIBE", "c")
+	if got := f.ask(f.node, "PUBLISH", "c", "text"); got != "0" {
+		t.Errorf("PUBLISH counts %s receivers", got)
+	}
+	b, err := listener.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _, err := reply.Read(b)
+	if err != nil || len(v.Elems) != 3 || string(v.Elems[2].Text) != "text" {
+		t.Errorf("heard %v, %v", v, err)
+	}
+}
+
 type followed struct {
+	port          int
 	t             *testing.T
 	node, replica *wire.Conn
 	clients       []*wire.Conn

@@ -15,6 +15,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -123,6 +124,31 @@ func (s *Stream) trimLocked() {
 		s.blocks = s.blocks[1:]
 	}
 }
+
+// Message adds a message that a client published by itself, if somebody follows or may
+// come back. It does not block.
+func (s *Stream) Message(channel, text []byte, sharded bool) {
+	name := "PUBLISH"
+	if sharded {
+		name = "SPUBLISH"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.openLocked() {
+		return
+	}
+	b := fmt.Appendf(nil, "*3\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(name), name, len(channel), channel, len(text), text)
+	s.feedLocked(b)
+}
+
+// Open reports whether somebody follows, or may come back and go on.
+func (s *Stream) Open() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.openLocked()
+}
+
+func (s *Stream) openLocked() bool { return len(s.replicas) > 0 || s.offset > 0 }
 
 // Break begins another stream: nobody who follows has the data any more.
 func (s *Stream) Break() {

@@ -152,3 +152,28 @@ func TestBrokenStreamDropsAll(t *testing.T) {
 		t.Errorf("another stream is %s at %d with %d replicas", now, offset, len(replicas))
 	}
 }
+
+func TestMessages(t *testing.T) {
+	s := NewStream()
+	s.SetLimits(Limits{Backlog: 1000})
+	s.Message([]byte("c"), []byte("nobody"), false)
+	if s.Open() {
+		t.Error("it is open, and nobody follows")
+	}
+	r, _, offset := s.Join("a", 1)
+	if offset != 0 || !s.Open() {
+		t.Errorf("it is at %d when the first comes, open: %v", offset, s.Open())
+	}
+	s.Message([]byte("c"), []byte("text"), false)
+	s.Message([]byte("c"), nil, true)
+	if got, want := next(t, r), "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$4\r\ntext\r\n*3\r\n$8\r\nSPUBLISH\r\n$1\r\nc\r\n$0\r\n\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	r.Leave()
+	if !s.Open() {
+		t.Error("who left can't come back")
+	}
+	if !s.End() || s.Open() {
+		t.Error("it does not end")
+	}
+}

@@ -42,6 +42,10 @@ type Cluster interface {
 	// PUBSUB: by channel, and the patterns.
 	RemoteSubscribers() Subscribers
 
+	// HearAll has this node hear what clients of the other nodes publish, whether or
+	// not it has subscribers for it: a server follows that may.
+	HearAll(wanted bool)
+
 	// SubscriptionsKnown waits, for a short bounded time, until every node that
 	// can be reached knows what this node's subscribers want now: from then on
 	// they miss nothing that any node publishes.

@@ -134,6 +134,10 @@ func (s *Session) follow(r *request, id string, next int64, partial bool) {
 	s.silence = silent
 	s.out.SetClass(ClassReplica)
 	s.show(func(v *shown) { v.replica = true })
+	if !f.dataOnly {
+		s.srv.opts.Cluster.HearAll(true)
+		s.srv.opts.Cluster.SubscriptionsKnown(ctx)
+	}
 	if partial && !f.dataOnly {
 		if replica, ok := s.srv.opts.Stream.Rejoin(f.addr, f.port, id, next); ok {
 			f.replica = replica
@@ -211,7 +215,7 @@ func (s *Session) feed(ctx context.Context, f follower, first string, snapshot *
 	defer replica.Leave()
 	s.sendRaw([]byte(first))
 	if snapshot != nil {
-		if err := s.sendData(ctx, snapshot, !f.functions); err != nil {
+		if err := s.sendData(ctx, snapshot, engine.Plain{FunctionsOnly: f.functions, FieldTimes: f.dataOnly}); err != nil {
 			s.srv.log.Warn("a replica was not given the data", "addr", s.peer.Addr, "err", err)
 			return
 		}
@@ -236,7 +240,7 @@ func (s *Session) feed(ctx context.Context, f follower, first string, snapshot *
 
 // sendData sends a snapshot, by way of a file: what is sent begins with its length, and
 // a slow replica is not to keep the snapshot open.
-func (s *Session) sendData(ctx context.Context, snapshot *engine.Snapshot, keys bool) error {
+func (s *Session) sendData(ctx context.Context, snapshot *engine.Snapshot, what engine.Plain) error {
 	defer snapshot.Close()
 	file, err := os.CreateTemp(s.srv.opts.Config.String("dir"), "replica-*.rdb")
 	if err != nil {
@@ -247,7 +251,7 @@ func (s *Session) sendData(ctx context.Context, snapshot *engine.Snapshot, keys 
 		return fmt.Errorf("unlink the file of the data: %w", err)
 	}
 	kept := keepAlive{session: s, ctx: ctx, to: file, last: time.Now()}
-	if err := snapshot.WritePlainRDB(&kept, keys); err != nil {
+	if err := snapshot.WritePlainRDB(&kept, what); err != nil {
 		return fmt.Errorf("write the data: %w", err)
 	}
 	snapshot.Close()
@@ -315,6 +319,7 @@ func (s *Server) tendReplicas() {
 			return
 		}
 		stream := s.opts.Stream
+		s.opts.Cluster.HearAll(stream.Open())
 		if stream.Tend(n, seconds("repl-ping-replica-period"), seconds("repl-timeout"), seconds("repl-backlog-ttl")) {
 			s.opts.Engine.Detach(stream.End)
 		}

@@ -250,6 +250,9 @@ func (c *Cluster) Publish(channel, message []byte, sharded bool) int {
 	return c.Registry.Publish(channel, message, sharded)
 }
 
+// HearAll implements session.Cluster: there is nobody to hear.
+func (c *Cluster) HearAll(bool) {}
+
 // SubscriptionsKnown implements session.Cluster: there is nobody to tell.
 func (c *Cluster) SubscriptionsKnown(context.Context) {}
 
