@@ -14,9 +14,9 @@ func keys(c *call.Call) {
 		only.pattern = nil
 	}
 	mark, n := c.Out.Mark(), 0
-	c.DB.Scan(0, c.DB.Len()+1, func(e keyspace.Entry) {
-		if !e.Expired(c.Now) && only.matches(e.Key) {
-			c.Out.Bulk(e.Key)
+	c.DB.Names(c.Now, func(key []byte) {
+		if only.matches(key) {
+			c.Out.Bulk(key)
 			n++
 		}
 	})

@@ -272,24 +272,63 @@ const (
 // Random returns one of the first keys at or after point in hash order, around the end, that are not due at now; which
 // of them, the low bits of point say. It gives up after a fixed number of due keys.
 func (d *DB) Random(point uint64, now int64) (e Entry, found bool) {
-	var choice [randomChoice]record
-	n, looks := 0, 0
+	if d.store.anyDue(now) {
+		return d.randomPassing(point, now)
+	}
+	n := min(randomChoice, d.store.keys)
+	if n == 0 {
+		return Entry{}, false
+	}
+	var chosen record
+	left := int(uint32(point) % uint32(n))
 	take := func(rec record) bool {
-		if e := d.store.entry(rec); !e.Expired(now) {
+		chosen = rec
+		left--
+		return left >= 0
+	}
+	if d.store.walk(point, take) {
+		d.store.walk(0, take)
+	}
+	return d.store.entry(chosen), true
+}
+
+// randomPassing is Random where keys are due, which it passes over.
+func (d *DB) randomPassing(point uint64, now int64) (e Entry, found bool) {
+	var choice [randomChoice]record
+	n, looks, seen := 0, 0, 0
+	take := func(rec record) bool {
+		seen++
+		if d.due(rec, now) {
+			looks++
+		} else {
 			choice[n] = rec
 			n++
-		} else {
-			looks++
 		}
-		return n < randomChoice && looks < randomLooks
+		return n < randomChoice && looks < randomLooks && seen < d.store.keys
 	}
-	if d.store.ascend(point, func(_ uint64, rec record) bool { return take(rec) }) {
-		d.store.ascend(0, func(h uint64, rec record) bool { return h < point && take(rec) })
+	if d.store.walk(point, take) {
+		d.store.walk(0, take) // up to point: not more than there are
 	}
 	if n == 0 {
 		return Entry{}, false
 	}
 	return d.store.entry(choice[uint32(point)%uint32(n)]), true
+}
+
+func (d *DB) due(rec record, now int64) bool {
+	e := d.store.entry(rec)
+	return e.Expired(now)
+}
+
+// Names calls visit for the name of every key that is not due at now, in hash order. visit must not change the keyspace.
+func (d *DB) Names(now int64, visit func(key []byte)) {
+	anyDue := d.store.anyDue(now)
+	d.store.walk(0, func(rec record) bool {
+		if !anyDue || !d.due(rec, now) {
+			visit(rec.key())
+		}
+		return true
+	})
 }
 
 // Flush deletes all keys and returns how many there were.

@@ -2,6 +2,7 @@ package keyspace
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -502,6 +503,58 @@ func TestRandomOfFewKeysIsFair(t *testing.T) {
 		}
 		if seen["foo"] < 60 || seen["bar"] < 60 || len(seen) != 2 {
 			t.Errorf("seed %d: %v", s, seen)
+		}
+	}
+}
+
+// What Random and Names make of the table is what a list in hash order says, with few keys and many, due ones among
+// them or not, and also where tags are shared.
+func TestRandomAndNamesFollowHashOrder(t *testing.T) {
+	type named struct {
+		hash uint64
+		key  string
+		due  bool
+	}
+	for _, n := range []int{0, 1, 2, 31, 32, 33, 500, 200_000} {
+		for _, dueOf := range []int{0, 3} { // every third key
+			k := New(Options{Seed: testSeed})
+			db := k.DB(0)
+			var all []named
+			for i := range n {
+				key := fmt.Sprint("key:", i)
+				expireAt := int64(10)
+				if dueOf > 0 && i%dueOf == 0 {
+					expireAt = 1
+				}
+				db.Put([]byte(key), Value{Type: String, Packed: []byte("v")}, expireAt)
+				all = append(all, named{k.Seed().Hash([]byte(key)), key, expireAt == 1})
+			}
+			slices.SortFunc(all, func(a, b named) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.key, b.key)) })
+			var want, got []string
+			for _, e := range all {
+				if !e.due {
+					want = append(want, e.key)
+				}
+			}
+			db.Names(2, func(key []byte) { got = append(got, string(key)) })
+			if !slices.Equal(got, want) {
+				t.Errorf("%d keys, due of %d: %d names, not in hash order", n, dueOf, len(got))
+			}
+			r := rand.New(rand.NewPCG(uint64(n), 3))
+			for range 500 {
+				point := r.Uint64()
+				from, _ := slices.BinarySearchFunc(all, point, func(e named, point uint64) int { return cmp.Compare(e.hash, point) })
+				var choice []string
+				for i := range all {
+					if e := all[(from+i)%len(all)]; !e.due && len(choice) < randomChoice {
+						choice = append(choice, e.key)
+					}
+				}
+				e, found := db.Random(point, 2)
+				if found != (len(choice) > 0) || found && string(e.Key) != choice[uint32(point)%uint32(len(choice))] {
+					t.Fatalf("%d keys, due of %d: Random(%x) is %q", n, dueOf, point, e.Key)
+				}
+			}
 		}
 	}
 }

@@ -67,8 +67,15 @@ func (r record) parts() parts {
 }
 
 func (r record) key() []byte {
-	p := r.parts()
-	return r[p.keyAt:p.valueAt:p.valueAt]
+	at, n := headerBytes, int(binary.LittleEndian.Uint16(r[8:]))
+	if n == longKey {
+		n = int(binary.LittleEndian.Uint32(r[12:]))
+		at += 4
+	}
+	if r.word()&expiresFlag != 0 {
+		at += 8
+	}
+	return r[at : at+n : at+n]
 }
 
 func (r record) hasKey(key []byte) bool { return string(r.key()) == string(key) }

@@ -225,20 +225,36 @@ func (s *store) free(r ref) {
 // ascend visits the records from hash from on in the order of (hash, key), until visit returns false. It reports
 // whether it came to the end.
 func (s *store) ascend(from uint64, visit func(h uint64, rec record) bool) bool {
+	return s.walk(from, func(rec record) bool { return visit(s.seed.Hash(rec.key()), rec) })
+}
+
+// walk is ascend for those who don't ask for the hashes. It computes them where records share a tag or that of from, and
+// looks at no other record itself.
+func (s *store) walk(from uint64, visit func(record) bool) bool {
 	type hashed struct {
 		hash uint64
 		rec  record
 	}
 	var group []hashed
+	start := from
 	for more := true; more; from, more = s.table.end(from) {
 		g := s.table.segment(from)
-		for i := g.first(g.tag(from)); i < len(g.slots); {
+		first := g.tag(from)
+		for i := g.first(first); i < len(g.slots); {
 			if g.slots[i] == 0 {
 				i++
 				continue
 			}
+			tag := g.slots[i] >> refBits
+			if g.slots[i+1]>>refBits != tag && (tag != first || from != start) { // the last slot is empty
+				if !visit(s.arena.cell(refOf(g.slots[i]))) {
+					return false
+				}
+				i++
+				continue
+			}
 			group = group[:0]
-			for tag := g.slots[i] >> refBits; g.slots[i] != 0 && g.slots[i]>>refBits == tag; i++ {
+			for ; g.slots[i] != 0 && g.slots[i]>>refBits == tag; i++ {
 				rec := s.arena.cell(refOf(g.slots[i]))
 				if h := s.seed.Hash(rec.key()); h >= from {
 					group = append(group, hashed{h, rec})
@@ -256,13 +272,20 @@ func (s *store) ascend(from uint64, visit func(h uint64, rec record) bool) bool 
 				})
 			}
 			for _, e := range group {
-				if !visit(e.hash, e.rec) {
+				if !visit(e.rec) {
 					return false
 				}
 			}
 		}
 	}
 	return true
+}
+
+// anyDue reports whether a key, or a field of a hash, is due at now.
+func (s *store) anyDue(now int64) bool {
+	key, hasKey := s.expiry.min()
+	field, hasField := s.fields.min()
+	return hasKey && key.at <= now || hasField && field.at <= now
 }
 
 // indexed returns the place of the record that an index has as x, by the time that timeOf gives; of several the one
