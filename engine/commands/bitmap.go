@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"math/bits"
@@ -259,30 +260,54 @@ func bitposRange(c *call.Call) (start, end int64, inBits, ok bool) {
 	return start, end, inBits, true
 }
 
+// bitFold says how BITOP makes one word of two: of the bits that both have, of those that one alone has, and of all.
+type bitFold struct{ both, either, flip uint64 }
+
+// bitFolds are the operations. NOT folds a string with itself.
+var bitFolds = [...]struct {
+	name string
+	fold bitFold
+}{
+	{"AND", bitFold{both: math.MaxUint64}},
+	{"OR", bitFold{both: math.MaxUint64, either: math.MaxUint64}},
+	{"XOR", bitFold{either: math.MaxUint64}},
+	{"NOT", bitFold{both: math.MaxUint64, flip: math.MaxUint64}},
+}
+
+func (f bitFold) word(x, y uint64) uint64 { return x&y&f.both | (x^y)&f.either ^ f.flip }
+
+// bytes puts what f makes of the bytes of dst and of src into dst, 32 at once. src must not be the longer one.
+func (f bitFold) bytes(dst, src []byte) {
+	dst = dst[:len(src)]
+	for len(dst) >= 32 && len(src) >= 32 {
+		d, s := dst[:32:32], src[:32:32]
+		binary.LittleEndian.PutUint64(d[0:8], f.word(binary.LittleEndian.Uint64(d[0:8]), binary.LittleEndian.Uint64(s[0:8])))
+		binary.LittleEndian.PutUint64(d[8:16], f.word(binary.LittleEndian.Uint64(d[8:16]), binary.LittleEndian.Uint64(s[8:16])))
+		binary.LittleEndian.PutUint64(d[16:24], f.word(binary.LittleEndian.Uint64(d[16:24]), binary.LittleEndian.Uint64(s[16:24])))
+		binary.LittleEndian.PutUint64(d[24:32], f.word(binary.LittleEndian.Uint64(d[24:32]), binary.LittleEndian.Uint64(s[24:32])))
+		dst, src = dst[32:], src[32:]
+	}
+	for i := range src {
+		dst[i] = byte(f.word(uint64(dst[i]), uint64(src[i])))
+	}
+}
+
 // bitop implements BITOP AND|OR|XOR|NOT destkey key [key ...].
 func bitop(c *call.Call) {
-	var combine func(dst, src []byte)
-	switch {
-	case c.Is(1, "AND"):
-		combine = func(dst, src []byte) {
-			byWords(dst, src, func(x, y uint64) uint64 { return x & y })
-			clear(dst[len(src):])
+	operation := -1
+	for i := range bitFolds {
+		if c.Is(1, bitFolds[i].name) {
+			operation = i
 		}
-	case c.Is(1, "OR"):
-		combine = func(dst, src []byte) {
-			byWords(dst, src, func(x, y uint64) uint64 { return x | y })
-		}
-	case c.Is(1, "XOR"):
-		combine = func(dst, src []byte) {
-			byWords(dst, src, func(x, y uint64) uint64 { return x ^ y })
-		}
-	case c.Is(1, "NOT"):
-		if len(c.Args) != 4 {
-			c.Fail("ERR BITOP NOT must be called with a single source key.")
-			return
-		}
-	default:
+	}
+	if operation < 0 {
 		c.Fail(reply.ErrSyntax)
+		return
+	}
+	fold := bitFolds[operation].fold
+	not := fold.flip != 0
+	if not && len(c.Args) != 4 {
+		c.Fail("ERR BITOP NOT must be called with a single source key.")
 		return
 	}
 	sources := make([][]byte, 0, len(c.Args)-3)
@@ -296,30 +321,19 @@ func bitop(c *call.Call) {
 		sources = append(sources, e.Packed)
 		longest = max(longest, len(e.Packed))
 	}
-	result := make([]byte, longest)
-	copy(result, sources[0])
-	for _, src := range sources[1:] {
-		combine(result, src)
+	result := bytes.Clone(sources[0]) // nothing is cleared first
+	result = append(result, make([]byte, longest-len(result))...)[:longest:longest]
+	if not {
+		fold.bytes(result, result)
 	}
-	if combine == nil {
-		byWords(result, result, func(x, _ uint64) uint64 { return ^x })
+	for _, src := range sources[1:] {
+		fold.bytes(result, src)
+		if fold.either == 0 { // AND: zeros follow the end of a string
+			clear(result[len(src):])
+		}
 	}
 	storeBits(c, c.Args[2], result)
 	c.Out.Int(int64(longest))
-}
-
-// byWords puts what f makes of the bytes of dst and of src, eight at once, into
-// dst. src must not be the longer one.
-func byWords(dst, src []byte, f func(x, y uint64) uint64) {
-	n := len(src)
-	dst = dst[:n]
-	i := 0
-	for ; i+8 <= n; i += 8 {
-		binary.LittleEndian.PutUint64(dst[i:], f(binary.LittleEndian.Uint64(dst[i:]), binary.LittleEndian.Uint64(src[i:])))
-	}
-	for ; i < n; i++ {
-		dst[i] = byte(f(uint64(dst[i]), uint64(src[i])))
-	}
 }
 
 // storeBits stores the result of BITOP, which is given away, or deletes the key if it is empty.

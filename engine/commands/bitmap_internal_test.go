@@ -32,20 +32,32 @@ func TestBitsAreFoundByWords(t *testing.T) {
 	}
 }
 
-func TestByWordsIsByBytes(t *testing.T) {
-	for n := range 40 {
-		dst, src, want := make([]byte, 40), make([]byte, n), make([]byte, 40)
-		for i := range dst {
-			dst[i] = byte(i * 37)
-			want[i] = dst[i]
-			if i < n {
-				src[i] = byte(i*91 + 5)
-				want[i] ^= src[i]
+// Folding by words is folding bit by bit.
+func TestFoldingByWords(t *testing.T) {
+	ops := map[string]func(x, y byte) byte{
+		"AND": func(x, y byte) byte { return x & y },
+		"OR":  func(x, y byte) byte { return x | y },
+		"XOR": func(x, y byte) byte { return x ^ y },
+		"NOT": func(x, _ byte) byte { return ^x },
+	}
+	for _, o := range bitFolds {
+		for n := range 100 {
+			dst, src, want := make([]byte, 100), make([]byte, n), make([]byte, 100)
+			for i := range dst {
+				dst[i] = byte(i * 37)
+				want[i] = dst[i]
+				if i >= n {
+					continue
+				}
+				if src[i] = byte(i*91 + 5); o.name == "NOT" {
+					src[i] = dst[i]
+				}
+				want[i] = ops[o.name](dst[i], src[i])
 			}
-		}
-		byWords(dst, src, func(x, y uint64) uint64 { return x ^ y })
-		if string(dst) != string(want) {
-			t.Errorf("%d bytes: got %x, want %x", n, dst, want)
+			o.fold.bytes(dst, src)
+			if string(dst) != string(want) {
+				t.Errorf("%s of %d bytes: got %x, want %x", o.name, n, dst, want)
+			}
 		}
 	}
 }
