@@ -48,6 +48,9 @@ func ParseFloat(b []byte) (float64, bool) {
 	if len(b) == 0 || len(b) > 512 {
 		return 0, false
 	}
+	if n, ok := shortInt(b); ok {
+		return float64(n), true
+	}
 	s := string(b)
 	if strings.ContainsAny(s, "_") {
 		return 0, false
@@ -63,6 +66,29 @@ func ParseFloat(b []byte) (float64, bool) {
 		return 0, false
 	}
 	return f, true
+}
+
+// shortInt reads digits, a minus before them perhaps, that a float64 holds exactly: most numbers are such. Zero
+// with a minus is none.
+func shortInt(b []byte) (n int64, ok bool) {
+	const exact = 15
+	digits := b
+	if b[0] == '-' {
+		digits = b[1:]
+	}
+	if len(digits) == 0 || len(digits) > exact {
+		return 0, false
+	}
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(d-'0')
+	}
+	if len(digits) < len(b) {
+		return -n, n != 0
+	}
+	return n, true
 }
 
 // isZero reports whether the number in s is zero, and not merely too small.

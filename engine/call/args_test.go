@@ -2,6 +2,8 @@ package call
 
 import (
 	"math"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -19,6 +21,25 @@ func TestParseInt(t *testing.T) {
 	} {
 		if got, ok := ParseInt([]byte(s)); ok {
 			t.Errorf("%q: got %d", s, got)
+		}
+	}
+}
+
+// Integers of any length read as all numbers do.
+func TestParseFloatOfIntegers(t *testing.T) {
+	for _, s := range []string{
+		"0", "-0", "00", "-", "+", "+1", "--1", "1-", "-1", "007", "-007", "999999999999999", "-999999999999999", "9999999999999999", "9007199254740993",
+		"123456789012345678901234567890", "1 ", " 1", "1_0", "1e3", "0x10",
+	} {
+		want, err := strconv.ParseFloat(s, 64)
+		want16 := s == "0x10" // strtod takes it, strconv wants an exponent
+		if want16 {
+			want, err = 16, nil
+		}
+		wantOK := err == nil && !strings.Contains(s, "_")
+		got, ok := ParseFloat([]byte(s))
+		if ok != wantOK || ok && math.Float64bits(got) != math.Float64bits(want) {
+			t.Errorf("%q: got %v, %v, want %v, %v", s, got, ok, want, wantOK)
 		}
 	}
 }

@@ -162,18 +162,25 @@ func (o *sortOptions) limits(n int) (from, to int) {
 
 // sort brings the elements in [from, to) to their places. redis-server leaves the
 // others alone when it sorts by other keys, and then those of equal weight come
-// in another order than in a whole sort.
+// in another order than in a whole sort. Without other keys it sorts all; that is the same
+// unless different elements are of equal weight.
 func (o *sortOptions) sort(elements []sortElement, from, to int) {
-	if o.by == nil {
+	if o.by == nil && o.hasTies(elements) {
 		from, to = 0, len(elements)
 	}
 	sortPart(elements, from, to, o.compare)
+}
+
+// hasTies reports whether elements that differ may be of equal weight, if they are ordered by themselves.
+func (o *sortOptions) hasTies(elements []sortElement) bool {
+	return o.alpha && o.store == nil && slices.ContainsFunc(elements, func(e sortElement) bool { return bytes.IndexByte(e.text, 0) >= 0 })
 }
 
 // sortElements returns copies of the elements of the first argument, which holds a list, a set or a sorted set.
 func sortElements(c *call.Call, t keyspace.Type) []sortElement {
 	var elements []sortElement
 	var texts []byte
+	expect := func(n int) { elements = make([]sortElement, 0, n) }
 	add := func(text []byte) {
 		if len(text) > cap(texts)-len(texts) {
 			texts = make([]byte, 0, max(min(2*cap(texts), 64<<10), 512, len(text)))
@@ -186,17 +193,20 @@ func sortElements(c *call.Call, t keyspace.Type) []sortElement {
 	switch t {
 	case keyspace.List:
 		l, _ := openList(c, key)
+		expect(l.Len())
 		var digits [20]byte
 		for at := l.At(0); at.Valid(); at.Next() {
 			add(at.Text(digits[:]))
 		}
 	case keyspace.Set:
 		s, _ := openSet(c, key)
+		expect(s.Len())
 		for member := range s.All() {
 			add(member)
 		}
 	case keyspace.Zset:
 		z, _ := openZset(c, key)
+		expect(z.Len())
 		for member := range z.Ascend(0) {
 			add(member)
 		}
@@ -230,7 +240,7 @@ func (o *sortOptions) weigh(c *call.Call, elements []sortElement) bool {
 
 // sortScore reads a number as C's strtod does: spaces before it, and nothing at all, are allowed, a NUL is the end.
 func sortScore(text []byte) (float64, bool) {
-	if text, _, _ = bytes.Cut(text, []byte{0}); len(text) == 0 {
+	if text = cString(text); len(text) == 0 {
 		return 0, true
 	}
 	return call.ParseFloat(bytes.TrimLeft(text, " \t\n\v\f\r"))
@@ -241,7 +251,9 @@ func (o *sortOptions) compare(a, b *sortElement) int {
 	var order int
 	switch {
 	case !o.alpha:
-		order = cmp.Or(cmp.Compare(a.score, b.score), bytes.Compare(a.text, b.text))
+		if order = cmp.Compare(a.score, b.score); order == 0 {
+			order = bytes.Compare(a.text, b.text)
+		}
 	case o.by == nil:
 		order = o.compareTexts(a.text, b.text)
 	case a.by == nil || b.by == nil: // what is not there comes first
@@ -259,13 +271,18 @@ func (o *sortOptions) compare(a, b *sortElement) int {
 // with, and all bytes where the order is stored: as redis-server does.
 func (o *sortOptions) compareTexts(a, b []byte) int {
 	if o.store == nil {
-		a, _, _ = bytes.Cut(a, nul)
-		b, _, _ = bytes.Cut(b, nul)
+		a, b = cString(a), cString(b)
 	}
 	return bytes.Compare(a, b)
 }
 
-var nul = []byte{0}
+// cString returns what of b is before the first NUL.
+func cString(b []byte) []byte {
+	if end := bytes.IndexByte(b, 0); end >= 0 {
+		return b[:end]
+	}
+	return b
+}
 
 func presence(b []byte) int {
 	if b == nil {

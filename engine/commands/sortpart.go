@@ -34,8 +34,23 @@ type partSorter[T any] struct {
 // wants reports whether some of the n elements from the at-th on are wanted.
 func (p *partSorter[T]) wants(at, n int) bool { return at < p.to && at+n > p.from }
 
+// stable sorts s. What compares equal stays as it was. It brings places in order first: elements are long.
 func (p *partSorter[T]) stable(s []T) {
-	slices.SortStableFunc(s, func(a, b T) int { return p.compare(&a, &b) })
+	places := make([]int, len(s))
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(i, j int) int {
+		if order := p.compare(&s[i], &s[j]); order != 0 {
+			return order
+		}
+		return i - j
+	})
+	sorted := make([]T, len(s))
+	for i, place := range places {
+		sorted[i] = s[place]
+	}
+	copy(s, sorted)
 }
 
 // sort sorts a part, whose first element is the at-th of all.

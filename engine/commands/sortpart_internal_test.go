@@ -64,3 +64,36 @@ func TestSortPartBesideItsAdversary(t *testing.T) {
 	}
 	t.Logf("%d comparisons", compared)
 }
+
+// A part of elements that are ordered by themselves is that of the whole sort, whether ties end at a NUL or not.
+func TestSortOfAPartIsThatOfAll(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 6))
+	for range 500 {
+		o := sortOptions{alpha: r.IntN(2) == 0, desc: r.IntN(2) == 0}
+		if r.IntN(2) == 0 {
+			o.store = []byte("to")
+		}
+		letters := "abc"
+		if o.alpha && r.IntN(2) == 0 {
+			letters = "ab\x00"
+		}
+		var elements []sortElement
+		for range 1 + r.IntN(200) {
+			text := make([]byte, r.IntN(4))
+			for i := range text {
+				text[i] = letters[r.IntN(len(letters))]
+			}
+			elements = append(elements, sortElement{text: text, score: float64(len(text))})
+		}
+		all, part := slices.Clone(elements), slices.Clone(elements)
+		slices.SortStableFunc(all, func(a, b sortElement) int { return o.compare(&a, &b) })
+		from := r.IntN(len(elements))
+		to := from + r.IntN(len(elements)-from)
+		o.sort(part, from, to)
+		for i := from; i < to; i++ {
+			if string(part[i].text) != string(all[i].text) {
+				t.Fatalf("%+v, place %d: %q, want %q", o, i, part[i].text, all[i].text)
+			}
+		}
+	}
+}

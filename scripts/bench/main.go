@@ -29,6 +29,7 @@ type options struct {
 	only     string // a part of the names of the loads to run
 	keys     int    // loaded for the memory figure; 0: none is taken
 	types    bool   // measure commands by the size of what they work on instead
+	sizes    string // numbers of elements for that
 }
 
 func main() {
@@ -39,7 +40,8 @@ func main() {
 	flag.IntVar(&o.port, "port", 21001, "the first of the ports used, below 32768")
 	flag.StringVar(&o.only, "only", "", "run loads whose name contains this; memory: the memory figure alone")
 	flag.IntVar(&o.keys, "memory", 1_000_000, "keys loaded for the memory figure; 0 leaves it out")
-	flag.BoolVar(&o.types, "types", false, "measure the commands of each type at 10, 1,000 and 1,000,000 elements instead, on one node")
+	flag.BoolVar(&o.types, "types", false, "measure the commands of each type by the number of elements instead, on one node; -only takes several parts of names, a|b")
+	flag.StringVar(&o.sizes, "sizes", "10,1000,1000000", "numbers of elements for -types")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -19,8 +19,22 @@ import (
 // what is measured is the command and not the way to it. Counted is the CPU time
 // of the server, all its threads together: others on the machine matter little.
 
-// sizes are the numbers of elements, and of bytes for strings.
-var sizes = []int{10, 1_000, 1_000_000}
+// parseSizes reads numbers of elements, which are bytes for strings.
+func parseSizes(s string) (sizes []int, err error) {
+	for _, word := range strings.Split(s, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q is no list of numbers of elements", s)
+		}
+		sizes = append(sizes, n)
+	}
+	return sizes, nil
+}
+
+// wanted reports whether a command was asked for: by a part of its name, or several with | between.
+func wanted(c typeCommand, only string) bool {
+	return slices.ContainsFunc(strings.Split(only, "|"), func(part string) bool { return strings.Contains(c.name(), part) })
+}
 
 // runTime is how much of it a command is repeated for, for one figure.
 const runTime = 20 * time.Millisecond
@@ -43,8 +57,12 @@ func types(o options) (err error) {
 		return err
 	}
 	defer func() { pair.redis.Close(); pair.quorate.Close() }()
+	sizes, err := parseSizes(o.sizes)
+	if err != nil {
+		return err
+	}
 	figures := make(map[string][]figure) // by command, one a size
-	rows := slices.DeleteFunc(typeCommands(), func(c typeCommand) bool { return !strings.Contains(c.name(), o.only) })
+	rows := slices.DeleteFunc(typeCommands(), func(c typeCommand) bool { return !wanted(c, o.only) })
 	for _, n := range sizes {
 		if err := pair.load(n); err != nil {
 			return err
@@ -58,11 +76,11 @@ func types(o options) (err error) {
 			figures[c.name()] = append(figures[c.name()], f)
 		}
 	}
-	printTypes(rows, figures)
+	printTypes(rows, sizes, figures)
 	return nil
 }
 
-func printTypes(rows []typeCommand, figures map[string][]figure) {
+func printTypes(rows []typeCommand, sizes []int, figures map[string][]figure) {
 	fmt.Print("| type | commands | O() |")
 	for _, n := range sizes {
 		fmt.Printf(" %d |", n)
