@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/quorate/quorate/engine/call"
@@ -165,21 +166,21 @@ func popMember(c *call.Call) {
 		return
 	}
 	s.write()
-	member := s.popRandom()
+	s.popRandom(1, func(member []byte) {
+		if c.Followed() {
+			c.Become("SREM", c.Args[1], member)
+		}
+	})
 	s.save("spop")
-	if c.Followed() {
-		c.Become("SREM", c.Args[1], member)
-	}
 }
 
-// popRandom removes a member and writes it. The set must be ready for writing.
-func (s *setKey) popRandom() (member []byte) {
-	var digits [20]byte
-	member = s.At(randomRank(s.c.Rand, s.Len()), digits[:])
-	s.c.Out.Bulk(member)
-	member = append([]byte(nil), member...) // it may not alias the set
-	s.Remove(member)
-	return member
+// popRandom removes n members, less than all unless it is one, and writes them, and hands each to popped. The set must
+// be ready for writing.
+func (s *setKey) popRandom(n int, popped func(member []byte)) {
+	s.Take(n, func(left int) int { return randomRank(s.c.Rand, left) }, func(member []byte) {
+		s.c.Out.Bulk(member)
+		popped(member)
+	})
 }
 
 func popMembers(c *call.Call) {
@@ -206,12 +207,11 @@ func popMembers(c *call.Call) {
 	c.Out.Set(int(count))
 	s.write()
 	gone := []any{"SREM", s.key}
-	for range count {
-		member := s.popRandom()
+	s.popRandom(int(count), func(member []byte) {
 		if c.Followed() {
-			gone = append(gone, member)
+			gone = append(gone, bytes.Clone(member))
 		}
-	}
+	})
 	if c.Followed() {
 		c.Become(gone...)
 	}

@@ -9,6 +9,7 @@ package set
 
 import (
 	"iter"
+	"math"
 	"strconv"
 
 	"github.com/quorate/quorate/engine/types/byhash"
@@ -218,6 +219,28 @@ func (s *Set) remove(m []byte) bool {
 	}
 	s.packed, removed = intset.Remove(s.packed, n)
 	return removed
+}
+
+// takeMin is how many members Take takes at least before it is worth a list of all.
+const takeMin = 1000
+
+// Take removes n members, fewer than there are. One after the other it takes, of those left, the one with the rank
+// that choose returns, which is told their number, and hands it to taken, for which it is valid until that returns.
+func (s *Set) Take(n int, choose func(left int) int, taken func(m []byte)) {
+	if s.large != nil && n >= takeMin && n > s.Len()/2 && s.Len() <= math.MaxInt32 {
+		s.large.members.Take(n, choose, func(m []byte) {
+			taken(m)
+			s.joined.Note('d', 0, m, nil)
+		})
+		return
+	}
+	var digits [20]byte
+	var m []byte
+	for range n {
+		m = append(m[:0], s.At(choose(s.Len()), digits[:])...) // it may alias the set
+		taken(m)
+		s.Remove(m)
+	}
 }
 
 // At returns the member with the given rank in the set's order, which must be in

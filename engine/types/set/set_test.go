@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/engine/types/byhash"
+	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/listpack"
 	"github.com/quorate/quorate/engine/types/seed"
 )
@@ -263,4 +264,74 @@ func FuzzSet(f *testing.F) {
 		}
 		same(t, &s, model)
 	})
+}
+
+// Taking most members at once is taking them one by one: the same members in the same order, the same ones left, and
+// the same history.
+func TestTakeIsTakingOneByOne(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, n := range []int{1, 2, 100, 600, 1001, 1024, 3000, 20_000} {
+		for _, take := range []int{1, n / 2, n/2 + 1, n - 17, n - 2, n - 1} {
+			if take < 1 || take > n {
+				continue
+			}
+			many, single := New(testSeed, nil), New(testSeed, nil)
+			if n%2 == 0 { // some intsets
+				for i := range n {
+					many.Add(strconv.AppendInt(nil, int64(i), 10), defaults)
+					single.Add(strconv.AppendInt(nil, int64(i), 10), defaults)
+				}
+			} else {
+				for i := range n - 1 {
+					many.Add(fmt.Appendf(nil, "member:%d", i), defaults)
+					single.Add(fmt.Appendf(nil, "member:%d", i), defaults)
+				}
+				many.Add([]byte(""), defaults)
+				single.Add([]byte(""), defaults)
+			}
+			frozen := ""
+			if many.Object() != nil && take%2 == 0 { // a snapshot shares the nodes
+				object := many.Object().Freeze()
+				copied := FromObject(object)
+				frozen = strings.Join(collect(&copied), " ")
+				defer func() {
+					if got := strings.Join(collect(&copied), " "); got != frozen {
+						t.Errorf("%d of %d: the frozen copy changed", take, n)
+					}
+				}()
+			}
+			var ofMany, ofSingle chain.Chain
+			many.Join(&ofMany)
+			single.Join(&ofSingle)
+			var ranks []int
+			for i := range take {
+				ranks = append(ranks, r.IntN(n-i))
+			}
+			next := 0
+			var got, want []string
+			many.Take(take, func(left int) int {
+				if left != n-next {
+					t.Fatalf("%d of %d: told of %d at %d", take, n, left, next)
+				}
+				next++
+				return ranks[next-1]
+			}, func(m []byte) { got = append(got, string(m)) })
+			for _, rank := range ranks {
+				m := slices.Clone(single.At(rank, make([]byte, 20)))
+				want = append(want, string(m))
+				single.Remove(m)
+			}
+			if !slices.Equal(got, want) || !slices.Equal(collect(&many), collect(&single)) || many.Len() != single.Len() {
+				t.Fatalf("%d of %d: other members taken or left", take, n)
+			}
+			if ofMany != ofSingle {
+				t.Errorf("%d of %d: another history", take, n)
+			}
+			for i := range 10 {
+				if m := fmt.Appendf(nil, "new:%d", i); !many.Add(m, defaults) || !many.Has(m) {
+					t.Fatalf("%d of %d: the set takes no more members", take, n)
+				}
+			}
+		}
+	}
 }
