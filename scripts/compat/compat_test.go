@@ -55,6 +55,7 @@ func TestJudge(t *testing.T) {
 		{"a listed pattern matches tests that pass", "fails:/. ", nil, []string{"plain passes", "named (twice) passes"}, 2},
 		{"a listed test is gone", "fails:/^bro varies:/. fails:lost", nil, []string{"lost is gone"}, 2},
 		{"what may fail and does not", "varies:plain varies:/.", nil, nil, 2},
+		{"what may hang", "hangs:/.", nil, nil, 2},
 		{"skipped is not failing", "skipped:broken varies:" + outside, []string{"broken"}, []string{"broken is gone"}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

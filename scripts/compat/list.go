@@ -18,6 +18,9 @@ type listed struct {
 	Test   string // a name, or / and a regular expression
 	Reason string
 
+	// hangs: the test varies, and when it fails it waits for ever. Then none of its file
+	// is waited for longer than hungAfter.
+	hangs   bool
 	pattern *regexp.Regexp // of test, if it is one
 }
 
@@ -27,7 +30,13 @@ const (
 	fails   kind = "fails"   // it is run, and must fail
 	skipped kind = "skipped" // it is not run: it would hang, or spoil those behind it
 	varies  kind = "varies"  // it is run, and may do either
+
+	hangs kind = "hangs" // as varies, and may hang: only in the list's file
 )
+
+// hungAfter is the seconds after which a test counts as hung in a file of which one is
+// known to hang.
+const hungAfter = 30
 
 // loadList reads the list.
 func loadList(path string) ([]*listed, error) {
@@ -51,6 +60,9 @@ func parseListed(row []string) (*listed, error) {
 		return nil, fmt.Errorf("%d columns, not kind, where, file, test and reason", len(row))
 	}
 	l := &listed{Kind: kind(row[0]), Where: row[1], File: row[2], Test: row[3], Reason: row[4]}
+	if l.Kind == hangs {
+		l.Kind, l.hangs = varies, true
+	}
 	if l.Kind != fails && l.Kind != skipped && l.Kind != varies {
 		return nil, fmt.Errorf("unknown kind %q", l.Kind)
 	}

@@ -118,14 +118,18 @@ type job struct {
 func (j *job) file(ctx context.Context, file string) (*results, error) {
 	entries := of(j.list, j.stage.name, file)
 	var skip, hung []string
+	stall := j.stall
 	for _, l := range entries {
+		if l.hangs {
+			stall = min(stall, hungAfter)
+		}
 		if l.Kind == skipped {
 			skip = append(skip, l.Test)
 		}
 	}
 	began := time.Now()
 	for {
-		res, err := j.attempt(ctx, file, slices.Concat(skip, hung))
+		res, err := j.attempt(ctx, file, slices.Concat(skip, hung), stall)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
@@ -141,8 +145,8 @@ func (j *job) file(ctx context.Context, file string) (*results, error) {
 	}
 }
 
-// attempt runs a file once, without the tests in skip.
-func (j *job) attempt(ctx context.Context, file string, skip []string) (*results, error) {
+// attempt runs a file once, without the tests in skip, waiting stall seconds for each.
+func (j *job) attempt(ctx context.Context, file string, skip []string, stall int) (*results, error) {
 	if j.servers == nil {
 		var err error
 		if j.servers, err = j.stage.start(ctx, j.quorate, j.first, j.logs); err != nil {
@@ -159,7 +163,7 @@ func (j *job) attempt(ctx context.Context, file string, skip []string) (*results
 	}
 	defer log.Close()
 	cmd := j.tcl(ctx, "--host", "127.0.0.1", "--port", strconv.Itoa(j.servers.port), "--single", file,
-		"--durable", "--skipfile", skips, "--timeout", strconv.Itoa(j.stall),
+		"--durable", "--skipfile", skips, "--timeout", strconv.Itoa(stall),
 		"--baseport", strconv.Itoa(j.first+70), "--portcount", "20")
 	cmd.Env = append(cmd.Env, j.stage.environment()...)
 	cmd.Stdout, cmd.Stderr = log, log
