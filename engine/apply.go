@@ -13,9 +13,12 @@ import (
 // call only. It is called by package fsm alone, by one goroutine.
 func (e *Engine) Apply(f func(*Step)) {
 	watched := e.watch.On.Load()
-	published, resettled, users := e.apply(f)
+	published, missed, resettled, users := e.apply(f)
 	for _, m := range published {
 		e.opts.Publish(m)
+	}
+	if len(missed) > 0 {
+		e.opts.Missed(missed)
 	}
 	if resettled {
 		e.opts.Settings(e.AllSettings())
@@ -28,7 +31,7 @@ func (e *Engine) Apply(f func(*Step)) {
 	}
 }
 
-func (e *Engine) apply(f func(*Step)) (published []Message, resettled, users bool) {
+func (e *Engine) apply(f func(*Step)) (published, missed []Message, resettled, users bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := Step{engine: e}
@@ -36,7 +39,7 @@ func (e *Engine) apply(f func(*Step)) (published []Message, resettled, users boo
 	e.lookups.add(&s.lookups)
 	published, resettled, users = e.outbox, e.resettled, e.usersSet
 	e.outbox, e.resettled, e.usersSet, e.by = nil, false, false, nil
-	return published, resettled, users
+	return published, e.missedLocked(&s.lookups), resettled, users
 }
 
 // Step changes the state, one log entry after the other.

@@ -109,9 +109,7 @@ func TestChainChangesExactlyWithTheState(t *testing.T) {
 			s.Entry(1, n.now)
 		})
 		c := &chained{node: n, t: t, changed: changed}
-		n.opts.Publish = func(m Message) {
-			c.events = append(c.events, transcript.Message{Channel: string(m.Channel), Payload: string(m.Text)})
-		}
+		n.listen(&c.events)
 		return c
 	}
 	transcript.Test(t, open, "commands/testdata/*/*.txt")

@@ -57,6 +57,10 @@ type Options struct {
 	// published. It is called after Apply, in the log's order, without the
 	// lock, and must not block.
 	Publish func(Message)
+	// Missed delivers to the subscribers of all nodes which keys reads of this node
+	// have missed. It is called after View or Apply, without the lock; whoever reads may
+	// hold the output of a client, so it must leave the delivery to somebody else.
+	Missed func([]Message)
 	// Settings is told of the cluster-wide settings when they change. It is
 	// called after Apply or Restore, without the lock.
 	Settings func(map[string]string)
@@ -124,6 +128,9 @@ func New(opts Options) *Engine {
 	}
 	if e.opts.Settings == nil {
 		e.opts.Settings = func(map[string]string) {}
+	}
+	if e.opts.Missed == nil {
+		e.opts.Missed = func([]Message) {}
 	}
 	if e.opts.Stream == nil {
 		e.opts.Stream = func([]byte) {}

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,5 +170,37 @@ func TestPanicEndsTheCommandAlone(t *testing.T) {
 	}
 	if e.Panics() != 1 || !strings.Contains(logged.String(), "a broken invariant") || strings.Contains(logged.String(), strings.Repeat("x", 65)) {
 		t.Errorf("%d panics; logged %s", e.Panics(), logged.String())
+	}
+}
+
+// What a read misses is told once, by whoever carried it out, and what a change misses by
+// every node.
+func TestMissedKeysAreTold(t *testing.T) {
+	var read, changed []string
+	e := New(Options{
+		Missed: func(all []Message) {
+			for _, m := range all {
+				read = append(read, string(m.Channel)+" "+string(m.Text))
+			}
+		},
+		Publish: func(m Message) { changed = append(changed, string(m.Channel)+" "+string(m.Text)) },
+	})
+	e.Apply(func(s *Step) {
+		s.Entry(1, 1)
+		if err := s.Set([][]byte{[]byte("notify-keyspace-events"), []byte("Em")}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	view(e, 3, 1, "GET viewed")
+	e.Apply(func(s *Step) {
+		s.Entry(2, 1)
+		s.Read(0, args("GET read"), 1, 0, false, reply.NewWriter(reply.RESP2, nil))
+		s.Do(0, args("SUNIONSTORE d source"), false, reply.NewWriter(reply.Discard, nil))
+	})
+	if want := []string{"__keyevent@3__:keymiss viewed", "__keyevent@0__:keymiss read"}; !slices.Equal(read, want) {
+		t.Errorf("reads have told %q, want %q", read, want)
+	}
+	if want := []string{"__keyevent@0__:keymiss source"}; !slices.Equal(changed, want) {
+		t.Errorf("changes have told %q, want %q", changed, want)
 	}
 }

@@ -30,3 +30,13 @@ func (e *Engine) ResetLookups() {
 	e.lookups.hits.Store(0)
 	e.lookups.misses.Store(0)
 }
+
+// missedLocked returns the messages for what reads have missed.
+func (e *Engine) missedLocked(n *call.Lookups) (messages []Message) {
+	for _, m := range n.Missed {
+		e.settings.NotifyKeyspaceEvents.MissedMessages(m, func(channel, text []byte) {
+			messages = append(messages, Message{Channel: channel, Text: text})
+		})
+	}
+	return messages
+}

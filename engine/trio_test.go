@@ -54,10 +54,20 @@ func newTrio(t testing.TB, proto reply.Proto, renew int) *trio {
 
 func listening(n *node) *member {
 	m := &member{node: n}
-	n.opts.Publish = func(msg Message) {
-		m.events = append(m.events, transcript.Message{Channel: string(msg.Channel), Payload: string(msg.Text)})
-	}
+	n.listen(&m.events)
 	return m
+}
+
+// listen collects what the node's own subscribers are told.
+func (n *node) listen(events *[]transcript.Message) {
+	n.opts.Publish = func(msg Message) {
+		*events = append(*events, transcript.Message{Channel: string(msg.Channel), Payload: string(msg.Text)})
+	}
+	n.opts.Missed = func(all []Message) {
+		for _, msg := range all {
+			n.opts.Publish(msg)
+		}
+	}
 }
 
 // restore puts a node restored from a snapshot of the first in the third's place.

@@ -10,6 +10,12 @@ import (
 // wallMs is the time, in Unix milliseconds, that replies such as TTL's count
 // with; random seeds what replies take by chance.
 func (e *Engine) View(wallMs int64, random uint64, f func(*View)) {
+	if missed := e.view(wallMs, random, f); len(missed) > 0 {
+		e.opts.Missed(missed)
+	}
+}
+
+func (e *Engine) view(wallMs int64, random uint64, f func(*View)) (missed []Message) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	v := View{engine: e, wall: max(wallMs, e.clock)}
@@ -19,6 +25,7 @@ func (e *Engine) View(wallMs int64, random uint64, f func(*View)) {
 	if v.warmer != nil {
 		e.warmers.Put(v.warmer)
 	}
+	return e.missedLocked(&v.lookups)
 }
 
 // View reads the state.

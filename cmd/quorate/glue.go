@@ -153,6 +153,13 @@ func (c *sessionCluster) Publish(channel, message []byte, sharded bool) int {
 	return remote + c.registry.Publish(channel, message, sharded)
 }
 
+// publishMiss delivers an event of a key that a read of this node missed. A server that
+// follows has its own.
+func (c *sessionCluster) publishMiss(m engine.Message) {
+	c.node.Publish(m.Channel, m.Text, false)
+	c.registry.Publish(m.Channel, m.Text, false)
+}
+
 func (c *sessionCluster) HearAll(wanted bool) { c.node.HearAll(wanted) }
 
 func (c *sessionCluster) RemoteSubscribers() session.Subscribers {

@@ -63,9 +63,9 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 
 	n := node{conf: conf, log: log, stop: stop, leaderChanged: make(chan struct{}, 1)}
 	n.registry = pubsub.NewRegistry()
-	stream := psync.NewStream()
+	stream, missed := psync.NewStream(), newMisses()
 	n.remote = newRemoteMessages(n.registry, stream)
-	n.engine = engine.New(engine.Options{Receivers: n.receivers, Publish: n.publish, Settings: n.adopt, Stream: stream.Feed, StreamBroken: stream.Break, Log: log})
+	n.engine = engine.New(engine.Options{Receivers: n.receivers, Publish: n.publish, Settings: n.adopt, Stream: stream.Feed, StreamBroken: stream.Break, Missed: missed.take, Log: log})
 	way, users, err := firstUsers(conf, n.engine.Table())
 	if err != nil {
 		return err
@@ -87,6 +87,9 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 	})
 	defer n.sessions.Close()
 	background.Go(func() { n.followLeader(ctx, view) })
+	background.Go(func() {
+		missed.deliver(ctx, view.publishMiss, func(lost int) { log.Warn("events of missed keys were not delivered", "number", lost) })
+	})
 	n.bind()
 	front, err := resp.Listen(resp.Options{Sessions: n.sessions, Listeners: conf.Listeners(), Log: log})
 	if err != nil {

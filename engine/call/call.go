@@ -107,7 +107,17 @@ type Call struct {
 }
 
 // Lookups counts keys that were looked up to be read.
-type Lookups struct{ Hits, Misses uint64 }
+type Lookups struct {
+	Hits, Misses uint64
+	// Missed are the keys that reads missed, while subscribers want to be told of such.
+	Missed []Missed
+}
+
+// Missed is a key that was looked up to be read, and was not there.
+type Missed struct {
+	DB  int
+	Key []byte
+}
 
 func (c *Call) count(found bool) {
 	switch {
@@ -121,9 +131,17 @@ func (c *Call) count(found bool) {
 
 // LookedUp counts the lookup of a key that a command reads although it may
 // change others, or this one after it. Of a row that only reads Get has counted.
-func (c *Call) LookedUp(found bool) {
+func (c *Call) LookedUp(key []byte, found bool) {
 	if !c.Reads {
-		c.count(found)
+		c.lookedUp(key, found)
+	}
+}
+
+// lookedUp counts the lookup of a key, and tells subscribers if it is not there.
+func (c *Call) lookedUp(key []byte, found bool) {
+	c.count(found)
+	if !found && c.Settings.NotifyKeyspaceEvents&EventKeyMiss != 0 {
+		c.notifyMiss(key)
 	}
 }
 
@@ -152,8 +170,15 @@ func (c *Call) TooNew(came semantic.Version, before reply.Error) bool {
 func (c *Call) Get(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.Peek(key)
 	if c.Reads {
-		c.count(ok)
+		c.lookedUp(key, ok)
 	}
+	return e, ok
+}
+
+// GetUntold is Get for a lookup that counts, and of which no subscriber is told.
+func (c *Call) GetUntold(key []byte) (keyspace.Entry, bool) {
+	e, ok := c.Peek(key)
+	c.count(ok)
 	return e, ok
 }
 

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/quorate/quorate/engine/keyspace"
@@ -111,11 +112,36 @@ func (c *Call) NotifyDB(db int, class Event, event string, key []byte) {
 	if on&class == 0 || on&(EventKeyspace|EventKeyevent) == 0 || !c.MayWrite {
 		return
 	}
-	at := "@" + strconv.Itoa(db) + "__:"
-	if on&EventKeyspace != 0 {
-		c.Effects.Publish([]byte("__keyspace"+at+string(key)), []byte(event), false)
+	on.messages(db, event, key, func(channel, text []byte) { c.Effects.Publish(channel, text, false) })
+}
+
+// notifyMiss tells that a key was not there to be read. What changes the data is carried
+// out by all nodes, and each tells its own subscribers; a read is carried out here alone,
+// and who carries it out tells those of all nodes.
+func (c *Call) notifyMiss(key []byte) {
+	switch {
+	case c.MayWrite:
+		c.Notify(EventKeyMiss, "keymiss", key)
+	case c.Lookups != nil:
+		c.Lookups.Missed = append(c.Lookups.Missed, Missed{DB: c.DB.Index(), Key: bytes.Clone(key)})
 	}
-	if on&EventKeyevent != 0 {
-		c.Effects.Publish([]byte("__keyevent"+at+event), key, false)
+}
+
+// MissedMessages calls publish with the events of a key that was missed, under the classes
+// that are on.
+func (e Event) MissedMessages(m Missed, publish func(channel, text []byte)) {
+	if e&EventKeyMiss != 0 {
+		e.messages(m.DB, "keymiss", m.Key, publish)
+	}
+}
+
+// messages calls publish with what subscribers of keyspace and of key events are told.
+func (e Event) messages(db int, event string, key []byte, publish func(channel, text []byte)) {
+	at := "@" + strconv.Itoa(db) + "__:"
+	if e&EventKeyspace != 0 {
+		publish([]byte("__keyspace"+at+string(key)), []byte(event))
+	}
+	if e&EventKeyevent != 0 {
+		publish([]byte("__keyevent"+at+event), key)
 	}
 }

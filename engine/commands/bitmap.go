@@ -314,7 +314,7 @@ func bitop(c *call.Call) {
 	longest := 0
 	for _, key := range c.Args[3:] {
 		e, found, failed := c.GetType(key, keyspace.String)
-		c.LookedUp(found || failed)
+		c.LookedUp(key, found || failed)
 		if failed {
 			return
 		}

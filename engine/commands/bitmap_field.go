@@ -207,7 +207,7 @@ func bitfield(c *call.Call) {
 	}
 	limit := writtenBytes(ops)
 	if limit == 0 {
-		c.LookedUp(found)
+		c.LookedUp(key, found)
 		replyFields(c, ops, e.Packed)
 		return
 	}

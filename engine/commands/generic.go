@@ -207,7 +207,7 @@ func copyKey(c *call.Call) {
 	there := selecting(c, target)
 	_, taken := there.Get(to)
 	_, found := c.Get(from)
-	c.LookedUp(found)
+	c.LookedUp(from, found)
 	if !found || taken && !replace {
 		c.Out.Int(0)
 		return

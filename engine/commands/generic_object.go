@@ -9,7 +9,7 @@ import (
 
 // objectKey returns what the key of an OBJECT subcommand holds. It replies null itself if there is nothing.
 func objectKey(c *call.Call) (keyspace.Entry, bool) {
-	e, found := c.Get(c.Args[2])
+	e, found := c.GetUntold(c.Args[2])
 	if !found {
 		c.Out.Null()
 	}

@@ -68,7 +68,7 @@ func georadiusbymemberRO(c *call.Call) { searchGeo(c, geoSearch{form: aroundMemb
 
 func searchGeo(c *call.Call, q geoSearch) {
 	z, ok := openZset(c, c.Args[q.source])
-	c.LookedUp(z.exists || !ok)
+	c.LookedUp(c.Args[q.source], z.exists || !ok)
 	if !ok || !q.parse(c, &z) {
 		return
 	}

@@ -182,7 +182,7 @@ func pfmerge(c *call.Call) {
 	dense := false
 	for _, key := range c.Args[1:] {
 		e, found, failed := openHLL(c, key)
-		c.LookedUp(found || failed)
+		c.LookedUp(key, found || failed)
 		if failed || found && !merge(c, &u, e.Packed) {
 			return
 		}

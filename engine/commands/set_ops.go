@@ -28,7 +28,7 @@ func sinter(c *call.Call) {
 func openSources(c *call.Call, keys [][]byte) (sets []setKey, ok bool) {
 	sets, ok = openSets(c, keys)
 	for i := range sets {
-		c.LookedUp(sets[i].exists)
+		c.LookedUp(keys[i], sets[i].exists)
 	}
 	return sets, ok
 }

@@ -119,7 +119,7 @@ func sortKey(c *call.Call, mayStore bool) {
 		return
 	}
 	e, found := c.Get(c.Args[1])
-	c.LookedUp(found)
+	c.LookedUp(c.Args[1], found)
 	c.Reads = false // it is looked up once more for its elements
 	if found && e.Type != keyspace.List && e.Type != keyspace.Set && e.Type != keyspace.Zset {
 		c.Fail(reply.ErrWrongType)
@@ -307,7 +307,7 @@ func sortLookUp(c *call.Call, pattern, element []byte) ([]byte, bool) {
 	}
 	key := slices.Concat(before, element, name)
 	e, found := c.Get(key)
-	c.LookedUp(found)
+	c.LookedUp(key, found)
 	switch {
 	case !found:
 		return nil, false

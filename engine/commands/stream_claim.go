@@ -28,7 +28,7 @@ type claimArgs struct {
 // openClaim returns the group of XCLAIM or XAUTOCLAIM, or replies with an error.
 func openClaim(c *call.Call) (s *stream.Stream, g *stream.Group, ok bool) {
 	s, ok = openStream(c, c.Args[1])
-	c.LookedUp(s != nil || !ok)
+	c.LookedUp(c.Args[1], s != nil || !ok)
 	if !ok {
 		return nil, nil, false
 	}

@@ -231,7 +231,7 @@ func xgroupDelConsumer(c *call.Call) {
 // xack takes entries off what is pending and replies with how many were.
 func xack(c *call.Call) {
 	s, ok := openStream(c, c.Args[1])
-	c.LookedUp(s != nil || !ok)
+	c.LookedUp(c.Args[1], s != nil || !ok)
 	if !ok {
 		return
 	}

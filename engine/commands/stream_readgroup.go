@@ -95,7 +95,7 @@ func parseGroupReads(c *call.Call, a *readArgs) ([]groupRead, bool) {
 		r := &reads[i]
 		key, text := a.keyID(c, i)
 		s, ok := openStream(c, key)
-		c.LookedUp(s != nil || !ok)
+		c.LookedUp(key, s != nil || !ok)
 		if !ok {
 			return nil, false
 		}

@@ -203,7 +203,7 @@ func setString(c *call.Call) {
 	}
 	e, found := c.Get(key)
 	if o.get {
-		c.LookedUp(found)
+		c.LookedUp(key, found)
 		if found && e.Type != keyspace.String {
 			c.Fail(reply.ErrWrongType)
 			return
@@ -290,7 +290,7 @@ func replyString(c *call.Call) (e keyspace.Entry, found, failed bool) {
 // getset implements GETSET key value.
 func getset(c *call.Call) {
 	_, found, failed := replyString(c)
-	c.LookedUp(found || failed)
+	c.LookedUp(c.Args[1], found || failed)
 	if failed {
 		return
 	}
@@ -303,7 +303,7 @@ func getset(c *call.Call) {
 // getdel implements GETDEL key.
 func getdel(c *call.Call) {
 	_, found, failed := replyString(c)
-	c.LookedUp(found || failed)
+	c.LookedUp(c.Args[1], found || failed)
 	if failed || !found {
 		return
 	}
@@ -338,7 +338,7 @@ func getex(c *call.Call) {
 	}
 	key := c.Args[1]
 	e, found, failed := c.GetType(key, keyspace.String)
-	c.LookedUp(found || failed)
+	c.LookedUp(key, found || failed)
 	if failed {
 		return
 	}

@@ -71,9 +71,12 @@ func (t *target) Do(args [][]byte) ([]byte, []transcript.Message) {
 	}
 	c := &call.Call{
 		Env: &t.env, Args: args, DB: t.env.Keyspace.DB(t.db), Now: t.now, Wall: t.now,
-		Rand: call.NewRand(t.calls, 0), Out: out, MayWrite: true, MayWait: true,
+		Rand: call.NewRand(t.calls, 0), Out: out, MayWrite: true, MayWait: true, Lookups: new(call.Lookups),
 	}
 	run(c)
+	for _, missed := range c.Lookups.Missed {
+		t.settings.NotifyKeyspaceEvents.MissedMessages(missed, func(channel, text []byte) { t.Publish(channel, text, false) })
+	}
 	if c.Waiting != nil { // nobody else is there to end it
 		out.NullArray()
 	}
@@ -91,6 +94,7 @@ func run(c *call.Call) {
 	case !row.TakesArgs(len(c.Args)):
 		c.Fail(reply.WrongArgs(row.Name))
 	default:
+		c.Reads = row.Flags.Has(command.ReadOnly)
 		c.MayWrite = !row.Spec.Reads() // as on the read path
 		row.Do(c)
 	}

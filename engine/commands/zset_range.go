@@ -270,7 +270,7 @@ func zrangestore(c *call.Call) {
 		return
 	}
 	source, ok := openZset(c, c.Args[2])
-	c.LookedUp(source.exists || !ok)
+	c.LookedUp(c.Args[2], source.exists || !ok)
 	if !ok {
 		return
 	}

@@ -149,7 +149,7 @@ func (z *zsetCombination) parse(c *call.Call, i int, asks zsetAsks) bool {
 // openInput returns the sorted set or set at key, or replies WRONGTYPE.
 func openInput(c *call.Call, key []byte) (zsetInput, bool) {
 	e, found := c.Get(key)
-	c.LookedUp(found)
+	c.LookedUp(key, found)
 	switch {
 	case !found || e.Type == keyspace.Zset:
 		z := zsetOf(c, e, found)

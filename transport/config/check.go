@@ -170,7 +170,7 @@ func canonicalEvents(_, value string) (string, error) {
 	rest := known
 	if !strings.ContainsFunc(all, func(class rune) bool { return !has[class] }) {
 		out.WriteByte('A')
-		rest = "KEm" // as redis-server does, which then forgets n
+		rest = "nKEm" // n too, which redis-server forgets to show
 	}
 	for _, class := range rest {
 		if has[class] {

@@ -71,7 +71,7 @@ func TestSetTexts(t *testing.T) {
 func TestSetAndGet(t *testing.T) {
 	c := New()
 	err := c.Set(Pair{"maxmemory", "10K"}, Pair{"client-output-buffer-limit", "replica 1 2kb 3"},
-		Pair{"hash-max-ziplist-value", "1k"}, Pair{"notify-keyspace-events", "KEA"}, Pair{"latency-tracking-info-percentiles", "50 99.50 100"})
+		Pair{"hash-max-ziplist-value", "1k"}, Pair{"notify-keyspace-events", "KEAn"}, Pair{"latency-tracking-info-percentiles", "50 99.50 100"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestSetAndGet(t *testing.T) {
 		"maxmemory":                         "10000",
 		"client-output-buffer-limit":        "normal 0 0 0 slave 1 2048 3 pubsub 33554432 8388608 60",
 		"hash-max-listpack-value":           "1000",
-		"notify-keyspace-events":            "AKE",
+		"notify-keyspace-events":            "AnKE",
 		"latency-tracking-info-percentiles": "50 99.5 100",
 	} {
 		if got := c.String(name); got != want {

@@ -12,6 +12,7 @@
 package psync
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -126,8 +127,12 @@ func (s *Stream) trimLocked() {
 }
 
 // Message adds a message that a client published by itself, if somebody follows or may
-// come back. It does not block.
+// come back. Those in the name of events of keys it leaves out: who follows has its own.
+// It does not block.
 func (s *Stream) Message(channel, text []byte, sharded bool) {
+	if bytes.HasPrefix(channel, []byte("__keyspace@")) || bytes.HasPrefix(channel, []byte("__keyevent@")) {
+		return
+	}
 	name := "PUBLISH"
 	if sharded {
 		name = "SPUBLISH"

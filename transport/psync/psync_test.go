@@ -166,6 +166,7 @@ func TestMessages(t *testing.T) {
 	}
 	s.Message([]byte("c"), []byte("text"), false)
 	s.Message([]byte("c"), nil, true)
+	s.Message([]byte("__keyevent@0__:keymiss"), []byte("k"), false)
 	if got, want := next(t, r), "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$4\r\ntext\r\n*3\r\n$8\r\nSPUBLISH\r\n$1\r\nc\r\n$0\r\n\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
