@@ -131,7 +131,7 @@ var redisTable = []Spec{
 	integer("maxclients", 1, math.MaxUint32, "10000", 0),
 	// Memory is not limited yet: who sets a limit is told so.
 	memory("maxmemory", 0, longMax, "0", Ignored),
-	checked("maxmemory-clients", "0", Ignored, canonicalMemoryOrPercent),
+	checked("maxmemory-clients", "0", 0, canonicalMemoryOrPercent),
 	integer("maxmemory-eviction-tenacity", 0, 100, "10", Ignored),
 	enum("maxmemory-policy", "noeviction", Ignored, "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
 		"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"),

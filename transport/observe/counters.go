@@ -20,6 +20,9 @@ type Counters struct {
 	Writes              atomic.Uint64
 	QueryBufferCuts     atomic.Uint64 // clients closed at client-query-buffer-limit
 	OutputBufferCuts    atomic.Uint64 // clients closed at client-output-buffer-limit
+	EvictedClients      atomic.Uint64 // clients closed for maxmemory-clients
+	ReplyBufferShrinks  atomic.Uint64
+	ReplyBufferExpands  atomic.Uint64
 	Panics              atomic.Uint64 // connections closed because serving them panicked
 	Redirects           atomic.Uint64 // MOVED and REDIRECT replies
 	AuthFailures        atomic.Uint64
@@ -43,7 +46,7 @@ func (c *Counters) ErrorCodes() []CodeCount { return c.errors.all() }
 func (c *Counters) Reset() {
 	for _, n := range []*atomic.Uint64{
 		&c.Connections, &c.RejectedConnections, &c.Commands, &c.Errors, &c.BytesIn, &c.BytesOut, &c.Reads, &c.Writes,
-		&c.QueryBufferCuts, &c.OutputBufferCuts, &c.Redirects, &c.AuthFailures, &c.AuthDenied, &c.ReadBarrierFailures,
+		&c.QueryBufferCuts, &c.OutputBufferCuts, &c.EvictedClients, &c.ReplyBufferShrinks, &c.ReplyBufferExpands, &c.Redirects, &c.AuthFailures, &c.AuthDenied, &c.ReadBarrierFailures,
 	} {
 		n.Store(0)
 	}

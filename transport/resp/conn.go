@@ -89,9 +89,11 @@ func (s *Server) serve(l config.Listener, socket net.Conn) {
 	}
 	c := &conn{server: s, conn: nc, socket: socket}
 	c.out = newOutput(nc, socket, s)
-	c.session = s.sessions.Open(peer(l, socket), c.out)
 	c.out.input = &ahead{src: c.source()}
 	c.reader = NewReader(c.out.input, func() Limits { return *s.limits.Load() })
+	c.out.reader = c.reader
+	c.session = s.sessions.Open(peer(l, socket), c.out)
+	c.out.weigh, c.out.gone, c.reader.grown = c.session.Weigh, c.session.Cut, c.session.Weigh
 	if !s.add(c) {
 		c.session.Close()
 		return

@@ -14,8 +14,15 @@ import (
 	"github.com/quorate/quorate/transport/session"
 )
 
-// outputKept is the size in bytes up to which an output keeps its buffers.
-const outputKept = 32 << 10
+const (
+	// outputKept is the size in bytes up to which an output that is busy keeps a
+	// buffer besides its own.
+	outputKept = 32 << 10
+	// homeMin and homeMax are the sizes in bytes between which the buffer is that an
+	// output keeps.
+	homeMin = 1 << 10
+	homeMax = 16 << 10
+)
 
 // output is what one connection has to say to its client.
 //
@@ -38,13 +45,21 @@ type output struct {
 
 	queued  atomic.Bool   // is in the replier's list
 	pending atomic.Int64  // bytes written and not sent
+	beyond  atomic.Int64  // bytes of buffers besides home
+	chunks  atomic.Int64  // how many of them hold what is not sent
+	size    atomic.Int64  // of home
+	most    atomic.Int64  // peak, for others
 	class   atomic.Uint32 // a session.OutputClass
 
 	mu        sync.Mutex
 	w         reply.Writer // guarded by mu; what is to be sent next
-	spare     []byte       // guarded by mu; an empty buffer, or nil
+	home      []byte       // guarded by mu; the buffer that is kept; nil before the first reply
+	spare     []byte       // guarded by mu; another, empty one, or nil
+	peak      int          // guarded by mu; the most that was sent at once since peakSince
+	peakSince time.Time    // guarded by mu
 	sending   bool         // guarded by mu
 	unsent    int          // guarded by mu; bytes that the sender has taken
+	taken     []byte       // guarded by mu; the buffer that the sender has taken
 	dead      bool         // guarded by mu; nothing can be sent any more
 	finishing bool         // guarded by mu; the last byte's sender closes done
 	waiting   bool         // guarded by mu; the connection's goroutine is in AwaitRoom
@@ -52,8 +67,11 @@ type output struct {
 	done      chan struct{}
 	room      chan struct{} // one token when what AwaitRoom waits for has come
 	feeding   bool          // guarded by mu; AwaitTaken was called
-	taken     chan struct{} // one token when AwaitTaken is to look again
+	look      chan struct{} // one token when AwaitTaken is to look again
 	input     *ahead        // of the connection's goroutine
+	reader    *Reader       // of which Memory tells
+	weigh     func()        // told that buffers have grown; may be nil
+	gone      func()        // told that the client is cut; may be nil
 
 	// For the raw write under way; owned by the sender.
 	chunk    []byte
@@ -64,7 +82,7 @@ type output struct {
 func newOutput(conn, socket net.Conn, s *Server) *output {
 	o := &output{
 		conn: conn, socket: socket, replier: s.replier, limits: &s.outputLimits,
-		counters: s.counters, drainers: &s.wg, done: make(chan struct{}), room: make(chan struct{}, 1), taken: make(chan struct{}, 1),
+		counters: s.counters, drainers: &s.wg, done: make(chan struct{}), room: make(chan struct{}, 1), look: make(chan struct{}, 1),
 	}
 	o.w.SetProto(reply.RESP2)
 	if conn == socket {
@@ -92,7 +110,22 @@ func newOutput(conn, socket net.Conn, s *Server) *output {
 // Begin implements session.Output.
 func (o *output) Begin() *reply.Writer {
 	o.mu.Lock()
+	if o.home == nil {
+		o.resizeLocked(homeMin)
+	}
 	return &o.w
+}
+
+// resizeLocked gives the output another buffer to keep. Nothing is written or being sent.
+func (o *output) resizeLocked(size int) {
+	o.home = make([]byte, 0, size)
+	o.w.Reset(o.home)
+	o.size.Store(int64(size))
+}
+
+// isHome reports whether b lies in the buffer that is kept.
+func (o *output) isHome(b []byte) bool {
+	return cap(b) > 0 && cap(b) == cap(o.home) && &b[:1][0] == &o.home[:1][0]
 }
 
 // End implements session.Output. An output past its limits is cut.
@@ -103,11 +136,54 @@ func (o *output) End() {
 		size = 0
 	}
 	o.pending.Store(int64(size))
+	grown := o.noteLocked()
 	cut := !o.dead && o.overLocked(size, time.Now)
 	o.mu.Unlock()
-	if cut {
+	switch {
+	case cut:
 		o.cut()
+	case grown && o.weigh != nil:
+		o.weigh()
 	}
+}
+
+// noteLocked takes down what buffers there are besides home, and reports whether they
+// take more than before.
+func (o *output) noteLocked() (grown bool) {
+	var bytes, chunks int64
+	for _, b := range [...][]byte{o.w.Bytes(), o.taken, o.spare} {
+		if cap(b) == 0 || o.isHome(b) {
+			continue
+		}
+		bytes += int64(cap(b))
+		if len(b) > 0 {
+			chunks++
+		}
+	}
+	if before := o.beyond.Load(); before != bytes {
+		o.beyond.Store(bytes)
+		grown = bytes > before
+	}
+	if o.chunks.Load() != chunks {
+		o.chunks.Store(chunks)
+	}
+	return grown
+}
+
+// Memory implements session.Output.
+func (o *output) Memory() session.Memory {
+	m := session.Memory{
+		Home: o.size.Load(), Peak: o.most.Load(),
+		Beyond: o.beyond.Load(), Chunks: o.chunks.Load(),
+	}
+	m.Unread = o.pending.Load()
+	if m.Beyond == 0 {
+		m.InHome = m.Unread
+	}
+	if o.reader != nil {
+		m.Query, m.QueryFree, m.Args = o.reader.Memory()
+	}
+	return m
 }
 
 // overLocked reports whether so many bytes are more than the client's class
@@ -130,6 +206,9 @@ func (o *output) overLocked(size int, now func() time.Time) bool {
 
 func (o *output) cut() {
 	o.counters.OutputBufferCuts.Add(1)
+	if o.gone != nil {
+		o.gone()
+	}
 	o.Kill()
 }
 
@@ -184,9 +263,17 @@ func (o *output) send() {
 // takeLocked takes the buffer for sending.
 func (o *output) takeLocked() []byte {
 	taken := o.w.Bytes()
-	o.w.Reset(o.spare)
-	o.spare = nil
-	o.sending, o.unsent = true, len(taken)
+	o.peak = max(o.peak, len(taken))
+	switch {
+	case o.spare != nil:
+		o.w.Reset(o.spare)
+		o.spare = nil
+	case o.isHome(taken):
+		o.w.Reset(nil)
+	default:
+		o.w.Reset(o.home)
+	}
+	o.sending, o.unsent, o.taken = true, len(taken), taken
 	return taken
 }
 
@@ -232,11 +319,17 @@ func (o *output) drain(buffer, rest []byte) {
 }
 
 func (o *output) sentLocked(buffer []byte) {
-	o.sending, o.unsent = false, 0
+	o.sending, o.unsent, o.taken = false, 0, nil
 	o.pending.Store(int64(o.w.Len()))
-	if cap(buffer) <= outputKept {
+	switch {
+	case o.isHome(buffer):
+		if cap(o.w.Bytes()) == 0 {
+			o.w.Reset(o.home)
+		}
+	case cap(buffer) <= outputKept && o.spare == nil:
 		o.spare = buffer[:0]
 	}
+	o.noteLocked()
 	if o.finishing && o.w.Len() == 0 {
 		o.doneLocked()
 	}
@@ -244,10 +337,8 @@ func (o *output) sentLocked(buffer []byte) {
 }
 
 func (o *output) failLocked() {
-	o.sending, o.unsent, o.dead = false, 0, true
-	o.w.Reset(nil)
-	o.spare = nil
-	o.pending.Store(0)
+	o.sending, o.unsent, o.taken = false, 0, nil
+	o.dieLocked()
 	o.doneLocked()
 	o.wakeLocked()
 	o.Kill()
@@ -279,24 +370,53 @@ func (o *output) finish(patience time.Duration) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.dieLocked()
+}
+
+// dieLocked lets all go.
+func (o *output) dieLocked() {
 	o.dead = true
 	o.w.Reset(nil)
 	o.spare = nil
 	o.pending.Store(0)
+	o.noteLocked()
 }
 
-// tend gives back what an idle output holds and enforces soft limits, which
-// pass while nothing is written. It is called about once a second.
-func (o *output) tend(now time.Time) {
+// tend gives back what an idle output holds, fits the buffer that it keeps to what is
+// written, and enforces soft limits, which pass while nothing is written. It is called
+// once a second at least.
+func (o *output) tend(now time.Time, fits *session.ReplyBuffers) {
 	o.mu.Lock()
-	if !o.sending && o.w.Len() == 0 {
+	if !o.sending && o.w.Len() == 0 && !o.dead && o.home != nil {
 		o.spare = nil
-		o.w.Reset(nil)
+		o.w.Reset(o.home)
+		o.fitLocked(now, fits)
+		o.noteLocked()
 	}
 	cut := !o.dead && o.overLocked(o.w.Len()+o.unsent, func() time.Time { return now })
 	o.mu.Unlock()
 	if cut {
 		o.cut()
+	}
+}
+
+// fitLocked doubles the buffer that is kept if that was full since the last look, and
+// cuts it to what was used of it if that was less than a half.
+func (o *output) fitLocked(now time.Time, fits *session.ReplyBuffers) {
+	size := cap(o.home)
+	if !fits.Fixed.Load() {
+		switch {
+		case o.peak >= size && size < homeMax:
+			o.resizeLocked(min(2*size, homeMax))
+			o.counters.ReplyBufferExpands.Add(1)
+		case o.peak < size/2 && size > homeMin:
+			o.resizeLocked(max(o.peak+1, homeMin))
+			o.counters.ReplyBufferShrinks.Add(1)
+		}
+	}
+	o.most.Store(int64(min(o.peak, cap(o.home))))
+	if after := time.Duration(fits.PeakFor.Load()); after >= 0 && now.Sub(o.peakSince) >= after {
+		o.peak, o.peakSince = 0, now
 	}
 }
 

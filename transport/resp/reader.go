@@ -6,14 +6,18 @@ import (
 	"io"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/quorate/quorate/engine/words"
 )
 
 const (
-	// bufferLen is the size of a read buffer in bytes. A connection that is
-	// idle has none.
+	// bufferLen is the size of a read buffer in bytes. A connection keeps its own
+	// while it is used; of one that is idle Tend takes it away.
 	bufferLen = 16 << 10
+	// heldMax is how many connections keep a buffer while they wait: what more there
+	// are take one when there is something to read.
+	heldMax = 4096
 	// bigBulk is the length from which a bulk that has not arrived as a whole
 	// is read into memory of its own instead of the buffer.
 	bigBulk = 32 << 10
@@ -21,6 +25,8 @@ const (
 	// memory is at most bigGrowth times what has arrived.
 	bigStep   = 64 << 10
 	bigGrowth = 4
+	// bigKept is up to which size that memory is kept for the next big bulk.
+	bigKept = 1 << 20
 	// lineMax is the longest inline command, and the longest line with a
 	// number, in bytes.
 	lineMax = 64 << 10
@@ -69,6 +75,12 @@ type Reader struct {
 	src    Source
 	limits func() Limits
 
+	// mu is held by the connection's goroutine but for the time that it waits for
+	// something new: then Tend may take away what lies idle.
+	mu     sync.Mutex
+	woken  func() []byte // wake, once and for all
+	parked func([]byte)  // park
+
 	buf              []byte
 	start, pos, used int
 
@@ -81,6 +93,11 @@ type Reader struct {
 	bulkLen int64  // length of the argument that comes next; -1: not known
 	big     []byte // what has arrived of an argument outside buf; nil: none
 	taken   int64  // bytes of the partial command outside buf
+	spare   []byte // memory for the next big argument; nil: none
+	spared  bool   // spare has been used since the last Tend
+
+	query, free, complete atomic.Int64 // what Memory tells
+	grown                 func()       // told that it has grown; may be nil
 
 	args     [][]byte   // what Next returned
 	commands [][][]byte // what Next returned
@@ -95,16 +112,22 @@ type Source interface {
 	io.Reader
 	// ReadIdle is Read for when nothing is buffered: it blocks without a
 	// buffer, and takes one from get when there is something to read. What it
-	// does not need it gives back to put.
+	// does not need it gives back to put. Buf is nil if it has none in the end.
 	ReadIdle(get func() []byte, put func([]byte)) (buf []byte, n int, err error)
 }
 
 // NewReader returns a Reader of src. It asks for its limits at each command.
 func NewReader(src Source, limits func() Limits) *Reader {
-	return &Reader{src: src, limits: limits, bulkLen: -1}
+	r := &Reader{src: src, limits: limits, bulkLen: -1}
+	r.woken, r.parked = r.wake, r.park
+	r.mu.Lock()
+	return r
 }
 
-var buffers = sync.Pool{New: func() any { return new([bufferLen]byte) }}
+var (
+	buffers = sync.Pool{New: func() any { return new([bufferLen]byte) }}
+	held    atomic.Int64 // buffers that Readers have
+)
 
 func takeBuffer() []byte { return buffers.Get().(*[bufferLen]byte)[:] }
 
@@ -128,6 +151,7 @@ func (r *Reader) Next(trusted bool) ([][][]byte, error) {
 	limits := r.limits()
 	for {
 		err := r.parse(limits, trusted)
+		r.tell()
 		if len(r.ends) > 0 {
 			r.err = err
 			return r.batch(), nil
@@ -137,28 +161,107 @@ func (r *Reader) Next(trusted bool) ([][][]byte, error) {
 		}
 		if err != nil {
 			r.err = err
+			r.tell()
 			return nil, err
 		}
 	}
 }
 
-// Buffered returns the size of what the reader holds, in bytes.
-func (r *Reader) Buffered() int { return cap(r.buf) + cap(r.big) + 16*cap(r.refs) + 24*cap(r.args) }
+// Memory tells what the reader holds, in bytes: what has come and is no argument yet,
+// the room beyond that, and what arguments take, of a command of which something is
+// still missing, outside of it. It may be called by any goroutine.
+func (r *Reader) Memory() (query, free, complete int64) {
+	return r.query.Load(), r.free.Load(), r.complete.Load()
+}
+
+// tell takes down what Memory tells.
+func (r *Reader) tell() {
+	query := int64(r.used - r.pos + len(r.big))
+	complete := r.taken + refBytes*int64(len(r.refs)-r.done)
+	free := int64(cap(r.buf)+cap(r.big)+cap(r.spare)) - query
+	before := r.query.Load() + r.free.Load() + r.complete.Load()
+	for _, n := range [...]struct {
+		shown *atomic.Int64
+		is    int64
+	}{{&r.query, query}, {&r.free, max(free, 0)}, {&r.complete, complete}} {
+		if n.shown.Load() != n.is {
+			n.shown.Store(n.is)
+		}
+	}
+	if r.grown != nil && query+free+complete > before {
+		r.grown()
+	}
+}
+
+// refBytes is what an argument takes beside its bytes.
+const refBytes = 16
 
 // Pending returns the number of bytes received that are no command yet.
 func (r *Reader) Pending() int { return r.used - r.start + int(r.taken) + len(r.big) }
 
 // Close gives the buffer back. The reader, and what it returned, must not be
 // used any more.
-func (r *Reader) Close() {
+func (r *Reader) Close() { r.drop() }
+
+// take gives the reader a buffer of the usual size.
+func (r *Reader) take() {
+	r.buf = takeBuffer()
+	held.Add(1)
+}
+
+// drop takes the reader's buffer away.
+func (r *Reader) drop() {
+	if r.buf == nil {
+		return
+	}
 	giveBuffer(r.buf)
 	r.buf = nil
+	held.Add(-1)
+}
+
+// Tend takes away memory that the reader has and does not use: of an idle one all, else
+// what was for big arguments, if none has come since the last Tend. It is called by
+// others than the connection's goroutine.
+func (r *Reader) Tend(idle bool) {
+	if !r.mu.TryLock() {
+		return // it is at work
+	}
+	defer r.mu.Unlock()
+	if idle {
+		r.drop()
+	}
+	if idle || !r.spared {
+		r.spare = nil
+	}
+	r.spared = false
+	r.tell()
+}
+
+// wake and park are what ReadIdle calls: the reader is idle between them.
+func (r *Reader) wake() []byte {
+	r.mu.Lock()
+	if len(r.buf) != bufferLen {
+		r.drop()
+		r.take()
+	}
+	return r.buf
+}
+
+func (r *Reader) park([]byte) {
+	if held.Load() > heldMax {
+		r.drop()
+	}
+	r.tell()
+	r.mu.Unlock()
 }
 
 // forget drops the commands that the last Next returned, and shrinks what
 // large ones have made large.
 func (r *Reader) forget() {
 	if r.done > 0 {
+		if len(r.own) > 0 {
+			r.keepBig()
+		}
 		partial := r.refs[r.done:]
 		if cap(r.refs) > keptArgs && len(partial) == 0 {
 			r.refs = nil
@@ -176,6 +279,7 @@ func (r *Reader) forget() {
 		clear(r.own[ownKept:])
 		r.own = r.own[:ownKept]
 		r.done = 0
+		clear(r.args) // so that big arguments of the last batch are let go
 	}
 	if cap(r.args) > keptArgs {
 		r.args, r.commands = nil, nil
@@ -186,16 +290,29 @@ func (r *Reader) forget() {
 	r.ends = r.ends[:0]
 }
 
+// keepBig keeps the largest memory of big arguments that are done with, for the next.
+func (r *Reader) keepBig() {
+	for _, ref := range r.refs[:r.done] {
+		if ref.n >= 0 {
+			continue
+		}
+		own := r.own[ref.start]
+		if n := cap(own); n >= bigBulk && n <= bigKept && n > cap(r.spare) {
+			r.spare, r.spared = own[:0], true
+		}
+	}
+}
+
 // batch turns the whole commands into slices.
 func (r *Reader) batch() [][][]byte {
-	clear(r.args) // so that big arguments of the last batch are let go
 	if cap(r.args) < r.done {
 		r.args = make([][]byte, 0, max(r.done, 16))
 	}
 	r.args, r.commands = r.args[:0], r.commands[:0]
 	for _, ref := range r.refs[:r.done] {
 		if ref.n < 0 {
-			r.args = append(r.args, r.own[ref.start])
+			own := r.own[ref.start]
+			r.args = append(r.args, own[:len(own):len(own)])
 			continue
 		}
 		r.args = append(r.args, r.buf[ref.start:ref.start+ref.n:ref.start+ref.n])
@@ -300,7 +417,7 @@ func (r *Reader) arguments(limits Limits, trusted bool) (bool, error) {
 				return false, nil
 			}
 			r.refs = append(r.refs, ref{len(r.own), -1})
-			r.own = append(r.own, r.big[:n:n])
+			r.own = append(r.own, r.big[:n])
 			r.taken += int64(n)
 			r.big = nil
 		case r.used-r.pos >= n+2:
@@ -321,7 +438,11 @@ func (r *Reader) arguments(limits Limits, trusted bool) (bool, error) {
 // beginBig moves what has arrived of an argument into memory of its own.
 func (r *Reader) beginBig(n int) {
 	have := r.buf[r.pos:r.used]
-	r.big = make([]byte, len(have), min(n+2, max(bigStep, len(have))))
+	if cap(r.spare) >= n+2 {
+		r.big, r.spare, r.spared = r.spare[:len(have)], nil, true
+	} else {
+		r.big = make([]byte, len(have), min(n+2, max(bigStep, len(have))))
+	}
 	copy(r.big, have)
 	r.used = r.pos
 }
@@ -412,10 +533,14 @@ func (r *Reader) fill(limits Limits) error {
 		return r.fillBig()
 	}
 	if r.used == r.start && r.missing == 0 {
-		giveBuffer(r.buf)
-		var err error
-		r.buf, r.used, err = r.src.ReadIdle(takeBuffer, giveBuffer)
-		r.start, r.pos = 0, 0
+		r.start, r.pos, r.used = 0, 0, 0
+		r.mu.Unlock()
+		buf, n, err := r.src.ReadIdle(r.woken, r.parked)
+		if buf == nil { // it was idle to the end
+			r.mu.Lock()
+			return err
+		}
+		r.used = n
 		return err
 	}
 	r.makeRoom()
@@ -453,6 +578,9 @@ func (r *Reader) makeRoom() {
 		return
 	}
 	from := r.buf
+	if from == nil {
+		held.Add(1)
+	}
 	if size != len(r.buf) {
 		if size == bufferLen {
 			r.buf = takeBuffer()

@@ -70,7 +70,7 @@ func (o *output) AwaitTaken(ctx context.Context) bool {
 			return !dead
 		}
 		select {
-		case <-o.taken:
+		case <-o.look:
 		case <-ctx.Done():
 			return false
 		}
@@ -83,7 +83,7 @@ func (o *output) roomLocked() bool { return o.dead || o.w.Len()+o.unsent <= sess
 func (o *output) wakeLocked() {
 	if o.feeding {
 		select {
-		case o.taken <- struct{}{}:
+		case o.look <- struct{}{}:
 		default: // a token is there
 		}
 	}

@@ -18,8 +18,15 @@ import (
 	"github.com/quorate/quorate/transport/session"
 )
 
-// tickEvery is how often the server looks after its connections.
-const tickEvery = 100 * time.Millisecond
+const (
+	// tickEvery is how often the server looks after its connections: after each of
+	// them if they are fewConns at most, else once a second.
+	tickEvery = 100 * time.Millisecond
+	fewConns  = 100
+	// inputIdle is after what time without a command a connection's buffer for input
+	// is taken away.
+	inputIdle = 2 * time.Second
+)
 
 // Options say what to serve and where.
 type Options struct {
@@ -266,8 +273,9 @@ func (s *Server) tick() {
 			return
 		case now := <-ticker.C:
 			s.counters.Tick(now)
-			if n%10 == 0 {
+			if n%10 == 0 || s.open.Load() <= fewConns {
 				s.tend(now)
+				s.sessions.WeighAll()
 			}
 		}
 	}
@@ -282,9 +290,12 @@ func (s *Server) tend(now time.Time) {
 	}
 	s.mu.Unlock()
 	idleMax := time.Duration(s.idleMax.Load()) * time.Second
+	fits := s.sessions.ReplyBuffers()
 	for _, c := range conns {
-		c.out.tend(now)
-		if since, mayClose := c.session.IdleSince(); idleMax > 0 && mayClose && now.Sub(since) > idleMax {
+		c.out.tend(now, fits)
+		since, mayClose := c.session.IdleSince()
+		c.reader.Tend(now.Sub(since) > inputIdle)
+		if idleMax > 0 && mayClose && now.Sub(since) > idleMax {
 			c.out.Kill()
 		}
 	}

@@ -44,7 +44,7 @@ func (s *Server) denied(by *Session, d denial) {
 	d.object = d.object[:min(len(d.object), deniedObject)]
 	d.user = d.user[:min(len(d.user), deniedObject)]
 	now := s.now()
-	client := by.line(now, 0)
+	client := by.line(now, nil)
 	l := &s.aclLog
 	l.mu.Lock()
 	defer l.mu.Unlock()

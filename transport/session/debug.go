@@ -41,7 +41,7 @@ var debugSubs = map[string]debugSub{
 	"quicklist-packed-threshold": {3, 3, debugPackedThreshold, "Nothing: the form of a list's nodes follows from list-max-listpack-size."},
 	"reload":                     {2, 0, debugReload, "Write a snapshot, and put what a snapshot holds in the place of this node's state."},
 	"replicate":                  {3, 0, accept, "Nothing: what nodes are sent is the log."},
-	"replybuffer":                {4, 4, debugReplyBuffer, "Nothing: reply buffers have their size by what is read."},
+	"replybuffer":                {4, 4, debugReplyBuffer, "Say when the most that was written to the buffer of a connection is forgotten, and whether buffers follow it."},
 	"sdslen":                     {3, 3, debugSDSLen, "Show the lengths of a key and of its string."},
 	"set-active-expire":          {3, 3, debugActiveExpire, "Delete what is due, on all nodes, or leave it, absent for readers."},
 	"set-disable-deny-scripts":   {3, 3, debugDenyScripts, "Let scripts, on all nodes, call what is kept from them."},
@@ -181,16 +181,25 @@ func debugPackedThreshold(_ *Session, r *request) {
 }
 
 // debugReplyBuffer: DEBUG REPLYBUFFER PEAK-RESET-TIME never|reset|ms, or RESIZING 0|1.
-func debugReplyBuffer(_ *Session, r *request) {
+func debugReplyBuffer(s *Session, r *request) {
 	value := strings.ToLower(string(r.args[3]))
-	_, number := call.ParseInt(r.args[3])
+	n, number := call.ParseInt(r.args[3])
+	buffers := &s.srv.replyBuffers
 	switch strings.ToLower(string(r.args[2])) {
 	case "peak-reset-time":
-		if !number && value != "never" && value != "reset" {
+		switch {
+		case value == "never":
+			buffers.PeakFor.Store(-1)
+		case value == "reset":
+			buffers.PeakFor.Store(int64(peakFor))
+		case number:
+			buffers.PeakFor.Store(max(0, min(n, int64(time.Hour/time.Millisecond))) * int64(time.Millisecond))
+		default:
 			r.fail(reply.ErrNotInteger)
 			return
 		}
 	case "resizing":
+		buffers.Fixed.Store(!number || n == 0)
 	default:
 		failDebug(r)
 		return

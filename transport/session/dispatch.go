@@ -75,6 +75,7 @@ func (s *Session) Run(commands [][][]byte) bool {
 		s.waitIdle()
 	}
 	s.out.Send()
+	s.Weigh()
 	return !s.closing
 }
 
@@ -128,6 +129,7 @@ func (s *Session) dispatch(args [][]byte) {
 			return
 		}
 		s.tx.queue(e, args)
+		s.lists.queued.Store(s.tx.taken)
 		s.show(func(v *shown) { v.multi = len(s.tx.queued) })
 		s.answer(nil, queued)
 		return

@@ -233,7 +233,7 @@ func infoMemory(s *Server, _ *Session) []Field {
 		Field{"mem_fragmentation_ratio", ratio(m.resident, m.used)},
 		field("mem_fragmentation_bytes", m.resident-m.used),
 		field("mem_clients_normal", m.clients),
-		field("mem_clients_slaves", 0),
+		field("mem_clients_slaves", m.replicas),
 		field("mem_aof_buffer", 0),
 		Field{"mem_allocator", "go"},
 		field("active_defrag_running", 0),
@@ -241,13 +241,6 @@ func infoMemory(s *Server, _ *Session) []Field {
 		field("lazyfreed_objects", m.data.Lazy-min(m.data.Lazy, s.lazyBefore.Load())),
 	)
 	return out
-}
-
-func (s *Server) outputBytes() (n int) {
-	for _, c := range s.all() {
-		n += c.out.Pending()
-	}
-	return n
 }
 
 func infoPersistence(s *Server, _ *Session) []Field {
@@ -328,6 +321,7 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("expired_keys", data.Expired-min(data.Expired, s.expiredBefore.Load())),
 		field("expired_subkeys", data.Fields-min(data.Fields, s.fieldsBefore.Load())),
 		field("evicted_keys", 0),
+		field("evicted_clients", c.EvictedClients.Load()),
 		field("evicted_clients", 0),
 		field("keyspace_hits", lookups.Hits),
 		field("keyspace_misses", lookups.Misses),
@@ -344,6 +338,8 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("total_error_replies", c.Errors.Load()),
 		field("total_reads_processed", c.Reads.Load()),
 		field("total_writes_processed", c.Writes.Load()),
+		field("reply_buffer_shrinks", c.ReplyBufferShrinks.Load()),
+		field("reply_buffer_expands", c.ReplyBufferExpands.Load()),
 		field("client_query_buffer_limit_disconnections", c.QueryBufferCuts.Load()),
 		field("client_output_buffer_limit_disconnections", c.OutputBufferCuts.Load()),
 		field("acl_access_denied_auth", c.AuthFailures.Load()),

@@ -22,6 +22,7 @@ var transactionRows = []row{
 type transaction struct {
 	queued []queuedCall
 	bytes  int64 // of their arguments
+	taken  int64 // bytes that it takes in all
 	spoilt bool  // a command was refused: EXEC will be too
 	seals  bool  // a command changes users
 }
@@ -35,7 +36,9 @@ func (t *transaction) queue(e *entry, args [][]byte) {
 	kept := fsm.CloneArgs(args)
 	for _, arg := range kept {
 		t.bytes += int64(len(arg))
+		t.taken += argBytes + int64(len(arg))
 	}
+	t.taken += queuedBytes
 	t.queued = append(t.queued, queuedCall{e, kept})
 	t.seals = t.seals || e.seal != nil
 }
@@ -62,12 +65,14 @@ func discard(s *Session, r *request) {
 // endTransaction forgets what MULTI has queued and what WATCH watches.
 func (s *Session) endTransaction() {
 	s.tx = nil
+	s.lists.queued.Store(0)
 	s.unwatch()
 	s.show(func(v *shown) { v.multi = -1 })
 }
 
 func (s *Session) unwatch() {
 	s.watches = nil
+	s.lists.watches.Store(0)
 	s.show(func(v *shown) { v.watching = 0 })
 }
 
@@ -92,6 +97,9 @@ func watch(s *Session, r *request) {
 	if s.noteWatches(keys) && s.fence() {
 		s.watches = s.watches[:watched]
 		s.noteWatches(keys)
+	}
+	for _, key := range keys {
+		s.lists.watches.Add(watchBytes + int64(len(key)))
 	}
 	s.show(func(v *shown) { v.watching = len(s.watches) })
 	r.out.OK()

@@ -27,6 +27,9 @@ type Output interface {
 	// Pending returns how many bytes were written that the client has not
 	// taken.
 	Pending() int
+	// Memory tells what the connection takes. It may be called by any goroutine, also
+	// between Begin and End.
+	Memory() Memory
 	// AwaitRoom waits, if more than UnreadMax bytes are not taken, until the
 	// client has taken enough. It returns false when that will not happen any
 	// more. It is called by the connection's goroutine, outside Begin and End.

@@ -121,6 +121,7 @@ func clientConsistency(s *Session, r *request) {
 
 func clientNoEvict(s *Session, r *request) {
 	s.onOff(r, func(v *shown, yes bool) { v.noEvict = yes })
+	s.Weigh()
 }
 
 func clientNoTouch(s *Session, r *request) {
@@ -156,7 +157,7 @@ func clientReply(s *Session, r *request) {
 }
 
 func clientInfo(s *Session, r *request) {
-	r.out.Verbatim("txt", s.line(s.srv.now(), wireBytes(r.args))+"\n")
+	r.out.Verbatim("txt", s.line(s.srv.now(), r.args)+"\n")
 }
 
 // wireBytes returns how long a command is as it came.
@@ -176,9 +177,9 @@ func (s *Session) userName() string {
 	return s.shown.user
 }
 
-// line describes the session as CLIENT LIST does. The session that asks has
-// its command, of so many bytes, in its buffer; others have been emptied.
-func (s *Session) line(now time.Time, command int) string {
+// line describes the session as CLIENT LIST does. Command is the one under way, of the
+// session that asks: its bytes are in the buffer.
+func (s *Session) line(now time.Time, command [][]byte) string {
 	tracker := s.tracks()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,13 +188,25 @@ func (s *Session) line(now time.Time, command int) string {
 	if e := s.lastCmd.Load(); e != nil {
 		cmd = e.Name
 	}
-	pending := s.out.Pending()
+	m := s.out.Memory()
+	if command != nil {
+		wire := int64(wireBytes(command))
+		m.Query += wire
+		m.QueryFree = max(m.QueryFree-wire, 0)
+		for _, arg := range command {
+			m.Args += int64(len(arg))
+		}
+	}
+	list := int64(0) // as in redis-server, what does not fit the buffer for replies
+	if m.Unread > m.InHome {
+		list = m.Beyond
+	}
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d "+
-		"qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=%d tot-mem=%d events=r cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s",
+		"qbuf=%d qbuf-free=%d argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=r cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s",
 		s.id, s.peer.Addr, s.peer.Local, s.peer.FD, v.name, int64(now.Sub(s.born).Seconds()),
 		max(0, (now.UnixNano()-s.lastActive.Load())/int64(time.Second)), s.flagsLocked(tracker),
 		v.db, len(s.subs.names[0]), len(s.subs.names[1]), len(s.subs.names[2]), v.multi,
-		command, pending, pending, pending+sessionBytes, cmd, v.user, tracker.redirection(), v.proto, v.libName, v.libVersion)
+		m.Query, m.QueryFree, m.Args, s.lists.queued.Load()+s.lists.watches.Load(), m.Home, m.Peak, m.InHome, m.Chunks, list, sessionBytes+m.sum()+s.lists.sum(), cmd, v.user, tracker.redirection(), v.proto, v.libName, v.libVersion)
 }
 
 // sessionBytes is about what a connection takes without its buffers.
@@ -281,9 +294,9 @@ func clientList(s *Session, r *request) {
 	now := s.srv.now()
 	for _, c := range s.srv.all() {
 		if keep(c) && !c.doomed.Load() {
-			command := 0
+			var command [][]byte
 			if c == s {
-				command = wireBytes(r.args)
+				command = r.args
 			}
 			list.WriteString(c.line(now, command))
 			list.WriteByte('\n')

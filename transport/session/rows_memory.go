@@ -31,7 +31,8 @@ var memoryRows = []row{
 type memory struct {
 	used, peak  int64
 	startup     int64 // of it, before there were data and clients
-	clients     int64 // of it, replies not read yet
+	clients     int64 // of it, normal clients and subscribers: buffers, and what they keep
+	replicas    int64 // of it, clients that follow
 	scriptBytes int64 // of it, the text of scripts
 	scripts     int   // how many
 
@@ -46,13 +47,14 @@ type memory struct {
 
 // memory returns how memory is spent now.
 func (s *Server) memory() memory {
-	m := memory{startup: s.memoryStartup, clients: int64(s.outputBytes()), data: s.opts.Engine.Stats(), resident: residentBytes()}
+	m := memory{startup: s.memoryStartup, data: s.opts.Engine.Stats(), resident: residentBytes()}
+	m.clients, m.replicas = s.clientBytes()
 	s.opts.Engine.View(s.now().UnixMilli(), 0, func(v *engine.View) {
 		m.scripts, m.scriptBytes = v.Scripts()
 		m.libraries, m.functions, m.functionBytes = v.Functions()
 	})
 	m.allocated, m.active = heap()
-	m.used = m.startup + m.data.Bytes() + m.clients + m.scriptBytes + m.functionBytes
+	m.used = m.startup + m.data.Bytes() + m.clients + m.replicas + m.scriptBytes + m.functionBytes
 	for m.peak = s.memoryPeak.Load(); m.used > m.peak; m.peak = s.memoryPeak.Load() {
 		s.memoryPeak.CompareAndSwap(m.peak, m.used)
 	}
@@ -61,7 +63,7 @@ func (s *Server) memory() memory {
 
 // overhead is what is used for other things than keys and values.
 func (m *memory) overhead() int64 {
-	return m.startup + m.clients + m.scriptBytes + m.functionBytes + m.data.Table + m.data.Expiry
+	return m.startup + m.clients + m.replicas + m.scriptBytes + m.functionBytes + m.data.Table + m.data.Expiry
 }
 
 func (m *memory) dataset() int64 { return m.used - m.overhead() }
@@ -107,7 +109,7 @@ func memoryStats(s *Session, r *request) {
 	number("total.allocated", m.used)
 	number("startup.allocated", m.startup)
 	number("replication.backlog", 0)
-	number("clients.slaves", 0)
+	number("clients.slaves", m.replicas)
 	number("clients.normal", m.clients)
 	number("cluster.links", 0)
 	number("aof.buffer", 0)

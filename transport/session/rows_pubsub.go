@@ -142,6 +142,7 @@ func (s *Session) addSubscription(kind pubsub.Kind, name string) *subscription {
 	if s.subs.names[kind][name] != nil {
 		return nil
 	}
+	s.lists.subscriptions.Add(subscriptionBytes + int64(len(name)))
 	sub := &subscription{session: s}
 	s.subs.names[kind][name] = sub
 	return sub
@@ -153,6 +154,9 @@ func (s *Session) removeSubscription(kind pubsub.Kind, name string) *subscriptio
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := s.subs.names[kind][name]
+	if sub != nil {
+		s.lists.subscriptions.Add(-subscriptionBytes - int64(len(name)))
+	}
 	delete(s.subs.names[kind], name)
 	return sub
 }

@@ -69,6 +69,9 @@ type Server struct {
 	monitors monitors
 	tracking tracking
 	rdb      snapshots
+	clients  clientMemory
+
+	replyBuffers ReplyBuffers
 
 	expiredBefore atomic.Uint64 // keys that had expired at the last CONFIG RESETSTAT
 	fieldsBefore  atomic.Uint64 // fields of hashes that had expired by then
@@ -110,6 +113,7 @@ func New(opts Options) *Server {
 	s.slowlog = observe.NewSlowlog(int(opts.Config.Int("slowlog-max-len")))
 	s.users.engine, s.users.catalog, s.users.first = opts.Engine, s.table.catalog, opts.FirstWay != ""
 	s.users.enforced = opts.Engine.Users()
+	s.replyBuffers.PeakFor.Store(int64(peakFor))
 	s.users.unsure.Store(opts.Unsure)
 	s.settings.follow(opts.Config, s)
 	s.monitors.wake = make(chan struct{}, 1)
@@ -213,6 +217,8 @@ func (s *settings) follow(c *config.Config, srv *Server) {
 	on("slowlog-log-slower-than", func() {
 		s.slowerThan.Store(microseconds(c.Int("slowlog-log-slower-than")))
 	})
+	on("maxmemory-clients", srv.limitClients)
+	on("maxmemory", srv.limitClients)
 	on("slowlog-max-len", func() { srv.slowlog.SetLimit(int(c.Int("slowlog-max-len"))) })
 	on("latency-monitor-threshold", func() {
 		s.spikeThreshold.Store(c.Int("latency-monitor-threshold") * int64(time.Millisecond))

@@ -68,9 +68,12 @@ type Session struct {
 
 	wait patience
 
-	lastActive atomic.Int64  // Unix nanoseconds
+	lastActive atomic.Int64 // Unix nanoseconds
+	lists      lists
+	weighed    atomic.Int64  // what it counts for in clientMemory
+	closed     atomic.Bool   // it counts no more
 	unproven   atomic.Bool   // the client needed no password by a state that may be old
-	doomed     atomic.Bool   // it was cut since users have changed: others do not see it any more
+	doomed     atomic.Bool   // it was cut since users have changed, or for its size: others do not see it any more
 	spared     atomic.Uint64 // acl.Users.Changes up to which the session ends by itself if it must
 	lastCmd    atomic.Pointer[entry]
 
@@ -114,6 +117,7 @@ func (s *Session) Close() {
 	s.srv.mu.Lock()
 	delete(s.srv.sessions, s.id)
 	s.srv.mu.Unlock()
+	s.uncount()
 	s.unfollow()
 	s.dropSubscriptions()
 	s.srv.monitors.remove(s)

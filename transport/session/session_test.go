@@ -108,6 +108,7 @@ func (m *memory) End() {
 func (m *memory) Send()                           {}
 func (m *memory) SendSoon()                       {}
 func (m *memory) Pending() int                    { return 0 }
+func (m *memory) Memory() session.Memory          { return session.Memory{} }
 func (m *memory) AwaitRoom() bool                 { return true }
 func (m *memory) AwaitTaken(context.Context) bool { return !m.dead.Load() }
 func (m *memory) SetClass(session.OutputClass)    {}

@@ -512,6 +512,7 @@ func (s *Session) track(o tracker) {
 		t.prefixes[name].clients[s.id] = s
 		if at, is := slices.BinarySearch(k.prefixes, name); !is {
 			k.prefixes = slices.Insert(k.prefixes, at, name)
+			s.lists.prefixes.Add(prefixBytes + int64(len(name)))
 		}
 	}
 	s.srv.watchLocked()
@@ -524,6 +525,7 @@ func (s *Session) untrack() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	k := &s.tracker
+	s.lists.prefixes.Store(0)
 	for _, name := range k.prefixes {
 		p := t.prefixes[name]
 		if delete(p.clients, s.id); len(p.clients) == 0 {
