@@ -75,8 +75,9 @@ func TestAClientThatIsKilledWhileItWaits(t *testing.T) {
 
 func TestClientUnblock(t *testing.T) {
 	s := serve(t, nil)
-	a, b := dial(t, s), dial(t, s)
+	a := dial(t, s)
 	exchange(t, a, "CLIENT ID\r\n", ":1\r\n", false)
+	b := dial(t, s)
 	for _, c := range []struct{ reason, told string }{
 		{"", "*-1\r\n"},
 		{" timeout", "*-1\r\n"},
