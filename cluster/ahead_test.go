@@ -21,7 +21,7 @@ func TestOnlyALeadersCommandsGoAhead(t *testing.T) {
 	next := uint64(1)
 	f := func(name string, leading, ahead bool, types ...raft.LogType) {
 		t.Helper()
-		own, err := raftlog.Open("log", raftlog.Options{FS: faultfs.New()})
+		own, err := raftlog.Open("log", raftlog.Options{FS: faultfs.New(), SegmentBytes: 64 << 10})
 		if err != nil {
 			t.Fatal(err)
 		}
