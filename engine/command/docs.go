@@ -4,6 +4,8 @@ import (
 	_ "embed" // for the documentation
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -45,6 +47,50 @@ func DocOf(name string) (*Doc, bool) {
 	d, ok := docs()[name]
 	return d, ok
 }
+
+// Syntax returns the arguments in the notation of HELP: <name>, TOKEN, [optional],
+// (this|that), with ... behind what may be repeated.
+func (d *Doc) Syntax() string { return syntaxOf(d.Arguments, " ") }
+
+func syntaxOf(all []Argument, between string) string {
+	parts := make([]string, len(all))
+	for i := range all {
+		parts[i] = all[i].syntax()
+	}
+	return strings.Join(parts, between)
+}
+
+func (a *Argument) syntax() string {
+	value := ""
+	switch a.Type {
+	case "oneof":
+		value = syntaxOf(a.Arguments, "|")
+		if !a.has("optional") || a.Token != "" {
+			value = "(" + value + ")"
+		}
+	case "block":
+		value = syntaxOf(a.Arguments, " ")
+	case "pure-token":
+	default:
+		value = "<" + a.Name + ">"
+	}
+	// What a token stands before may be repeated with the token, or alone.
+	if a.has("multiple") && !a.has("multiple_token") {
+		value += " [" + value + " ...]"
+	}
+	if a.Token != "" {
+		value = strings.TrimSuffix(a.Token+" "+value, " ")
+	}
+	if a.has("multiple_token") {
+		value += " [" + value + " ...]"
+	}
+	if a.has("optional") {
+		return "[" + value + "]"
+	}
+	return value
+}
+
+func (a *Argument) has(flag string) bool { return slices.Contains(a.Flags, flag) }
 
 // WriteDocs writes what COMMAND DOCS says of the command of that name, which
 // is in the table: its name, then a map.

@@ -18,7 +18,13 @@ const ErrNoFile refusal = "The server is running without a config file"
 // Rewrite brings the configuration file up to the values of now. Comments and
 // the order of lines stay; directives that differ from their defaults and
 // have no line yet are added at the end.
-func (c *Config) Rewrite() error {
+func (c *Config) Rewrite() error { return c.rewrite(false) }
+
+// RewriteAll is Rewrite, but for directives that have their defaults and no line: they are
+// added too.
+func (c *Config) RewriteAll() error { return c.rewrite(true) }
+
+func (c *Config) rewrite(all bool) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if c.path == "" {
@@ -32,14 +38,14 @@ func (c *Config) Rewrite() error {
 	if info, err := os.Stat(c.path); err == nil {
 		mode = info.Mode().Perm()
 	}
-	if err := WriteFile(c.path, c.rewritten(before), mode); err != nil {
+	if err := WriteFile(c.path, c.rewritten(before, all), mode); err != nil {
 		return refusal("Rewriting config file: " + err.Error())
 	}
 	return nil
 }
 
 // rewritten returns the text of the file with the values of now.
-func (c *Config) rewritten(before []byte) []byte {
+func (c *Config) rewritten(before []byte, all bool) []byte {
 	var out []string
 	written := make(map[*Spec]bool)
 	signed := false
@@ -57,7 +63,7 @@ func (c *Config) rewritten(before []byte) []byte {
 	}
 	for _, name := range names {
 		s := byName[name]
-		if name != s.Name || written[s] || c.values[s] == s.Default {
+		if name != s.Name || written[s] || c.values[s] == s.Default && !all {
 			continue
 		}
 		if !signed {

@@ -3,12 +3,14 @@ package session
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/glob"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/transport/config"
@@ -25,6 +27,7 @@ type debugSub struct {
 // to all nodes; the rest concerns this node or this connection.
 var debugSubs = map[string]debugSub{
 	"change-repl-id":             {2, 2, accept, "Nothing: replication ids are those of the cluster."},
+	"config-rewrite-force-all":   {2, 2, debugRewriteAll, "Write the configuration file with all directives, default values too."},
 	"digest":                     {2, 2, debugDigest, "Show a signature of the data of this node."},
 	"digest-value":               {2, 0, debugDigestValue, "Show a signature of the values of keys."},
 	"error":                      {3, 3, func(_ *Session, r *request) { r.fail(reply.Error(r.args[2])) }, "Reply with this error."},
@@ -34,7 +37,7 @@ var debugSubs = map[string]debugSub{
 	"listpack":                   {3, 3, debugListpack, "Check that a key is a listpack."},
 	"loadaof":                    {2, 2, debugReload, "Do as RELOAD does."},
 	"log":                        {3, 3, debugLog, "Write a text to the log of this node."},
-	"object":                     {3, 4, debugObject, "Show what a key is kept as."},
+	"object":                     {3, 3, debugObject, "Show what a key is kept as."},
 	"pause-cron":                 {3, 3, accept, "Nothing: nothing here hangs on a timer that could be stopped."},
 	"populate":                   {3, 5, debugPopulate, "Create so many keys, [prefix]:<number>, of a size, where there are none."},
 	"protocol":                   {3, 3, debugProtocol, "Reply with a value of a type."},
@@ -46,8 +49,10 @@ var debugSubs = map[string]debugSub{
 	"set-active-expire":          {3, 3, debugActiveExpire, "Delete what is due, on all nodes, or leave it, absent for readers."},
 	"set-disable-deny-scripts":   {3, 3, debugDenyScripts, "Let scripts, on all nodes, call what is kept from them."},
 	"sleep":                      {3, 3, debugSleep, "Stop this connection for so many seconds."},
-	"structsize":                 {2, 2, func(_ *Session, r *request) { r.out.Status(engine.DebugSizes()) }, "Show sizes of what keys are made of."},
+	"structsize":                 {2, 2, func(_ *Session, r *request) { r.out.BulkString(engine.DebugSizes()) }, "Show sizes of what keys are made of."},
+	"stringmatch-test":           {2, 2, debugStringMatch, "Match random texts and patterns."},
 
+	"aof-flush-sleep":              {3, 3, notHere, ""},
 	"assert":                       {2, 2, refuseCrash, ""},
 	"crash-and-abort":              {2, 3, refuseCrash, ""},
 	"crash-and-recover":            {2, 3, refuseCrash, ""},
@@ -56,10 +61,14 @@ var debugSubs = map[string]debugSub{
 	"restart":                      {2, 3, refuseCrash, ""},
 	"segfault":                     {2, 2, refuseCrash, ""},
 	"client-eviction":              {2, 2, notHere, ""},
-	"mallctl":                      {3, 4, notHere, ""},
-	"mallctl-str":                  {3, 4, notHere, ""},
+	"clusterlink":                  {5, 5, notHere, ""},
+	"drop-cluster-packet-filter":   {3, 3, notHere, ""},
+	"leak":                         {3, 3, notHere, ""},
 	"set-skip-checksum-validation": {3, 3, notHere, ""},
 }
+
+// DEBUG MALLCTL and MALLCTL-STR are those of one allocator: without it redis-server knows
+// no such subcommands either.
 
 // debugCommand: DEBUG subcommand ...
 func debugCommand(s *Session, r *request) {
@@ -164,6 +173,32 @@ func debugProtocol(_ *Session, r *request) {
 	if !r.out.Sample(strings.ToLower(string(r.args[2]))) {
 		r.fail(errProtocolType)
 	}
+}
+
+func debugRewriteAll(s *Session, r *request) {
+	if err := s.srv.opts.Config.RewriteAll(); err != nil {
+		r.fail(reply.Error("ERR CONFIG-REWRITE-FORCE-ALL failed: " + err.Error()))
+		return
+	}
+	r.out.OK()
+}
+
+// debugStringMatch has random patterns, of few letters so that they match now and then,
+// matched with random texts.
+func debugStringMatch(_ *Session, r *request) {
+	const rounds, longest = 50_000, 32
+	const letters = "abc*?[]^-\\"
+	text := func() []byte {
+		b := make([]byte, rand.IntN(longest))
+		for i := range b {
+			b[i] = letters[rand.IntN(len(letters))]
+		}
+		return b
+	}
+	for range rounds {
+		glob.Match(text(), text())
+	}
+	r.out.Status("Apparently Redis did not crash: test passed")
 }
 
 func debugLog(s *Session, r *request) {
@@ -325,12 +360,8 @@ func (s *Session) populate(prefix string, from, limit, size int64) reply.Error {
 	return ""
 }
 
-// debugObject: DEBUG OBJECT key [FAST].
+// debugObject: DEBUG OBJECT key.
 func debugObject(s *Session, r *request) {
-	if len(r.args) == 4 && !strings.EqualFold(string(r.args[3]), "fast") {
-		failDebug(r)
-		return
-	}
 	if refused := s.barrier(); refused != "" {
 		r.fail(refused)
 		return

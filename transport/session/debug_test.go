@@ -72,7 +72,10 @@ func TestDebugSubcommands(t *testing.T) {
 	c.expect(lines("DEBUG REPLYBUFFER PEAK-RESET-TIME never", "DEBUG REPLYBUFFER PEAK-RESET-TIME x", "DEBUG REPLYBUFFER RESIZING 0", "DEBUG REPLYBUFFER x y"),
 		"+OK", "-ERR value is not an integer or out of range", "+OK", wrong("REPLYBUFFER"))
 	c.expect(lines("DEBUG HTSTATS x", "DEBUG HTSTATS 16", "DEBUG MALLCTL a"),
-		"-ERR value is not an integer or out of range", "-ERR Out of range database", "-ERR DEBUG MALLCTL shows or sets what only redis-server has")
+		"-ERR value is not an integer or out of range", "-ERR Out of range database", wrong("MALLCTL"))
+	c.expect(lines("DEBUG LEAK x", "DEBUG STRINGMATCH-TEST", "DEBUG CONFIG-REWRITE-FORCE-ALL"),
+		"-ERR DEBUG LEAK shows or sets what only redis-server has", "+Apparently Redis did not crash: test passed",
+		"-ERR CONFIG-REWRITE-FORCE-ALL failed: The server is running without a config file")
 	c.expect(lines("DEBUG SEGFAULT", "DEBUG RESTART 5", "DEBUG NOSUCH", "DEBUG SLEEP x", "DEBUG CHANGE-REPL-ID", "DEBUG CHANGE-REPL-ID x"),
 		"-ERR DEBUG SEGFAULT is refused: a node is stopped by SHUTDOWN or a signal", "-ERR DEBUG RESTART is refused: a node is stopped by SHUTDOWN or a signal",
 		wrong("NOSUCH"), "+OK", "+OK", wrong("CHANGE-REPL-ID"))

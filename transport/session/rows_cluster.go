@@ -17,21 +17,68 @@ import (
 
 var clusterRows = []row{
 	containerRow("cluster", command.Cluster),
+	clusterRow("addslots", -3, clusterAdmin, slotsFixed),
+	clusterRow("addslotsrange", -4, clusterAdmin, slotsFixed),
+	clusterRow("bumpepoch", 2, clusterAdmin, clusterBumpEpoch, "nondeterministic_output"),
+	clusterRow("count-failure-reports", 3, command.Admin|command.Stale, clusterReports, "nondeterministic_output"),
 	clusterRow("countkeysinslot", 3, command.Stale, clusterCountKeys),
-	clusterRow("failover", -2, command.Admin|command.Stale|command.NoAsyncLoading, clusterFailover),
-	clusterRow("forget", 3, command.Admin|command.Stale|command.NoAsyncLoading, quorateForget),
+	clusterRow("delslots", -3, clusterAdmin, slotsFixed),
+	clusterRow("delslotsrange", -4, clusterAdmin, slotsFixed),
+	clusterRow("failover", -2, clusterAdmin, clusterFailover),
+	clusterRow("flushslots", 2, clusterAdmin, slotsFixed),
+	clusterRow("forget", 3, clusterAdmin, quorateForget),
 	clusterRow("getkeysinslot", 4, command.Stale, clusterGetKeys, "nondeterministic_output"),
 	clusterRow("help", 2, anytime, help("cluster")),
 	clusterRow("info", 2, command.Stale, clusterInfo, "nondeterministic_output"),
 	clusterRow("keyslot", 3, command.Stale, func(_ *Session, r *request) { r.out.Int(int64(Slot(r.args[2]))) }),
 	clusterRow("links", 2, command.Stale, func(_ *Session, r *request) { r.out.Array(0) }, "nondeterministic_output"),
+	clusterRow("meet", -4, clusterAdmin, membersJoin),
 	clusterRow("myid", 2, command.Stale, func(s *Session, r *request) { r.out.BulkString(s.topology().Self.ID) }),
 	clusterRow("nodes", 2, command.Stale, clusterNodes, "nondeterministic_output"),
+	clusterRow("replicate", 3, clusterAdmin, membersFollow),
+	clusterRow("reset", -2, command.Admin|command.Stale|command.NoScript, membersStay),
 	clusterRow("replicas", 3, command.Admin|command.Stale, clusterReplicas, "nondeterministic_output"),
+	clusterRow("saveconfig", 2, clusterAdmin, func(_ *Session, r *request) { r.out.OK() }), // it is saved with every change
+	clusterRow("set-config-epoch", 3, clusterAdmin, clusterBumpEpoch),
+	clusterRow("setslot", -4, clusterAdmin, slotsFixed),
 	clusterRow("shards", 2, command.Stale, clusterShards, "nondeterministic_output"),
 	clusterRow("slaves", 3, command.Admin|command.Stale, clusterReplicas, "nondeterministic_output"),
 	clusterRow("slots", 2, command.Stale, clusterSlots, "nondeterministic_output"),
 	{Spec: command.Spec{Name: "failover", Arity: -1, Flags: command.Admin | command.NoScript | command.Stale, Group: command.Server}, do: failover, waits: true},
+}
+
+// clusterAdmin are the flags of what changes a cluster.
+const clusterAdmin = command.Admin | command.Stale | command.NoAsyncLoading
+
+// What Redis Cluster has to be told, and this cluster sees to by itself.
+const (
+	errSlotsFixed    reply.Error = "ERR slots have no owners here: the leader writes all of them and every node has all keys"
+	errMembersJoin   reply.Error = "ERR a node joins by its own configuration: start it with --join and addresses of the cluster"
+	errMembersFollow reply.Error = "ERR every node follows the leader, which the nodes elect: CLUSTER FAILOVER here makes this one the leader"
+	errMembersStay   reply.Error = "ERR a node leaves by CLUSTER FORGET, sent to another one, and starts anew with an empty dir"
+	errEpochs        reply.Error = "ERR epochs are the terms of the nodes' elections, which no client sets"
+)
+
+func slotsFixed(_ *Session, r *request)       { r.fail(errSlotsFixed) }
+func membersJoin(_ *Session, r *request)      { r.fail(errMembersJoin) }
+func membersFollow(_ *Session, r *request)    { r.fail(errMembersFollow) }
+func membersStay(_ *Session, r *request)      { r.fail(errMembersStay) }
+func clusterBumpEpoch(_ *Session, r *request) { r.fail(errEpochs) }
+
+// clusterReports: CLUSTER COUNT-FAILURE-REPORTS id. Nodes do not tell each other of failures:
+// who is out of contact is what this node's own connection says, which is a report at most.
+func clusterReports(s *Session, r *request) {
+	t := s.topology()
+	m, known := t.member(string(r.args[2]))
+	if !known {
+		r.fail(reply.Error("ERR Unknown node " + string(r.args[2])))
+		return
+	}
+	n := int64(0)
+	if !m.Online && !m.Self {
+		n = 1
+	}
+	r.out.Int(n)
 }
 
 func clusterRow(name string, arity int, flags command.Flags, do func(*Session, *request), tips ...string) row {
@@ -307,47 +354,78 @@ func clusterFailover(s *Session, r *request) {
 	s.transfer(t.Self.ID, r)
 }
 
-// failover: FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT ms] hands
-// leadership over.
-func failover(s *Session, r *request) {
-	id := ""
+// failoverOptions are the options of FAILOVER.
+type failoverOptions struct {
+	host, port []byte // nil: to any
+	timed      bool
+	forced     bool
+	abort      bool
+}
+
+// parseFailover reads them. It replies with an error itself.
+func parseFailover(r *request) (o failoverOptions, ok bool) {
+	if len(r.args) == 2 && strings.EqualFold(string(r.args[1]), "abort") {
+		return failoverOptions{abort: true}, true
+	}
 	for args := r.args[1:]; len(args) > 0; {
 		switch option := strings.ToLower(string(args[0])); {
-		case option == "to" && len(args) >= 3:
-			if _, ok := call.ParseInt(args[2]); !ok {
-				r.fail(reply.ErrNotInteger)
-				return
-			}
-			for _, m := range s.topology().Members {
-				if m.isAt(args[1], args[2]) {
-					id = m.ID
-				}
-			}
-			if id == "" {
-				r.fail("ERR FAILOVER target HOST and PORT is not a replica.")
-				return
-			}
-			args = args[3:]
-		case option == "timeout" && len(args) >= 2:
-			ms, ok := call.ParseInt(args[1])
+		case option == "timeout" && len(args) >= 2 && !o.timed:
+			ms, isInt := call.ParseInt(args[1])
 			switch {
-			case !ok:
+			case !isInt:
 				r.fail(reply.ErrNotInteger)
-				return
+				return o, false
 			case ms <= 0:
 				r.fail("ERR FAILOVER timeout must be greater than 0")
-				return
+				return o, false
 			}
-			args = args[2:]
-		case option == "force":
-			args = args[1:]
-		case option == "abort":
-			r.fail("ERR No failover in progress.")
-			return
+			o.timed, args = true, args[2:]
+		case option == "to" && len(args) >= 3 && o.host == nil:
+			if _, isInt := call.ParseInt(args[2]); !isInt {
+				r.fail(reply.ErrNotInteger)
+				return o, false
+			}
+			o.host, o.port, args = args[1], args[2], args[3:]
+		case option == "force" && !o.forced:
+			o.forced, args = true, args[1:]
 		default:
 			r.fail(reply.ErrSyntax)
+			return o, false
+		}
+	}
+	return o, true
+}
+
+// failover: FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT ms] hands
+// leadership over. It takes much less than any time-out, or is given up; there is
+// nothing to force, since a leader has what a majority has.
+func failover(s *Session, r *request) {
+	o, ok := parseFailover(r)
+	t := s.topology()
+	switch {
+	case !ok:
+		return
+	case o.abort:
+		r.fail("ERR No failover in progress.")
+		return
+	case !t.Self.Leader:
+		r.fail("ERR FAILOVER is not valid when server is a replica.")
+		return
+	case len(t.Members) < 2:
+		r.fail("ERR FAILOVER requires connected replicas.")
+		return
+	case o.forced && (!o.timed || o.host == nil):
+		r.fail("ERR FAILOVER with force option requires both a timeout and target HOST and IP.")
+		return
+	}
+	id := ""
+	if o.host != nil {
+		i := slices.IndexFunc(t.Members, func(m Member) bool { return m.isAt(o.host, o.port) && !m.Self })
+		if i < 0 {
+			r.fail("ERR FAILOVER target HOST and PORT is not a replica.")
 			return
 		}
+		id = t.Members[i].ID
 	}
 	s.transfer(id, r)
 }

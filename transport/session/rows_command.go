@@ -151,8 +151,13 @@ func help(container string) func(*Session, *request) {
 		lines := []string{strings.ToUpper(container) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"}
 		for _, name := range s.srv.table.Subcommands(container) {
 			_, sub, _ := strings.Cut(name, "|")
-			lines = append(lines, strings.ToUpper(sub))
-			if doc, ok := command.DocOf(name); ok {
+			line := strings.ToUpper(sub)
+			doc, ok := command.DocOf(name)
+			if ok && len(doc.Arguments) > 0 {
+				line += " " + doc.Syntax()
+			}
+			lines = append(lines, line)
+			if ok {
 				lines = append(lines, "    "+doc.Summary)
 			}
 		}

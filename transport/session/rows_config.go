@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/quorate/quorate/engine"
@@ -23,17 +24,22 @@ var configRows = []row{
 }
 
 // configGet: CONFIG GET pattern ... Cluster-wide settings come from the
-// engine, where they are in force.
+// engine, where they are in force; what was set through another node before is waited
+// for, as a read does, unless that can't be known: then it shows what is in force here.
 func configGet(s *Session, r *request) {
 	patterns := make([]string, 0, len(r.args)-2)
 	for _, arg := range r.args[2:] {
 		patterns = append(patterns, string(arg))
 	}
 	found := s.srv.opts.Config.Get(patterns...)
+	if !r.inTx && slices.ContainsFunc(found, isWide) {
+		_ = s.barrier() // it shows what there is, without a leader too
+	}
 	r.out.Map(len(found))
 	for _, p := range found {
 		value := p.Value
-		if spec, ok := config.Lookup(p.Name); ok && spec.Has(config.Cluster) {
+		if isWide(p) {
+			spec, _ := config.Lookup(p.Name)
 			if now, ok := s.srv.opts.Engine.Setting(spec.Name); ok {
 				value = now
 			}
@@ -41,6 +47,12 @@ func configGet(s *Session, r *request) {
 		r.out.BulkString(p.Name)
 		r.out.BulkString(value)
 	}
+}
+
+// isWide reports whether a directive is one of the cluster's.
+func isWide(p config.Pair) bool {
+	spec, ok := config.Lookup(p.Name)
+	return ok && spec.Has(config.Cluster)
 }
 
 // redactConfig hides the values of directives that are secrets.

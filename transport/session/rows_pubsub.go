@@ -259,7 +259,7 @@ func (s *Session) remote(kind pubsub.Kind) map[string]int {
 func pubsubChannels(kind pubsub.Kind) func(*Session, *request) {
 	return func(s *Session, r *request) {
 		if len(r.args) > 3 {
-			r.fail(reply.ErrSyntax)
+			r.fail(reply.SubcommandSyntax("PUBSUB", r.args[1]))
 			return
 		}
 		pattern := ""

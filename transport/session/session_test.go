@@ -1055,3 +1055,59 @@ func TestMonitorHidesPasswordsOfHello(t *testing.T) {
 		}
 	}
 }
+
+// What a Redis Cluster is told by its operator is refused with the reason, or true already.
+func TestClusterOfRedisIsNotAdministered(t *testing.T) {
+	self := session.Member{ID: strings.Repeat("a", 40), Host: "10.0.0.1", Port: 7001, PeerAddr: "10.0.0.1:17001", Online: true, Leader: true, Self: true}
+	away := session.Member{ID: strings.Repeat("b", 40), Host: "10.0.0.2", Port: 7002, PeerAddr: "10.0.0.2:17002"}
+	leader := &self
+	n := newNode(t, func(c *sessiontest.Cluster) {
+		c.View = func(string) session.Topology {
+			me := self
+			me.Leader = leader.Self
+			return session.Topology{Self: me, Leader: *leader, Members: []session.Member{me, away}, Term: 3}
+		}
+	})
+	c := n.client()
+	fixed := "-ERR slots have no owners here: the leader writes all of them and every node has all keys"
+	epochs := "-ERR epochs are the terms of the nodes' elections, which no client sets"
+	c.expect(lines("CLUSTER ADDSLOTS 1", "CLUSTER ADDSLOTSRANGE 1 2", "CLUSTER DELSLOTS 1", "CLUSTER DELSLOTSRANGE 1 2", "CLUSTER FLUSHSLOTS", "CLUSTER SETSLOT 1 STABLE"),
+		fixed, fixed, fixed, fixed, fixed, fixed)
+	c.expect(lines("CLUSTER BUMPEPOCH", "CLUSTER SET-CONFIG-EPOCH 1", "CLUSTER SAVECONFIG"), epochs, epochs, "+OK")
+	c.expect(lines("CLUSTER MEET h 1", "CLUSTER REPLICATE x", "CLUSTER RESET HARD"),
+		"-ERR a node joins by its own configuration: start it with --join and addresses of the cluster",
+		"-ERR every node follows the leader, which the nodes elect: CLUSTER FAILOVER here makes this one the leader",
+		"-ERR a node leaves by CLUSTER FORGET, sent to another one, and starts anew with an empty dir")
+	c.expect(lines("CLUSTER COUNT-FAILURE-REPORTS "+self.ID, "CLUSTER COUNT-FAILURE-REPORTS "+away.ID, "CLUSTER COUNT-FAILURE-REPORTS x"),
+		":0", ":1", "-ERR Unknown node x")
+	c.expect(lines("PUBSUB CHANNELS a b", "PUBSUB SHARDCHANNELS a b"),
+		"-ERR unknown subcommand or wrong number of arguments for 'CHANNELS'. Try PUBSUB HELP.",
+		"-ERR unknown subcommand or wrong number of arguments for 'SHARDCHANNELS'. Try PUBSUB HELP.")
+	c.expect(lines("FAILOVER FORCE", "FAILOVER TO 10.0.0.1 7001", "FAILOVER ABORT", "FAILOVER ABORT TO h 1", "FAILOVER TO h 1 TO h 1"),
+		"-ERR FAILOVER with force option requires both a timeout and target HOST and IP.", "-ERR FAILOVER target HOST and PORT is not a replica.",
+		"-ERR No failover in progress.", "-ERR syntax error", "-ERR syntax error")
+	leader = &away
+	c.expect(lines("FAILOVER"), "-ERR FAILOVER is not valid when server is a replica.")
+}
+
+// A setting of the cluster is shown as it is in force once a read would be answered, and
+// without a leader as it is here.
+func TestConfigGetWaitsForTheCluster(t *testing.T) {
+	asked := 0
+	n := newNode(t, func(c *sessiontest.Cluster) {
+		c.Barrier = func(session.Consistency) error {
+			asked++
+			return reply.ErrNoLeader
+		}
+	})
+	c := n.client()
+	c.expect(lines("CONFIG GET hash-max-listpack-entries"), "*2 $25 hash-max-listpack-entries $3 512")
+	if asked == 0 {
+		t.Error("the cluster was not asked")
+	}
+	before := asked
+	c.expect(lines("CONFIG GET port"), "*2 $4 port $4 6379")
+	if asked != before {
+		t.Error("the cluster was asked for a directive of the node")
+	}
+}
