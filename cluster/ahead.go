@@ -3,10 +3,12 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/cluster/raftlog"
+	"github.com/quorate/quorate/cluster/wire"
 	"github.com/quorate/quorate/fsm"
 )
 
@@ -55,6 +57,19 @@ type durableFSM struct {
 	wait   func(index uint64) error
 	fatal  func(error)
 	broken bool // an entry was left out: the state must stay as it is
+
+	loading *wire.Transfer // of a snapshot into the state
+	size    func() int64   // of the newest snapshot, in bytes
+}
+
+// Restore implements raft.FSM: raft restores the newest snapshot.
+func (f *durableFSM) Restore(r io.ReadCloser) error {
+	counted, end := f.loading.Reader(r, f.size())
+	defer end()
+	return f.FSM.Restore(struct {
+		io.Reader
+		io.Closer
+	}{counted, r})
 }
 
 var (

@@ -50,6 +50,7 @@ type Node struct {
 	store     *storage
 	port      *peer.Port
 	transport *wire.Transport
+	loading   wire.Transfer // of a snapshot into the state
 	raft      *raft.Raft
 	fsm       *fsm.FSM
 
@@ -198,7 +199,8 @@ func (n *Node) startRaft() error {
 // newRaft starts raft, from the snapshot behind the newest if that one turns
 // out to be damaged and the log reaches back.
 func (n *Node) newRaft() (*raft.Raft, error) {
-	machine := &durableFSM{FSM: n.fsm, wait: n.store.waitDurable, fatal: n.exit}
+	machine := &durableFSM{FSM: n.fsm, wait: n.store.waitDurable, fatal: n.exit, loading: &n.loading, size: n.store.newestSize}
+	n.loading.What, n.loading.Log = "loading a snapshot", n.opts.Log
 	start := func() (*raft.Raft, error) {
 		return raft.NewRaft(n.raftConfig(), machine, n.store.log, n.store.stable, n.store.snaps, n.transport)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/quorate/quorate/cluster/raftlog"
+	"github.com/quorate/quorate/cluster/wire"
 )
 
 // trailingLogsDefault is what raft keeps of the log, in entries, until the first
@@ -35,6 +36,7 @@ type snapshotter struct {
 	took      time.Duration // guarded by mu
 	began     time.Time     // guarded by mu; of the one that is being taken, else zero
 	saves     uint64        // guarded by mu; completed since the node started
+	failures  uint64        // guarded by mu; since the last that was completed
 }
 
 func newSnapshotter(n *Node) *snapshotter {
@@ -137,8 +139,11 @@ func (s *snapshotter) take() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failed, s.tried, s.began = err, time.Now(), time.Time{}
-	if err == nil {
+	if err != nil {
+		s.failures++
+	} else {
 		n.logRecount()
+		s.failures = 0
 		s.saves++
 		s.mutations, s.took, s.last = mutations, time.Since(began), s.tried
 	}
@@ -163,6 +168,12 @@ type Persistence struct {
 	Changes      uint64        // since the newest snapshot
 	LogBytes     int64
 	LastFsync    time.Duration
+
+	Failures      uint64 // attempts that failed since the last that did not
+	SnapshotBytes int64  // of the newest; 0: there is none
+	// Receiving is how far the snapshot is that the leader sends, and Loading the one
+	// that is becoming the state, while reads see the state before it.
+	Receiving, Loading wire.TransferState
 }
 
 // Persistence returns the state of snapshots and log.
@@ -173,7 +184,8 @@ func (n *Node) Persistence() Persistence {
 	defer s.mu.Unlock()
 	p := Persistence{
 		Saving: s.taking.Load(), LastSave: s.last, LastSaveTook: s.took, LastError: s.failed,
-		Changes: s.changesLocked(mutations), Saves: s.saves,
+		Changes: s.changesLocked(mutations), Saves: s.saves, Failures: s.failures,
+		SnapshotBytes: n.store.newestSize(), Receiving: n.transport.Receiving(), Loading: n.loading.State(),
 	}
 	if !s.began.IsZero() {
 		p.SavingFor = time.Since(s.began)

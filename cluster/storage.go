@@ -173,6 +173,15 @@ func (s *storage) openMemory() error {
 }
 
 // count makes log the log, and counts its bytes.
+// newestSize returns the bytes of the newest snapshot, 0 if there is none.
+func (s *storage) newestSize() int64 {
+	metas, err := s.snaps.List()
+	if err != nil || len(metas) == 0 {
+		return 0
+	}
+	return metas[0].Size
+}
+
 func (s *storage) count(log raft.LogStore) {
 	sized := &sizedLog{LogStore: log}
 	s.log, s.size = sized, sized

@@ -87,6 +87,8 @@ type Engine struct {
 	opts    Options
 	panics  atomic.Uint64
 	lookups lookups
+	saving  saving
+	loaded  atomic.Int64              // keys of the last state that was read
 	users   atomic.Pointer[acl.Users] // those of settings, for whoever does not want to wait
 	onUsers atomic.Pointer[func()]    // see OnUsers
 	catalog *acl.Catalog              // of the commands that scripts may call

@@ -71,6 +71,8 @@ func (e *Engine) Reload() error {
 	_ = r.CloseWithError(err) // never fails
 	<-done
 	s.frozen.Close()
+	e.saving.done.Store(0)
+	e.saving.total.Store(0)
 	if err != nil {
 		return err
 	}
@@ -99,6 +101,11 @@ func (e *Engine) adoptLocked(l *loader) error {
 	e.clock, e.seed, e.settings = l.state.clock, l.state.seed, l.state.settings
 	e.users.Store(e.settings.Users)
 	e.compiled.Clear()
+	keys := 0
+	for db := range Databases {
+		keys += e.env.Keyspace.DB(db).Len()
+	}
+	e.loaded.Store(int64(keys))
 	return nil
 }
 
@@ -290,3 +297,7 @@ func (e *Engine) imported(ks *keyspace.Keyspace, libraries []string) error {
 	e.hold(ks, new(waiting.Table))
 	return nil
 }
+
+// LastLoad returns how many keys the last state had that was read: at the start, or in
+// place of another one. 0: none was.
+func (e *Engine) LastLoad() int64 { return e.loaded.Load() }

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/keyspace"
@@ -124,6 +125,11 @@ func (s *Snapshot) writeKeys(out *rdb.Writer) (chain.Value, error) {
 // writeBatches writes the keys, database by database. Before is called ahead of those of
 // each batch.
 func (s *Snapshot) writeBatches(out *rdb.Writer, before func(*keyspace.Batch) error) error {
+	saving := &s.engine.saving
+	for db := range Databases {
+		keys, _ := s.frozen.Keys(db)
+		saving.total.Add(int64(keys))
+	}
 	var batch keyspace.Batch
 	db := -1
 	for s.next(&batch) {
@@ -145,9 +151,17 @@ func (s *Snapshot) writeBatches(out *rdb.Writer, before func(*keyspace.Batch) er
 				return err
 			}
 		}
+		saving.done.Add(int64(len(batch.Entries)))
 	}
 	return nil
 }
+
+// saving is how many keys have been written of the snapshot that is being written.
+type saving struct{ done, total atomic.Int64 }
+
+// Saving returns how many keys have been written of the snapshot that is being written,
+// and how many it has; zeros if none is.
+func (e *Engine) Saving() (done, total int64) { return e.saving.done.Load(), e.saving.total.Load() }
 
 // next takes the next keys out of the state.
 func (s *Snapshot) next(batch *keyspace.Batch) bool {
@@ -163,4 +177,6 @@ func (s *Snapshot) Close() {
 	s.engine.mu.Lock()
 	defer s.engine.mu.Unlock()
 	s.frozen.Close()
+	s.engine.saving.done.Store(0)
+	s.engine.saving.total.Store(0)
 }

@@ -391,3 +391,43 @@ func TestRestoreTellsSettings(t *testing.T) {
 		t.Errorf("told %q, %v", told, err)
 	}
 }
+
+// How far a snapshot is shows while it is written, and how much a state had when it was
+// read.
+func TestSnapshotsTellHowFarTheyAre(t *testing.T) {
+	e := New(Options{})
+	for i := range 3000 {
+		apply(e, uint64(i+1), 1, fmt.Sprintf("SET k%d v", i))
+	}
+	s, err := e.Freeze(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []int64
+	var file bytes.Buffer
+	err = s.WriteRDB(writerFunc(func(p []byte) (int, error) {
+		done, total := e.Saving()
+		if total != 3000 {
+			t.Errorf("%d keys of %d", done, total)
+		}
+		seen = append(seen, done)
+		return file.Write(p)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, total := e.Saving(); done != 3000 || total != 3000 || !slices.IsSorted(seen) {
+		t.Errorf("%d keys of %d were written at the end; before %v", done, total, seen)
+	}
+	s.Close()
+	if done, total := e.Saving(); done != 0 || total != 0 {
+		t.Errorf("%d keys of %d, and nothing is being written", done, total)
+	}
+	other := New(Options{})
+	if err := other.Restore(&file, func(map[string][]byte) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got := other.LastLoad(); got != 3000 {
+		t.Errorf("%d keys were read", got)
+	}
+}

@@ -274,7 +274,9 @@ func (s *server) snapshot() (func(), error) {
 		}
 		return func() { s.enc.snapshotResponse(&raft.InstallSnapshotResponse{Term: m.Term, Success: true}) }, nil
 	}
-	out, err := s.t.handOver(m, body, s.t.opts.IOTimeout)
+	counted, end := s.t.receiving.Reader(body, m.Size)
+	defer end()
+	out, err := s.t.handOver(m, counted, s.t.opts.IOTimeout)
 	if errors.Is(err, errNotHandled) {
 		return nil, errOutOfStep
 	}

@@ -95,6 +95,8 @@ type Transport struct {
 	ledger *ledger
 	noVote time.Time // requests for votes are dropped until then
 
+	receiving Transfer // of a leader's snapshot
+
 	consume  chan raft.RPC
 	node     Node          // set before attached is closed
 	attached chan struct{} // closed by Attach
@@ -164,11 +166,15 @@ func New(o Options) (*Transport, error) {
 		idle:     make(map[raft.ServerID][]*rpcConn),
 		conns:    make(map[net.Conn]struct{}),
 	}
+	t.receiving.What, t.receiving.Log = "receiving the leader's snapshot", o.Log
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.noVote = o.Now().Add(o.NoVoteFor)
 	t.wg.Go(t.acceptLoop)
 	return t, nil
 }
+
+// Receiving returns how far a snapshot is that the leader sends to this node.
+func (t *Transport) Receiving() TransferState { return t.receiving.State() }
 
 // Attach tells the transport whose messages it carries. It must be called once,
 // right after raft.NewRaft; messages that arrive earlier wait for it.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/cluster"
+	"github.com/quorate/quorate/cluster/wire"
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/semantic"
@@ -285,6 +286,8 @@ func (c *sessionCluster) Info(section string) []session.Field {
 	switch section {
 	case "persistence":
 		return c.infoPersistence()
+	case "replication":
+		return c.infoReceiving()
 	case "raft":
 		return c.infoRaft()
 	}
@@ -297,17 +300,73 @@ func (c *sessionCluster) infoPersistence() []session.Field {
 	if p.LastError != nil {
 		status = "err"
 	}
-	return []session.Field{
+	took := "-1"
+	if p.Saves > 0 {
+		took = fmt.Sprint(int(p.LastSaveTook.Seconds()))
+	}
+	fields := []session.Field{
 		{Name: "rdb_changes_since_last_save", Value: fmt.Sprint(p.Changes)},
 		{Name: "rdb_bgsave_in_progress", Value: flag01(p.Saving)},
 		{Name: "rdb_last_save_time", Value: fmt.Sprint(p.LastSave.Unix())},
 		{Name: "rdb_last_bgsave_status", Value: status},
 		{Name: "rdb_current_bgsave_time_sec", Value: savingFor(p)},
 		{Name: "rdb_saves", Value: fmt.Sprint(p.Saves)},
-		{Name: "rdb_last_bgsave_time_sec", Value: fmt.Sprint(int(p.LastSaveTook.Seconds()))},
+		{Name: "rdb_last_bgsave_time_sec", Value: took},
+		{Name: "aof_rewrite_in_progress", Value: flag01(p.Saving)},
+		{Name: "aof_last_rewrite_time_sec", Value: took},
+		{Name: "aof_current_rewrite_time_sec", Value: savingFor(p)},
+		{Name: "aof_last_bgrewrite_status", Value: status},
+		{Name: "aof_rewrites", Value: fmt.Sprint(p.Saves)},
+		{Name: "aof_rewrites_consecutive_failures", Value: fmt.Sprint(p.Failures)},
 		{Name: "log_size_bytes", Value: fmt.Sprint(p.LogBytes)},
 		{Name: "log_last_fsync_usec", Value: fmt.Sprint(p.LastFsync.Microseconds())},
 		{Name: "acknowledged_write", Value: c.acknowledged()},
+	}
+	if c.conf.Bool("appendonly") { // the newest snapshot is the base, and the log what came since
+		fields = append(fields,
+			session.Field{Name: "aof_current_size", Value: fmt.Sprint(p.SnapshotBytes + p.LogBytes)},
+			session.Field{Name: "aof_base_size", Value: fmt.Sprint(p.SnapshotBytes)},
+		)
+	}
+	if t := p.Loading; !t.Began.IsZero() {
+		fields = append(fields, loading(t)...)
+	}
+	return fields
+}
+
+// loading tells how far the snapshot of another node is that is becoming the state. Reads
+// see the one before it until then.
+func loading(t wire.TransferState) []session.Field {
+	percent, left := 0.0, int64(0)
+	if t.Total > 0 {
+		percent = 100 * float64(t.Done) / float64(t.Total)
+	}
+	if t.Done > 0 {
+		left = int64(t.Last.Sub(t.Began).Seconds() * float64(max(t.Total-t.Done, 0)) / float64(t.Done))
+	}
+	return []session.Field{
+		{Name: "async_loading", Value: "1"},
+		{Name: "loading_start_time", Value: fmt.Sprint(t.Began.Unix())},
+		{Name: "loading_total_bytes", Value: fmt.Sprint(t.Total)},
+		{Name: "loading_loaded_bytes", Value: fmt.Sprint(t.Done)},
+		{Name: "loading_loaded_perc", Value: fmt.Sprintf("%.2f", percent)},
+		{Name: "loading_eta_seconds", Value: fmt.Sprint(left)},
+	}
+}
+
+// infoReceiving tells how far the leader's snapshot is that this node receives, if it does.
+func (c *sessionCluster) infoReceiving() []session.Field {
+	t := c.node.Persistence().Receiving
+	if t.Began.IsZero() || t.Done >= t.Total {
+		return nil
+	}
+	return []session.Field{
+		{Name: "master_sync_in_progress", Value: "1"},
+		{Name: "master_sync_total_bytes", Value: fmt.Sprint(t.Total)},
+		{Name: "master_sync_read_bytes", Value: fmt.Sprint(t.Done)},
+		{Name: "master_sync_left_bytes", Value: fmt.Sprint(t.Total - t.Done)},
+		{Name: "master_sync_perc", Value: fmt.Sprintf("%.2f", 100*float64(t.Done)/float64(t.Total))},
+		{Name: "master_sync_last_io_seconds_ago", Value: fmt.Sprint(int(time.Since(t.Last).Seconds()))},
 	}
 }
 

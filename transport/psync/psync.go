@@ -41,6 +41,27 @@ type Stream struct {
 	offset   int64      // guarded by mu; bytes so far
 	replicas []*Replica // guarded by mu
 	lastLeft time.Time  // guarded by mu; when the last replica went
+	counts   Counts     // guarded by mu
+}
+
+// Counts are what replicas asked for since the start, and what they were sent.
+type Counts struct {
+	Full, Partial uint64 // given all the data, or what they had missed
+	Refused       uint64 // of Full: those that wanted to go on where they were
+	Sent          int64  // bytes of the stream
+}
+
+// Backlog is the newest part of the stream, which is kept.
+type Backlog struct {
+	Open        bool  // somebody follows, or may come back
+	First, Kept int64 // offset of the first byte, counted from 1, and how many there are
+}
+
+// Figures returns what there is to tell of the stream beside its position.
+func (s *Stream) Figures() (Counts, Backlog) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts, Backlog{Open: s.openLocked(), First: s.start + 1, Kept: s.offset - s.start}
 }
 
 // blockBytes is about how much of the stream is in one piece.
@@ -173,6 +194,7 @@ func (s *Stream) breakLocked() {
 func (s *Stream) Join(addr string, port int) (r *Replica, id string, offset int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.counts.Full++
 	return s.joinLocked(addr, port, s.offset), s.id, s.offset
 }
 
@@ -183,8 +205,12 @@ func (s *Stream) Rejoin(addr string, port int, id string, next int64) (r *Replic
 	defer s.mu.Unlock()
 	from := next - 1
 	if id != s.id || from < s.start || from > s.offset || s.offset == 0 {
+		if id != "?" {
+			s.counts.Refused++
+		}
 		return nil, false
 	}
+	s.counts.Partial++
 	r = s.joinLocked(addr, port, from)
 	r.online = true
 	return r, true
@@ -260,6 +286,7 @@ func (r *Replica) take() (b []byte, ok bool) {
 		if end := at + int64(len(block)); r.pos < end {
 			b = block[r.pos-at:]
 			r.pos = end
+			s.counts.Sent += int64(len(b))
 			return b, true
 		}
 		at += int64(len(block))

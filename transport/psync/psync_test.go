@@ -178,3 +178,30 @@ func TestMessages(t *testing.T) {
 		t.Error("it does not end")
 	}
 }
+
+func TestFigures(t *testing.T) {
+	s := NewStream()
+	s.SetLimits(Limits{Backlog: 1000})
+	if counts, backlog := s.Figures(); counts != (Counts{}) || backlog != (Backlog{First: 1}) {
+		t.Errorf("at first: %+v %+v", counts, backlog)
+	}
+	r, id, _ := s.Join("a", 1)
+	s.Feed([]byte("12345"))
+	next(t, r)
+	r.Leave()
+	if _, ok := s.Rejoin("a", 1, id, 6); !ok {
+		t.Error("it can't go on")
+	}
+	for _, other := range []string{"?", "other"} { // ? is of one that has nothing to go on from
+		if _, ok := s.Rejoin("a", 1, other, 0); ok {
+			t.Error("it goes on with a stream that is not this one")
+		}
+	}
+	counts, backlog := s.Figures()
+	if want := (Counts{Full: 1, Partial: 1, Refused: 1, Sent: 5}); counts != want {
+		t.Errorf("%+v, want %+v", counts, want)
+	}
+	if want := (Backlog{Open: true, First: 1, Kept: 5}); backlog != want {
+		t.Errorf("%+v, want %+v", backlog, want)
+	}
+}

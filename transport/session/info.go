@@ -11,6 +11,7 @@ import (
 
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/transport/config"
+	"github.com/quorate/quorate/transport/psync"
 	"github.com/quorate/quorate/transport/pubsub"
 )
 
@@ -121,6 +122,8 @@ func infoServer(s *Server, by *Session) []Field {
 		field("arch_bits", strconv.IntSize),
 		{"monotonic_clock", "Go runtime"},
 		{"multiplexing_api", "epoll"},
+		{"atomicvar_api", "sync-atomic"},
+		{"gcc_version", "0.0.0"}, // it is compiled by Go
 		{"go_version", runtime.Version()},
 		field("process_id", os.Getpid()),
 		{"process_supervised", "no"},
@@ -193,6 +196,7 @@ func systemMemory() int64 {
 
 func infoMemory(s *Server, _ *Session) []Field {
 	m := s.memory()
+	_, backlog := s.opts.Stream.Figures()
 	sized := func(name string, n int64) []Field {
 		return []Field{field(name, n), {name + "_human", human(n)}}
 	}
@@ -213,12 +217,19 @@ func infoMemory(s *Server, _ *Session) []Field {
 		field("allocator_frag_bytes", m.active-m.allocated),
 		Field{"allocator_rss_ratio", ratio(m.resident, m.active)},
 		field("allocator_rss_bytes", m.resident-m.active),
+		Field{"rss_overhead_ratio", ratio(m.resident, m.resident)}, // all that is resident is the allocator's
+		field("rss_overhead_bytes", 0),
 		field("arena_live_bytes", m.data.ArenaLive),
 		field("arena_free_bytes", m.data.ArenaFree),
 		field("keyspace_table_bytes", m.data.Table),
 	)
 	out = append(out, sized("total_system_memory", systemMemory())...)
 	out = append(out, sized("used_memory_lua", m.scriptBytes)...)
+	out = append(out,
+		field("used_memory_vm_eval", m.scriptBytes),
+		field("used_memory_vm_functions", m.functionBytes),
+	)
+	out = append(out, sized("used_memory_vm_total", m.scriptBytes+m.functionBytes)...)
 	out = append(out, sized("used_memory_scripts", m.scriptBytes+m.functionBytes)...)
 	out = append(out,
 		field("used_memory_scripts_eval", m.scriptBytes),
@@ -234,6 +245,9 @@ func infoMemory(s *Server, _ *Session) []Field {
 		field("mem_fragmentation_bytes", m.resident-m.used),
 		field("mem_clients_normal", m.clients),
 		field("mem_clients_slaves", m.replicas),
+		field("mem_replication_backlog", backlog.Kept),
+		field("mem_total_replication_buffers", backlog.Kept),
+		field("mem_cluster_links", 0),
 		field("mem_aof_buffer", 0),
 		Field{"mem_allocator", "go"},
 		field("active_defrag_running", 0),
@@ -258,29 +272,48 @@ func infoPersistence(s *Server, _ *Session) []Field {
 	}
 	// Nothing is forked here: a snapshot copies no memory, and what counts such
 	// copies is 0. To shorten the log is to take a snapshot.
+	saved, keys := s.opts.Engine.Saving()
 	own := []Field{
-		field("loading", 0),
+		field("loading", 0), // nothing is served before the state is there
 		field("async_loading", 0),
+		field("current_cow_peak", 0),
+		field("current_cow_size", 0),
+		field("current_cow_size_age", 0),
+		{"current_fork_perc", share(saved, keys)},
+		field("current_save_keys_processed", saved),
+		field("current_save_keys_total", keys),
+		field("rdb_changes_since_last_save", 0),
 		field("rdb_bgsave_in_progress", running),
 		field("rdb_last_save_time", s.opts.Cluster.LastSave().Unix()),
 		{"rdb_last_bgsave_status", status},
 		field("rdb_last_bgsave_time_sec", s.rdb.took.Load()),
+		field("rdb_current_bgsave_time_sec", -1),
+		field("rdb_saves", 0),
+		field("rdb_last_cow_size", 0),
+		field("rdb_last_load_keys_expired", 0), // what is due goes with the log, not with a load
+		field("rdb_last_load_keys_loaded", s.opts.Engine.LastLoad()),
 		field("aof_enabled", aof),
 		field("aof_rewrite_in_progress", running),
-		field("current_cow_peak", 0),
-		field("current_cow_size", 0),
-		field("current_cow_size_age", 0),
-		{"current_fork_perc", "0.00"},
-		field("rdb_last_cow_size", 0),
 		field("aof_rewrite_scheduled", 0),
 		field("aof_last_rewrite_time_sec", s.rdb.took.Load()),
+		field("aof_current_rewrite_time_sec", -1),
+		{"aof_last_bgrewrite_status", status},
+		field("aof_rewrites", 0),
+		field("aof_rewrites_consecutive_failures", 0),
+		{"aof_last_write_status", "ok"}, // else the node is down
 		field("aof_last_cow_size", 0),
 		field("module_fork_in_progress", 0),
 		field("module_fork_last_cow_size", 0),
-		{"aof_last_bgrewrite_status", status},
-		{"aof_last_write_status", "ok"},
 	}
 	return joined(own, s.opts.Cluster.Info("persistence"))
+}
+
+// share is a part of a whole in percent.
+func share(part, whole int64) string {
+	if whole == 0 {
+		return "0.00"
+	}
+	return fmt.Sprintf("%.2f", float64(part)*100/float64(whole))
 }
 
 // joined returns the fields of both; the second's values stand where both
@@ -306,23 +339,25 @@ func infoStats(s *Server, _ *Session) []Field {
 	data, lookups := s.opts.Engine.Stats(), s.opts.Engine.Lookups()
 	registry := s.opts.Registry
 	_, keys, items, prefixes := s.tracking.stats()
+	followers, _ := s.opts.Stream.Figures()
 	return []Field{
 		field("total_connections_received", c.Connections.Load()),
 		field("total_commands_processed", c.Commands.Load()),
 		field("instantaneous_ops_per_sec", int64(rates.CommandsPerSec)),
 		field("total_net_input_bytes", c.BytesIn.Load()),
 		field("total_net_output_bytes", c.BytesOut.Load()),
+		field("total_net_repl_output_bytes", followers.Sent),
 		{"instantaneous_input_kbps", fmt.Sprintf("%.2f", rates.BytesInPerSec/1024)},
 		{"instantaneous_output_kbps", fmt.Sprintf("%.2f", rates.BytesOutPerSec/1024)},
 		field("rejected_connections", c.RejectedConnections.Load()),
-		field("sync_full", 0),
-		field("sync_partial_ok", 0),
-		field("sync_partial_err", 0),
+		field("sync_full", followers.Full),
+		field("sync_partial_ok", followers.Partial),
+		field("sync_partial_err", followers.Refused),
 		field("expired_keys", data.Expired-min(data.Expired, s.expiredBefore.Load())),
+		field("expired_time_cap_reached_count", 0), // what is due is deleted in order, and no cycle ends early
 		field("expired_subkeys", data.Fields-min(data.Fields, s.fieldsBefore.Load())),
 		field("evicted_keys", 0),
 		field("evicted_clients", c.EvictedClients.Load()),
-		field("evicted_clients", 0),
 		field("keyspace_hits", lookups.Hits),
 		field("keyspace_misses", lookups.Misses),
 		field("pubsub_channels", registry.Len(pubsub.Channel)),
@@ -331,6 +366,7 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("latest_fork_usec", 0),
 		field("total_forks", 0),
 		field("migrate_cached_sockets", 0),
+		field("slave_expires_tracked_keys", 0),
 		field("tracking_total_keys", keys),
 		field("tracking_total_items", items),
 		field("tracking_total_prefixes", prefixes),
@@ -388,6 +424,7 @@ func infoReplication(s *Server, by *Session) []Field {
 		)
 	}
 	id, offset, replicas := s.opts.Stream.Position()
+	_, backlog := s.opts.Stream.Figures()
 	for _, r := range replicas { // plain redis-servers
 		state := "online"
 		if !r.Online {
@@ -404,11 +441,31 @@ func infoReplication(s *Server, by *Session) []Field {
 		Field{"master_replid2", strings.Repeat("0", 40)},
 		field("master_repl_offset", t.Commit),
 		field("second_repl_offset", -1),
+		// The backlog is of the stream for plain redis-servers, which psync_ tells of.
+		Field{"repl_backlog_active", bit(backlog.Open)},
+		field("repl_backlog_size", s.opts.Config.Int("repl-backlog-size")),
+		field("repl_backlog_first_byte_offset", firstByte(backlog)),
+		field("repl_backlog_histlen", backlog.Kept),
 		field("psync_replicas", len(replicas)),
 		Field{"psync_replid", id},
 		field("psync_offset", offset),
 	)
 	return joined(own, s.opts.Cluster.Info("replication"))
+}
+
+func bit(yes bool) string {
+	if yes {
+		return "1"
+	}
+	return "0"
+}
+
+// firstByte is the offset of the first byte kept, 0 if nothing is.
+func firstByte(b psync.Backlog) int64 {
+	if !b.Open {
+		return 0
+	}
+	return b.First
 }
 
 func infoCPU(*Server, *Session) []Field {
