@@ -19,6 +19,7 @@ type Doc struct {
 	Complexity string     `json:"complexity"`
 	Deprecated string     `json:"deprecated"` // the version that deprecated it, or empty
 	ReplacedBy string     `json:"replaced_by"`
+	Internal   bool       `json:"internal"` // for servers and tests, not applications
 	Arguments  []Argument `json:"arguments"`
 }
 
@@ -106,8 +107,15 @@ func (t *Table[T]) WriteDocs(out Out, name string) {
 	m.text("since", doc.Since)
 	m.text("group", string(spec.Group))
 	m.text("complexity", doc.Complexity)
+	var flags []string
 	if doc.Deprecated != "" {
-		m.part("doc_flags", func() { writeStatuses(out, []string{"deprecated"}, "") })
+		flags = append(flags, "deprecated")
+	}
+	if doc.Internal {
+		flags = append(flags, "syscmd")
+	}
+	if len(flags) > 0 {
+		m.part("doc_flags", func() { writeStatuses(out, flags, "") })
 	}
 	m.text("deprecated_since", doc.Deprecated)
 	m.text("replaced_by", doc.ReplacedBy)
