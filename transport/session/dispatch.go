@@ -44,6 +44,9 @@ const scratchKept = 64 << 10
 func (s *Session) Run(commands [][][]byte) bool {
 	s.lastActive.Store(s.srv.now().UnixNano())
 	s.awaitRoom()
+	if s.hears.Load() {
+		s.deliver()
+	}
 	for i, args := range commands {
 		if s.closing {
 			break
@@ -367,7 +370,7 @@ func (s *Session) converse(e *entry, args [][]byte) {
 		e.row.do(s, &request{args: args, out: out, db: s.db})
 		return 1
 	})
-	s.srv.took(s, e, args, s.scratch.Bytes(), s.srv.elapsed()-before)
+	s.srv.took(s, e, args, s.scratch.Bytes()[s.heeded:], s.srv.elapsed()-before)
 }
 
 // reply writes the replies that f writes, in one piece; f returns how many.
@@ -379,8 +382,9 @@ func (s *Session) reply(f func(*reply.Writer) int) {
 		s.hold()
 	}
 	s.scratch.SetProto(s.proto) // also for a silent client: its errors count
+	s.heeded = 0
 	n := f(s.scratch)
-	s.srv.countErrors(s.scratch.Bytes(), n)
+	s.srv.countErrors(s.scratch.Bytes()[s.heeded:], n)
 	w := s.out.Begin()
 	w.SetProto(s.proto)
 	if s.silence != silent {
@@ -420,6 +424,9 @@ func (s *Session) runSteps() {
 				n, _ = s.runSome(rest, nil, refused, out)
 			} else {
 				s.srv.opts.Engine.View(s.srv.now().UnixMilli(), rand.Uint64(), func(v *engine.View) {
+					if s.silence != silent {
+						s.heed(out)
+					}
 					n, changed = s.runSome(rest, v, "", out)
 				})
 			}
@@ -455,8 +462,9 @@ func (s *Session) replyInPlace(f func(*reply.Writer) int) {
 	w := s.out.Begin()
 	defer s.out.End() // also if f panics: the connection is then closed
 	mark := w.Mark()
+	s.heeded = 0
 	n := f(w)
-	s.srv.countErrors(w.Bytes()[mark:], n)
+	s.srv.countErrors(w.Bytes()[mark+s.heeded:], n)
 }
 
 // runSome carries out steps, at least one, until they are done or as much is

@@ -187,6 +187,9 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 			}
 		}
 		v.For(s)
+		if s.silence != silent {
+			s.heed(out)
+		}
 		out.Array(len(ops))
 		for i := range ops {
 			if ops[i].Kind == fsm.OpLocal {

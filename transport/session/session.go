@@ -55,12 +55,14 @@ type Session struct {
 	scratch  *reply.Writer
 	keys     []command.KeyPos // reused
 	flight   flight
+	heeded   int // bytes of messages in front of the reply under way
 
 	inflight atomic.Int64  // ops submitted and not answered
 	idle     chan struct{} // one token when inflight has come to 0
 	leaving  atomic.Bool   // the client will be told of nothing that happens from now on
 	doubt    atomic.Bool   // an answer was in doubt, and none has come since
 	fencing  atomic.Bool   // what is in flight is a fence: its answer is dropped
+	hears    atomic.Bool   // tracking has messages for it
 
 	writer *reply.Writer // guarded by the output's lock; takes the replies under way
 	mark   int           // guarded by the output's lock; where in writer they began
@@ -130,6 +132,8 @@ func (s *Session) BeginReplies() *reply.Writer {
 	if s.fencing.Load() || s.silence == silent {
 		s.quiet.Reset(nil)
 		s.writer = &s.quiet
+	} else { // of what stands before in the same entry
+		writeInvalidations(s.writer, s.heard(), s.subs.len() > 0)
 	}
 	s.mark = s.writer.Mark()
 	return s.writer

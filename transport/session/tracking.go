@@ -30,6 +30,12 @@ import (
 // to its end, and the message waits for that. While a reply is made elsewhere
 // first (Session.reply) the messages of the connection are held.
 //
+// And it never comes behind a reply that shows the state after the change, or the
+// client would for a moment have a copy that it knows to be old. Between the change
+// and Applied the state can be read: so whoever reads, with the engine locked, writes
+// first what waits for the connection (heed); and what waits for one to which messages
+// are redirected goes before its next reply (deliver).
+//
 // # Locks
 //
 // tracking.mu is a leaf but for a session's mu and the server's. It is taken
@@ -46,6 +52,7 @@ type tracking struct {
 	sweepAt  int                 // guarded by mu; items at which those that are gone are looked for
 	prefixes map[string]*prefix  // guarded by mu; of BCAST
 	due      map[int64]*Session  // guarded by mu; for whom a message waits
+	changed  bool                // guarded by mu; something under a prefix was, since broadcastLocked
 }
 
 // tracker is what tracking knows of one session. It is guarded by tracking.mu;
@@ -235,6 +242,7 @@ func (s *Server) Changed(by any, key string) {
 	for name, p := range t.prefixes {
 		if strings.HasPrefix(key, name) {
 			p.note(key, who)
+			t.changed = true
 		}
 	}
 	if _, ok := t.keys[key]; ok {
@@ -314,11 +322,16 @@ func (t *tracking) tellLocked(srv *Server, c *Session, m invalidation) {
 		told, m = told[:0], invalidation{}
 	}
 	to.tracker.told = append(told, m)
+	to.hears.Store(true)
 	t.due[to.id] = to
 }
 
 // broadcastLocked makes messages of what was changed under prefixes.
 func (t *tracking) broadcastLocked(srv *Server) {
+	if !t.changed {
+		return
+	}
+	t.changed = false
 	for _, name := range slices.Sorted(maps.Keys(t.prefixes)) {
 		p := t.prefixes[name]
 		if len(p.changed) == 0 && !p.many {
@@ -354,33 +367,76 @@ func (s *Server) Applied() {
 // deliverInvalidations writes what waits for clients that may be told now.
 func (s *Server) deliverInvalidations() {
 	t := &s.tracking
-	type letter struct {
-		to   *Session
-		told []invalidation
-	}
-	var letters []letter
+	var waiting []*Session
 	t.mu.Lock()
-	for id, c := range t.due {
+	for _, c := range t.due {
 		if !c.tracker.held {
-			letters = append(letters, letter{c, c.tracker.take()})
-			delete(t.due, id)
+			waiting = append(waiting, c)
 		}
 	}
 	t.mu.Unlock()
-	for _, l := range letters {
-		subscribed := l.to.subscribed()
-		w := l.to.out.Begin()
-		writeInvalidations(w, l.told, subscribed)
-		l.to.out.End()
-		l.to.out.SendSoon()
+	for _, c := range waiting {
+		c.deliver()
 	}
 }
 
-// take returns what waits. tracking.mu is held.
-func (k *tracker) take() []invalidation {
-	told := k.told
-	k.told = nil
+// deliver writes what waits for the session, if it may be told now. It is taken with
+// the output locked: no reply that was made later comes before it.
+func (s *Session) deliver() {
+	subscribed := s.subscribed()
+	w := s.out.Begin()
+	told := s.takeTold()
+	writeInvalidations(w, told, subscribed)
+	s.out.End()
+	if len(told) > 0 {
+		s.out.SendSoon()
+	}
+}
+
+// takeTold takes what waits for the session, unless it is held.
+func (s *Session) takeTold() []invalidation {
+	t := &s.srv.tracking
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s.tracker.held {
+		return nil
+	}
+	return t.takeLocked(s)
+}
+
+func (t *tracking) takeLocked(s *Session) []invalidation {
+	told := s.tracker.told
+	s.tracker.told = nil
+	s.hears.Store(false)
+	delete(t.due, s.id)
 	return told
+}
+
+// heed writes what waits for the session in front of a reply. The engine is locked, and
+// out is where the reply goes.
+func (s *Session) heed(out *reply.Writer) {
+	told := s.heard()
+	if len(told) == 0 {
+		return
+	}
+	before := len(out.Bytes())
+	writeInvalidations(out, told, s.subs.len() > 0)
+	s.heeded = len(out.Bytes()) - before
+}
+
+// heard takes what waits for the session. The engine is locked.
+func (s *Session) heard() []invalidation {
+	t := &s.srv.tracking
+	bcast := s.tracker.on && s.tracker.bcast
+	if !bcast && !s.hears.Load() {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if bcast {
+		t.broadcastLocked(s.srv)
+	}
+	return t.takeLocked(s)
 }
 
 // writeInvalidations writes messages. Who speaks RESP2 can take them as a
@@ -431,8 +487,7 @@ func (s *Session) OpDone(out *reply.Writer) {
 	}
 	t := &s.srv.tracking
 	t.mu.Lock()
-	delete(t.due, s.id)
-	told := s.tracker.take()
+	told := t.takeLocked(s)
 	t.mu.Unlock()
 	writeInvalidations(out, told, s.subs.len() > 0)
 }
@@ -546,8 +601,7 @@ func (s *Session) closeTracking() {
 	t := &s.srv.tracking
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.due, s.id)
-	s.tracker.told = nil
+	t.takeLocked(s)
 	if s.trackedBefore && len(t.clients) == 0 {
 		clear(t.keys)
 		t.items = 0

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/transport/session"
+	"github.com/quorate/quorate/transport/session/sessiontest"
 )
 
 // tracker returns a client that speaks RESP3 and has called CLIENT TRACKING with those options.
@@ -303,4 +305,87 @@ func (c *client) copies() map[string]string {
 		c.t.Errorf("%d reads and %d messages", reads, told)
 	}
 	return kept
+}
+
+// late is a watcher whose messages are not written while the gate is closed.
+type late struct {
+	*session.Server
+	gate <-chan struct{}
+}
+
+func (l late) Applied() {
+	<-l.gate
+	l.Server.Applied()
+}
+
+// Between a change and the writing of its messages the state can be read. Who does so
+// is told first: his copy must not outlive what he knows.
+func TestToldBeforeWhatIsNewer(t *testing.T) {
+	for _, c := range []struct {
+		name, tracking, read string
+		want                 []string // "" is the message
+	}{
+		{"a read", "ON", "GET other", []string{"", "$1 2"}},
+		{"a read in BCAST mode", "ON BCAST", "GET other", []string{"", "$1 2"}},
+		{"an error", "ON", "LLEN other", []string{"", "-" + string(reply.ErrWrongType)}},
+		{"a transaction of reads", "ON", "MULTI|GET other|EXEC", []string{"+OK", "+QUEUED", "", "*1 $1 2"}},
+		{"a transaction of reads in BCAST mode", "ON BCAST", "MULTI|GET other|EXEC", []string{"+OK", "+QUEUED", "", "*1 $1 2"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var meanwhile func() // what happens while the node asks whether it is fresh
+			n := newNode(t, func(cluster *sessiontest.Cluster) {
+				cluster.Barrier = func(session.Consistency) error {
+					if f := meanwhile; f != nil {
+						meanwhile = nil
+						f()
+					}
+					return nil
+				}
+			})
+			changed := invalidate("k")
+			reader, writer := n.tracker(c.tracking), n.client()
+			writer.expect(lines("MSET k 1 other 1"), "+OK")
+			if c.tracking == "ON BCAST" {
+				changed = invalidate("k", "other")
+				reader.told(changed)
+			}
+			reader.expect(lines("GET k"), "$1 1")
+			gate := make(chan struct{})
+			n.cluster.Engine.WatchWith(late{n.server, gate})
+			defer close(gate)
+			meanwhile = func() { writer.expect(lines("MSET k 2 other 2"), "+OK") }
+			var want []string
+			for _, w := range c.want {
+				if w == "" {
+					w = changed
+				}
+				want = append(want, w)
+			}
+			reader.expect(strings.Split(c.read, "|"), want...)
+		})
+	}
+}
+
+// Messages that go to another connection are there before the next reply of that one.
+func TestToldElsewhereBeforeWhatIsNewer(t *testing.T) {
+	for _, options := range []string{"", " BCAST"} {
+		t.Run("redirected"+options, func(t *testing.T) {
+			n := newNode(t, nil)
+			other, writer := n.client(), n.client()
+			other.send("HELLO 3")
+			other.replies(1)
+			reader := n.tracker(fmt.Sprintf("ON REDIRECT %d%s", other.session.ID(), options))
+			writer.expect(lines("SET k 1"), "+OK")
+			if options != "" {
+				other.told(invalidate("k"))
+			}
+			reader.expect(lines("GET k"), "$1 1")
+			gate := make(chan struct{})
+			n.cluster.Engine.WatchWith(late{n.server, gate})
+			defer close(gate)
+			writer.expect(lines("SET k 2"), "+OK")
+			reader.expect(lines("STRLEN k"), ":1")
+			other.expect(lines("PING"), invalidate("k"), "+PONG")
+		})
+	}
 }
