@@ -1,4 +1,4 @@
-//go:build !mutant_watch
+//go:build !mutant_watch && !mutant_wait
 
 package cluster
 

@@ -40,7 +40,7 @@ type waitingClient struct {
 // Do executes a command that may wait. It reports whether the command waits, so that
 // conn, which may be nil, is answered later. op is the client's, if there is one.
 func (w *Waiting) Do(step *engine.Step, owner waiting.Owner, as call.As, c entry.Command, conn Conn, op *Op, out *reply.Writer) (waits bool) {
-	id := step.DoOrWait(owner, as, c.DB, c.Args, out)
+	id := doOrWait(step, owner, as, c, out)
 	if id == 0 || owner != w.Node {
 		return id != 0
 	}

@@ -77,6 +77,13 @@ wanted spop "$@" && hunt spop "$parted" -mode hot -kinds set
 # Keys expire by each node's own clock: the same.
 wanted clock "$@" && hunt clock "$parted" -mode hot -kinds ttl
 
+# A command that waits is sent to the next leader as one that does not.
+wanted wait "$@" && hunt wait 'that its time is up' -kinds blocking -duration 25s -go-on -faults process/kill-leader,process/transfer -every 500ms -lasts 500ms
+# Some commands that wait do so twice, and are served again, for nobody.
+wanted serve "$@" && hunt serve 'elements are gone' -kinds blocking -mode hot
+# Who tracks keys is told of a change behind the reply that shows the state after it.
+wanted heard "$@" && hunt heard 'is in force' -kinds caching -mode hot
+
 # A new leader serves reads before its term's barrier: for a millisecond, if
 # messages take less. They take long in a simulation that is about elections; the
 # same without the bug must pass.

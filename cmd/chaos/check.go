@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/cmd/chaos/history"
 	"github.com/quorate/quorate/cmd/chaos/model"
 	"github.com/quorate/quorate/cmd/chaos/report"
+	"github.com/quorate/quorate/cmd/chaos/side"
 	"github.com/quorate/quorate/cmd/chaos/workload"
 )
 
@@ -96,6 +97,24 @@ func (c *checker) take(g *workload.Group) {
 	} else {
 		c.session.note("history %d (%s, %d operations) was not decided in %v%s", g.ID, g.Kind.Name, len(ops), c.session.opts.limit, where)
 	}
+}
+
+// round counts a round of a kind that needs no search.
+func (c *checker) round(kind string, v side.Verdict) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.kinds[kind]
+	k.Histories++
+	k.Operations += v.Operations
+	k.Longest = max(k.Longest, v.Took)
+	if v.Failed {
+		k.Failed++
+	}
+	if v.Undecided {
+		k.Undecided++
+	}
+	c.kinds[kind] = k
+	c.operations += int64(v.Operations)
 }
 
 // clockWrong reports whether a history can't be judged because its keys lived by a

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/cmd/chaos/nemesis"
+	"github.com/quorate/quorate/cmd/chaos/side"
 	"github.com/quorate/quorate/cmd/chaos/workload"
 )
 
@@ -39,7 +40,8 @@ type options struct {
 	writers  int
 	slots    int
 	ops      int
-	kinds    []*workload.Kind
+	kinds    []*workload.Kind // of histories; none: no clients for them
+	rounds   map[string]bool  // kinds of rounds that are played beside them
 	checks   int
 	limit    time.Duration // of one history's check
 	out      string
@@ -79,7 +81,7 @@ func parse(args []string, errs io.Writer) (*options, error) {
 	f.IntVar(&o.writers, "writers", 0, "how many of them write, 0: all; few outcomes stay unknown where few write")
 	f.IntVar(&o.slots, "groups", 0, "groups of keys at a time; default by mode")
 	f.IntVar(&o.ops, "ops", 800, "operations a history")
-	kinds := f.String("kinds", "", "kinds of histories, separated by commas; empty: all")
+	kinds := f.String("kinds", "", "kinds of histories ("+kindNames()+"), separated by commas; empty: all")
 	f.IntVar(&o.checks, "checkers", 1, "histories that are checked at a time")
 	f.DurationVar(&o.limit, "limit", 20*time.Second, "of the time to check one history")
 	f.IntVar(&o.open, "undecided", 0, "how many of a hundred histories may stay undecided and the run passes all the same")
@@ -135,21 +137,37 @@ func (o *options) wanted() wanted {
 	return wanted{faults: o.faults || o.faultLog != "", enough: o.enough, open: o.open}
 }
 
+// roundKinds are the kinds that are played in rounds and need no search.
+var roundKinds = []string{side.BlockingKind, side.CachingKind}
+
+// kindNames returns the names of all kinds there are.
+func kindNames() string {
+	var names []string
+	for _, k := range workload.Kinds {
+		names = append(names, k.Name)
+	}
+	return strings.Join(append(names, roundKinds...), ", ")
+}
+
 func (o *options) chooseKinds(names string) error {
+	o.rounds = make(map[string]bool)
 	if names == "" {
 		o.kinds = workload.Kinds
+		for _, name := range roundKinds {
+			o.rounds[name] = true
+		}
 		return nil
 	}
 	for _, name := range words(names) {
-		found := false
-		for _, k := range workload.Kinds {
-			if k.Name == name {
-				o.kinds, found = append(o.kinds, k), true
-			}
+		if slices.Contains(roundKinds, name) {
+			o.rounds[name] = true
+			continue
 		}
-		if !found {
-			return fmt.Errorf("there is no kind %q of histories", name)
+		at := slices.IndexFunc(workload.Kinds, func(k *workload.Kind) bool { return k.Name == name })
+		if at < 0 {
+			return fmt.Errorf("there is no kind %q: there are %s", name, kindNames())
 		}
+		o.kinds = append(o.kinds, workload.Kinds[at])
 	}
 	return nil
 }

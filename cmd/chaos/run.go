@@ -115,8 +115,12 @@ func (s *session) run(ctx context.Context) int {
 	s.began = time.Now()
 	prefix := fmt.Sprintf("chaos:%x:", o.seed&0xffffff)
 	s.checker = newChecker(s, o.checks)
+	kinds, clients := o.kinds, o.clients
+	if len(kinds) == 0 {
+		kinds, clients = workload.Kinds, 0
+	}
 	s.board = workload.NewBoard(workload.BoardOptions{
-		Kinds: o.kinds, Slots: o.slots, Ops: o.ops, Life: 5 * time.Second, Pending: pendingMax, Prefix: prefix + "g",
+		Kinds: kinds, Slots: o.slots, Ops: o.ops, Life: 5 * time.Second, Pending: pendingMax, Prefix: prefix + "g",
 		Rand: s.random(1), Done: s.checker.take,
 	})
 	env := &workload.Env{
@@ -124,19 +128,20 @@ func (s *session) run(ctx context.Context) int {
 		Unexpected: func(text string) { s.violation("unexpected reply: " + text) },
 	}
 	s.checker.env = env
-	s.side = &side.Env{Endpoints: s.nodes, Began: s.began, Prefix: prefix, Violation: s.violation}
+	s.side = &side.Env{Endpoints: s.nodes, Began: s.began, Prefix: prefix, Violation: s.violation, Judged: s.checker.round, Keep: s.keep}
 
 	loadCtx, stopLoad := context.WithTimeout(ctx, o.duration)
 	defer stopLoad()
 	s.violated = stopLoad
 	var load sync.WaitGroup
-	for i := range o.clients {
+	for i := range clients {
 		c := &workload.Client{ID: i, Style: s.style(i), Env: env, Rand: s.random(100 + uint64(i))}
 		load.Go(func() { c.Run(loadCtx) })
 	}
 	if o.side {
 		s.beside(loadCtx, &load)
 	}
+	s.rounds(loadCtx, &load)
 	load.Go(func() { s.timeline.watch(loadCtx, s) })
 	if o.enough.operations > 0 {
 		load.Go(func() { s.endWhenEnough(loadCtx, stopLoad) })
@@ -199,6 +204,32 @@ func (s *session) beside(ctx context.Context, load *sync.WaitGroup) {
 		sub := &side.Subscriber{Env: s.side, Node: node}
 		load.Go(func() { sub.Run(ctx) })
 	}
+}
+
+// blockingAtATime is how many rounds of consumers that wait are played at a time.
+const blockingAtATime = 2
+
+// rounds starts the kinds that are played in rounds.
+func (s *session) rounds(ctx context.Context, load *sync.WaitGroup) {
+	if s.opts.rounds[side.BlockingKind] {
+		for i := range blockingAtATime {
+			b := &side.Blocking{Env: s.side, Number: i, Rand: s.random(2000 + uint64(i))}
+			load.Go(func() { b.Run(ctx) })
+		}
+	}
+	if s.opts.rounds[side.CachingKind] {
+		c := &side.Caching{Env: s.side, Rand: s.random(3000), Pace: 3 * time.Millisecond}
+		load.Go(func() { c.Run(ctx) })
+	}
+}
+
+// keep writes a text into the report's folder and returns where it is.
+func (s *session) keep(name, text string) string {
+	path := filepath.Join(s.opts.out, name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return err.Error()
+	}
+	return path
 }
 
 // violation notes what must not be, and ends the load unless it shall go on.

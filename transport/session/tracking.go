@@ -424,21 +424,6 @@ func (s *Session) heed(out *reply.Writer) {
 	s.heeded = len(out.Bytes()) - before
 }
 
-// heard takes what waits for the session. The engine is locked.
-func (s *Session) heard() []invalidation {
-	t := &s.srv.tracking
-	bcast := s.tracker.on && s.tracker.bcast
-	if !bcast && !s.hears.Load() {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if bcast {
-		t.broadcastLocked(s.srv)
-	}
-	return t.takeLocked(s)
-}
-
 // writeInvalidations writes messages. Who speaks RESP2 can take them as a
 // subscriber alone, and then they were redirected: such a client can't read.
 func writeInvalidations(w *reply.Writer, told []invalidation, subscribed bool) {

@@ -49,9 +49,10 @@ type Summary struct {
 	Redirected int64
 	Broken     int64 // connections that ended
 	Histories  map[string]Histories
-	Ledger     int64 // writes acknowledged to the ledgers
-	Messages   int64 // received by subscribers
-	Causal     int64 // causal reads
+	Ledger     int64      // writes acknowledged to the ledgers
+	Messages   int64      // received by subscribers
+	Causal     int64      // causal reads
+	Taken      side.Taken // by consumers that waited
 
 	Digests    []string
 	Faults     []Fault
@@ -81,6 +82,9 @@ func (s *Summary) Line() string {
 	}
 	line := fmt.Sprintf("%s: %d operations in %d histories (%d failed, %d undecided), %d ledger writes, %d messages, %d faults, %d violations in %v, seed %d",
 		strings.ToUpper(s.Verdict), s.Operations, histories, failed, undecided, s.Ledger, s.Messages, len(s.Faults), len(s.Violations), s.Lasted.Round(time.Second), s.Seed)
+	if t := s.Taken; t != (side.Taken{}) {
+		line += fmt.Sprintf("; consumers that waited got %d elements, %d times nothing, and %d went to who had gone, who may have taken %d", t.Elements, t.Timeouts, t.Lost, t.Doubts)
+	}
 	if len(s.Why) > 0 {
 		line += ": " + s.Why[0]
 		if more := len(s.Why) - 1; more > 0 {

@@ -25,6 +25,10 @@ type Env struct {
 	Prefix    string // of all keys and channels
 	// Violation is told of what must not be.
 	Violation func(text string)
+	// Judged is told of each round that was judged. It may be nil.
+	Judged func(kind string, v Verdict)
+	// Keep keeps a text about a round that failed and returns where. It may be nil.
+	Keep func(name, text string) string
 
 	mu       sync.Mutex
 	acks     int64     // guarded by mu
@@ -33,6 +37,8 @@ type Env struct {
 	missed   []Missed  // guarded by mu
 	messages int64     // guarded by mu; received
 	causal   int64     // guarded by mu; causal reads
+	early    []Early   // guarded by mu
+	taken    Taken     // guarded by mu
 
 	published []map[int64]int64 // guarded by mu; by node and life: the last message acknowledged
 }
@@ -56,6 +62,9 @@ type Refusal struct {
 	From, To time.Duration // since the run began
 	Text     string
 	Broken   bool // the connection ended, or could not be made
+	// Unproven: the node waited for a majority for as long as a read may, and did not
+	// see one.
+	Unproven bool
 }
 
 func (e *Env) now() time.Duration { return time.Since(e.Began) }
@@ -68,19 +77,50 @@ func note[T any](e *Env, list *[]T, v T) {
 	}
 }
 
+// Verdict is what was found of one round.
+type Verdict struct {
+	Operations        int
+	Failed, Undecided bool
+	Took              time.Duration // the check
+}
+
+func (e *Env) judged(kind string, v Verdict) {
+	if e.Judged != nil {
+		e.Judged(kind, v)
+	}
+}
+
+// keep returns where a text was kept, as it stands in a complaint.
+func (e *Env) keep(name, text string) string {
+	if e.Keep == nil {
+		return ""
+	}
+	return " " + e.Keep(name, text)
+}
+
+// Taken is what the rounds of consumers that wait came to.
+type Taken struct {
+	Elements int64 // that consumers got
+	Timeouts int64 // waits whose time was up
+	Lost     int64 // acknowledged elements that went to consumers that had gone, or were in doubt
+	Doubts   int64 // how many those may have taken
+}
+
 // Notes are what the side checks saw beside violations.
 type Notes struct {
 	Acks, Messages, Causal int64
 	Gaps                   []Gap
 	Refusals               []Refusal
 	Missed                 []Missed
+	Early                  []Early
+	Taken                  Taken
 }
 
 // Notes returns what was seen so far.
 func (e *Env) Notes() Notes {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return Notes{Acks: e.acks, Messages: e.messages, Causal: e.causal, Gaps: e.gaps, Refusals: e.refusals, Missed: e.missed}
+	return Notes{Acks: e.acks, Messages: e.messages, Causal: e.causal, Gaps: e.gaps, Refusals: e.refusals, Missed: e.missed, Early: e.early, Taken: e.taken}
 }
 
 // Ledger is a client of one node that writes without pause what only it

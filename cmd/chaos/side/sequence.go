@@ -1,5 +1,6 @@
 // Package side holds the checks that need no search: counters, lists and
-// strings that one client alone writes, and published messages.
+// strings that one client alone writes, published messages, and elements that
+// consumers wait for.
 package side
 
 import "fmt"
