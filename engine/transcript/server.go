@@ -171,9 +171,13 @@ func (c *conn) do(args [][]byte) ([]byte, error) {
 	return c.read()
 }
 
+// replyPatience bounds the wait for a reply: redis-server takes seconds for some scripts,
+// and many of them on a machine that has other things to do.
+const replyPatience = time.Minute
+
 // read returns the next reply.
 func (c *conn) read() ([]byte, error) {
-	if err := c.nc.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.nc.SetReadDeadline(time.Now().Add(replyPatience)); err != nil {
 		return nil, err
 	}
 	for {
