@@ -97,13 +97,14 @@ func (v *View) Lags(db int, key []byte) bool {
 // DBStats are the figures of one database in INFO keyspace.
 type DBStats struct {
 	Keys, Expires           int
+	MeanTTLMs               int64 // of those that expire, an estimate
 	TableBytes, ExpiryBytes int64
 }
 
 // Database returns the figures of database db.
 func (v *View) Database(db int) DBStats {
 	d := v.engine.env.Keyspace.DB(db)
-	stats := DBStats{Keys: d.Len(), Expires: d.Expires()}
+	stats := DBStats{Keys: d.Len(), Expires: d.Expires(), MeanTTLMs: d.MeanTTL(v.wall)}
 	stats.TableBytes, stats.ExpiryBytes = d.Overhead()
 	return stats
 }

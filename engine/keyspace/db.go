@@ -19,6 +19,9 @@ func (d *DB) Len() int { return d.store.keys }
 // Expires returns the number of keys with an expiry time.
 func (d *DB) Expires() int { return d.store.expiry.len }
 
+// MeanTTL estimates for how many milliseconds from now on keys with an expiry time live.
+func (d *DB) MeanTTL(now int64) int64 { return d.store.expiry.meanTTL(now) }
+
 // Overhead returns the bytes of the table of keys and of the expiry index.
 func (d *DB) Overhead() (table, expiry int64) { return d.store.table.bytes(), d.store.expiry.bytes() }
 

@@ -98,6 +98,22 @@ func (x *expiryIndex) after(now int64) (at int64, ok bool) {
 	return 0, false
 }
 
+// meanTTL estimates for how long from now on keys live on average: by the middle of some
+// leaves, evenly chosen.
+func (x *expiryIndex) meanTTL(now int64) int64 {
+	const looks = 128
+	sum, n := 0.0, 0
+	for i := 0; i < len(x.leaves); i += 1 + len(x.leaves)/looks {
+		dues := x.leaves[i].dues
+		sum += float64(max(dues[len(dues)/2].at-now, 0)) * float64(len(dues))
+		n += len(dues)
+	}
+	if n == 0 {
+		return 0
+	}
+	return int64(sum / float64(n))
+}
+
 func (x *expiryIndex) bytes() int64 {
 	if len(x.leaves) == 1 {
 		return int64(cap(x.leaves[0].dues)) * 16

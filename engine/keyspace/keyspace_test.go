@@ -558,3 +558,26 @@ func TestRandomAndNamesFollowHashOrder(t *testing.T) {
 		}
 	}
 }
+
+// The mean time to live is an estimate that is good where times are spread evenly, and
+// exact for few keys.
+func TestMeanTTL(t *testing.T) {
+	var x expiryIndex
+	if got := x.meanTTL(0); got != 0 {
+		t.Errorf("of no keys: %d", got)
+	}
+	x.add(1500, 1)
+	if got := x.meanTTL(1000); got != 500 {
+		t.Errorf("of one key: %d", got)
+	}
+	if got := x.meanTTL(2000); got != 0 {
+		t.Errorf("of one that is due: %d", got)
+	}
+	x = expiryIndex{}
+	for i := range uint64(100_000) {
+		x.add(int64(i*7919%100_000), i)
+	}
+	if got := x.meanTTL(0); got < 49_000 || got > 51_000 {
+		t.Errorf("of keys that live up to 100 s: %d ms", got)
+	}
+}

@@ -542,7 +542,7 @@ func infoKeyspace(s *Server, _ *Session) []Field {
 	s.opts.Engine.View(s.now().UnixMilli(), 0, func(v *engine.View) {
 		for db := range engine.Databases {
 			if d := v.Database(db); d.Keys > 0 {
-				out = append(out, Field{fmt.Sprint("db", db), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", d.Keys, d.Expires)})
+				out = append(out, Field{fmt.Sprint("db", db), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.Keys, d.Expires, d.MeanTTLMs)})
 			}
 		}
 	})
