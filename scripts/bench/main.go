@@ -30,6 +30,7 @@ type options struct {
 	keys     int    // loaded for the memory figure; 0: none is taken
 	types    bool   // measure commands by the size of what they work on instead
 	sizes    string // numbers of elements for that
+	held     int    // of the elements of the values that single commands are measured over instead; 0: none
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	flag.IntVar(&o.keys, "memory", 1_000_000, "keys loaded for the memory figure; 0 leaves it out")
 	flag.BoolVar(&o.types, "types", false, "measure the commands of each type by the number of elements instead, on one node; -only takes several parts of names, a|b")
 	flag.StringVar(&o.sizes, "sizes", "10,1000,1000000", "numbers of elements for -types")
+	flag.IntVar(&o.held, "held", 0, "measure what single commands over values of so many elements take instead, on one node; -only names a type")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -84,8 +86,11 @@ func loads() []load {
 }
 
 func run(o options) error {
-	if o.types {
+	switch {
+	case o.types:
 		return types(o)
+	case o.held > 0:
+		return held(o)
 	}
 	if err := withServers(o, func(b *bench) error { return b.loads(o) }); err != nil {
 		return err

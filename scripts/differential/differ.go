@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,6 +27,11 @@ func (f *fuzz) differ(seed uint64, settings [][2]string, steps []workload.Step, 
 	f.found++
 	last := &steps[len(steps)-1]
 	fmt.Fprintf(f.out, "\nDIFFERENCE: seed %d, step %d, client %d: %s\n%s", seed, len(steps)-1, last.Client, line(last.Args), diff)
+	other, err := f.duo.otherSettings(settings)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(f.out, other) // or the difference is of the settings
 	real := f.duo.counts
 	f.duo.counts = newCounts() // tries do not count
 	defer func() { f.duo.counts = real }()
@@ -86,6 +92,14 @@ func (t *trial) alike(steps []workload.Step, diff *difference) bool {
 
 // again carries out steps from the beginning.
 func (t *trial) again(settings [][2]string, steps []workload.Step) (*difference, error) {
+	diff, err := t.once(settings, steps)
+	if errors.Is(err, errUnavailable) {
+		err = errors.Join(err, t.duo.afresh()) // the next trial does not find what is left of this one
+	}
+	return diff, err
+}
+
+func (t *trial) once(settings [][2]string, steps []workload.Step) (*difference, error) {
 	if err := t.begin(settings); err != nil {
 		return nil, err
 	}

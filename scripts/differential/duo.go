@@ -89,6 +89,70 @@ func (d *duo) connections() []*wire.Conn {
 // sides hold is no longer known to be the same.
 var errUnavailable = errors.New("the cluster does not serve")
 
+// afresh is dial after the cluster did not serve. It waits until what was in doubt is settled, or a command of an epoch
+// that was given up, sent through a node that was behind, could still be applied behind the FLUSHALL through another
+// node with which the next epoch begins.
+func (d *duo) afresh() error {
+	for _, c := range d.clients {
+		if err := settled(c.ours); err != nil {
+			return err
+		}
+	}
+	if err := settled(d.nodes[0]); err != nil { // its settings were set through it
+		return err
+	}
+	return d.dial()
+}
+
+// doubtTries bounds how often it is asked whether the doubt is over; every try may take as long as a write does.
+const doubtTries = 30
+
+// settled waits until a node executes what comes through a connection, of whose pipeline there may be replies to come:
+// it does so when everything is settled that it had called in doubt.
+func settled(conn *wire.Conn) error {
+	for i := range doubtTries {
+		token, end := fmt.Sprint("settled:", i), fmt.Sprint("end:", i)
+		conn.Put(wire.Words("RESET")...) // of a transaction
+		conn.Put(wire.Words("EVAL", "return ARGV[1]", "0", token)...)
+		conn.Put(wire.Words("ECHO", end)...)
+		if err := conn.Flush(); err != nil {
+			return err
+		}
+		executed := false
+		for {
+			raw, err := conn.Next()
+			if err != nil {
+				return err
+			}
+			executed = executed || bytes.Contains(raw, []byte(token))
+			if bytes.Contains(raw, []byte(end)) {
+				break
+			}
+		}
+		if executed {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: what is in doubt is not settled", conn.Addr)
+}
+
+// otherSettings tells which servers have other settings than those of the epoch, "" for none.
+func (d *duo) otherSettings(settings [][2]string) (string, error) {
+	var lines []string
+	for _, conn := range append([]*wire.Conn{d.redis}, d.nodes...) {
+		for _, s := range settings {
+			v, err := conn.Ask("CONFIG", "GET", s[0])
+			if err != nil {
+				return "", err
+			}
+			if len(v.Elems) != 2 || string(v.Elems[1].Text) != s[1] {
+				lines = append(lines, fmt.Sprintf("%s at %s is %s, not %s\n", s[0], conn.Addr, shown(v), s[1]))
+			}
+		}
+	}
+	return strings.Join(lines, ""), nil
+}
+
 // reset brings both sides to the same beginning.
 func (d *duo) reset(settings [][2]string) error {
 	for _, c := range d.clients {

@@ -8,6 +8,13 @@
 // Without addresses it starts servers of its own. What is found is made as short
 // as it can be and printed as a script for engine/commands/testdata, with
 // redis-server's replies. Both servers given must be empty and must allow DEBUG.
+//
+// An epoch begins with a flush and with CONFIG SET of every setting that encodings hang
+// on, on both sides. One during which the cluster did not serve is given up; before the
+// next begins, every node must have executed something again for each of its clients:
+// what it called in doubt could still be applied otherwise, behind the flush, and both
+// sides would differ for the rest of the epoch. With a difference it is told whether
+// CONFIG GET, too, shows another setting than was set.
 package main
 
 import (
@@ -129,7 +136,7 @@ func (f *fuzz) run() error {
 		if errors.Is(err, errUnavailable) && f.outages < outagesMax {
 			f.outages++
 			fmt.Fprintf(f.out, "seed %d: given up: %v\n", seed, err)
-			if err = f.duo.dial(); err == nil {
+			if err = f.duo.afresh(); err == nil {
 				continue
 			}
 		}
