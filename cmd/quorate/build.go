@@ -160,7 +160,7 @@ func clusterOptions(conf *config.Config) (cluster.Options, error) {
 // gives: a new cluster begins with its first leader's.
 func clusterSettings(conf *config.Config) [][]byte {
 	var pairs [][]byte
-	for _, p := range conf.Get("*") {
+	for _, p := range conf.Get("?*") { // "*" alone leaves out what redis-server does not have
 		spec, ok := config.Lookup(p.Name)
 		if ok && spec.Has(config.Cluster) && spec.Name == p.Name && conf.Given(p.Name) {
 			pairs = append(pairs, []byte(p.Name), []byte(p.Value))

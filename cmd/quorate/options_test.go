@@ -54,6 +54,18 @@ func TestClusterOptions(t *testing.T) {
 	}
 }
 
+// A cluster begins with all settings of the configuration, also those that redis-server does not have.
+func TestClusterSettings(t *testing.T) {
+	got := clusterSettings(parse(t, "--lua-bytes-max 16mb --port 7001 --lua-instructions-max 5000 --hash-max-ziplist-entries 7"))
+	pairs := make(map[string]string)
+	for i := 0; i < len(got); i += 2 {
+		pairs[string(got[i])] = string(got[i+1])
+	}
+	if want := map[string]string{"lua-bytes-max": "16777216", "lua-instructions-max": "5000", "hash-max-listpack-entries": "7"}; !maps.Equal(pairs, want) {
+		t.Errorf("got %v, want %v", pairs, want)
+	}
+}
+
 func TestDefaultOptionsLoseNothing(t *testing.T) {
 	o, err := clusterOptions(config.New())
 	if err != nil {
