@@ -259,3 +259,42 @@ func payload(body string) string {
 	b := binary.LittleEndian.AppendUint16([]byte(body), version)
 	return string(binary.LittleEndian.AppendUint64(b, ^crc64.Update(^uint64(0), jones, b)))
 }
+
+// A value that is named many times ends the reply with an error.
+func TestNamedManyTimes(t *testing.T) {
+	runtime.LockOSThread()
+	n := newNode()
+	n.index++
+	n.Apply(func(s *Step) {
+		s.Entry(n.index, n.now)
+		if err := s.Set(words("proto-max-bulk-len", "1048576")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	big := strings.Repeat("x", 1<<20)
+	n.do(0, "SET", "big", big)
+	n.do(0, "HSET", "h", "f", big)
+	n.do(0, "XADD", "st", "1", "f", big)
+	n.do(0, "RPUSH", "l", "a")
+	const most, more = 63, 65 // times: up to 64 MB
+	for name, repeat := range map[string]func(times int) []string{
+		"MGET": func(times int) []string { return append([]string{"MGET"}, slices.Repeat([]string{"big"}, times)...) },
+		"HMGET": func(times int) []string {
+			return append([]string{"HMGET", "h"}, slices.Repeat([]string{"f"}, times)...)
+		},
+		"SORT": func(times int) []string {
+			return append([]string{"SORT", "l", "BY", "no"}, slices.Repeat([]string{"GET", "big*"}, times)...)
+		},
+		"XREAD": func(times int) []string {
+			return slices.Concat([]string{"XREAD", "STREAMS"}, slices.Repeat([]string{"st"}, times), slices.Repeat([]string{"0"}, times))
+		},
+	} {
+		n.do(0, "SET", "biga", big)
+		if got, _, _ := n.cost(false, repeat(most)...); got[0] != '*' || len(got) < most<<20 {
+			t.Errorf("%s %d times: %.50q, %d bytes", name, most, got, len(got))
+		}
+		if got, _, _ := n.cost(false, repeat(more)...); !strings.HasPrefix(got, "-ERR the reply would be longer") {
+			t.Errorf("%s %d times: %.50q, %d bytes", name, more, got, len(got))
+		}
+	}
+}

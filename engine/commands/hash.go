@@ -97,9 +97,12 @@ func hmget(c *call.Call) {
 	if !ok {
 		return
 	}
+	mark := c.Out.Mark()
 	c.Out.Array(len(c.Args) - 2)
 	for _, field := range c.Args[2:] {
-		h.replyValue(field)
+		if h.replyValue(field); tooLong(c, mark) {
+			return
+		}
 	}
 }
 

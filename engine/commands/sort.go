@@ -339,6 +339,7 @@ func (o *sortOptions) give(c *call.Call, elements []sortElement) {
 		replaceList(c, o.store, &l, "sortstore")
 		return
 	}
+	mark := c.Out.Mark()
 	c.Out.Array(len(elements) * max(len(o.gets), 1))
 	for i := range elements {
 		if len(o.gets) == 0 {
@@ -346,7 +347,9 @@ func (o *sortOptions) give(c *call.Call, elements []sortElement) {
 		}
 		for _, pattern := range o.gets {
 			text, ok := sortLookUp(c, pattern, elements[i].text)
-			bulkOrNull(c.Out, text, ok)
+			if bulkOrNull(c.Out, text, ok); tooLong(c, mark) {
+				return
+			}
 		}
 	}
 }

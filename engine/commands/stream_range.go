@@ -213,6 +213,9 @@ func xread(c *call.Call) {
 		key, _ := a.keyID(c, i)
 		beginStream(c, key)
 		replyEntries(c, s.Range(from, stream.MaxID, false), a.count)
+		if i > 0 && tooLong(c, mark) {
+			return
+		}
 	}
 	if n == 0 && a.blocks && c.Wait(keyspace.Stream, a.allKeys(c), a.blockMs, a.resolved(c, after)) {
 		return

@@ -368,10 +368,13 @@ func getex(c *call.Call) {
 
 // mget implements MGET key [key ...].
 func mget(c *call.Call) {
+	mark := c.Out.Mark()
 	c.Out.Array(len(c.Args) - 1)
 	for _, key := range c.Args[1:] {
 		e, found := c.Get(key)
-		bulkOrNull(c.Out, e.Packed, found && e.Type == keyspace.String)
+		if bulkOrNull(c.Out, e.Packed, found && e.Type == keyspace.String); tooLong(c, mark) {
+			return
+		}
 	}
 }
 
