@@ -39,11 +39,27 @@ func sinterstore(c *call.Call) {
 	if !ok {
 		return
 	}
-	result := newSet(c)
-	for member := range sharedBy(sets) {
-		result.Add(member, setLimits(c))
+	result, copied := newSet(c), false
+	if len(sets) == 1 {
+		result, copied = beginCopy(c, &sets[0])
+	}
+	if !copied {
+		for member := range sharedBy(sets) {
+			result.Add(member, setLimits(c))
+		}
 	}
 	replaceSet(c, c.Args[1], &result, "sinterstore")
+}
+
+// beginCopy returns a copy of a set, if it costs nothing, else an empty set. It is for commands that write: those that
+// read a set beside each other must not copy it so.
+func beginCopy(c *call.Call, s *setKey) (result set.Set, copied bool) {
+	if c.MayWrite {
+		if result, copied = s.Copy(setLimits(c)); copied {
+			return result, true
+		}
+	}
+	return newSet(c), false
 }
 
 // sunion replies with the members of any of the sets.
@@ -129,9 +145,19 @@ func inAny(sets []setKey, member []byte) bool {
 	return false
 }
 
+// unionOf begins with a copy of the largest set.
 func unionOf(c *call.Call, sets []setKey) set.Set {
-	result := newSet(c)
+	largest := 0
 	for i := range sets {
+		if sets[i].Len() > sets[largest].Len() {
+			largest = i
+		}
+	}
+	result, copied := beginCopy(c, &sets[largest])
+	for i := range sets {
+		if copied && (i == largest || sets[i].Object() == sets[largest].Object()) {
+			continue
+		}
 		for member := range sets[i].All() {
 			result.Add(member, setLimits(c))
 		}
@@ -144,15 +170,18 @@ func unionOf(c *call.Call, sets []setKey) set.Set {
 // The estimate is Redis', because it shows: a copy that held more than integers
 // is no intset, whatever remains.
 func differenceOf(c *call.Call, sets []setKey) set.Set {
-	result := newSet(c)
-	lookUps, copied := 0, 0
+	lookUps, copied, others := 0, 0, 0
 	for i := range sets {
 		if sets[i].exists {
 			lookUps += sets[0].Len()
 			copied += sets[i].Len()
 		}
+		if i > 0 {
+			others += sets[i].Len()
+		}
 	}
-	if lookUps/2 <= copied {
+	if others > 0 && lookUps/2 <= copied {
+		result := newSet(c)
 		others := slices.Clone(sets[1:])
 		slices.SortStableFunc(others, func(a, b setKey) int { return bySize(b, a) })
 		for member := range sets[0].All() {
@@ -162,8 +191,11 @@ func differenceOf(c *call.Call, sets []setKey) set.Set {
 		}
 		return result
 	}
-	for member := range sets[0].All() {
-		result.Add(member, setLimits(c))
+	result, whole := beginCopy(c, &sets[0])
+	if !whole {
+		for member := range sets[0].All() {
+			result.Add(member, setLimits(c))
+		}
 	}
 	for i := 1; i < len(sets) && result.Len() > 0; i++ {
 		for member := range sets[i].All() {

@@ -375,9 +375,21 @@ func zinterstore(c *call.Call) { storeCombination(c, intersection) }
 
 func zdiffstore(c *call.Call) { storeCombination(c, difference) }
 
+// copied returns the one input, if that is the outcome as it is and copying it costs nothing.
+func (z *zsetCombination) copied(c *call.Call) (stored zset.Zset, ok bool) {
+	if len(z.inputs) != 1 || z.inputs[0].zset == nil || z.inputs[0].weight != 1 {
+		return zset.Zset{}, false
+	}
+	return z.inputs[0].zset.Copy(zsetLimits(c))
+}
+
 func storeCombination(c *call.Call, op zsetOp) {
 	z := zsetCombination{op: op}
 	if !z.parse(c, 2, toStore) {
+		return
+	}
+	if stored, ok := z.copied(c); ok {
+		replaceZset(c, c.Args[1], &stored, op.storeEvent())
 		return
 	}
 	members := z.carryOut()

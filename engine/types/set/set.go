@@ -221,6 +221,15 @@ func (s *Set) remove(m []byte) bool {
 	return removed
 }
 
+// Copy returns a copy in constant time; both sets may be changed independently afterwards. It is had of a large set that
+// is larger than any small form may be, so that its members, added to a new set one by one, would make just that one.
+func (s *Set) Copy(limits Limits) (copied Set, ok bool) {
+	if s.large == nil || s.Len() <= max(compactMembers, limits.IntsetEntries) {
+		return Set{}, false
+	}
+	return FromObject(s.large.Freeze()), true
+}
+
 // takeMin is how many members Take takes at least before it is worth a list of all.
 const takeMin = 1000
 

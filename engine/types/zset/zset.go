@@ -55,6 +55,15 @@ func FromObject(l *Large) Zset {
 	return Zset{seed: l.byMember.Seed(), large: l}
 }
 
+// Copy returns a copy in constant time; both may be changed independently afterwards. It is had of a large sorted set of
+// more members than a small one may have, so that its members, filled into a new one, would make just that one.
+func (z *Zset) Copy(limits Limits) (copied Zset, ok bool) {
+	if z.large == nil || z.Len() <= limits.Entries {
+		return Zset{}, false
+	}
+	return FromObject(z.large.Freeze()), true
+}
+
 // Packed returns the bytes of a small sorted set, nil of a large one.
 func (z *Zset) Packed() []byte { return z.packed }
 
