@@ -11,7 +11,8 @@ import (
 // Fenwick tree (P. M. Fenwick, "A New Data Structure for Cumulative Frequency Tables", 1994).
 
 // Take removes n entries, fewer than there are. One after the other it takes, of those left, the one with the rank that
-// choose returns, which is told their number, and hands its key to taken, for which it is valid while Take runs.
+// choose returns, which is told their number, and hands its key to taken, for which it is valid while Take runs. choose is
+// some calls ahead of taken.
 // It makes a list of all keys, 2^31-1 at most, and is meant for an n of most of them.
 func (m *Map) Take(n int, choose func(left int) int, taken func(key []byte)) {
 	keys := make([][]byte, 0, m.Len())
@@ -19,8 +20,17 @@ func (m *Map) Take(n int, choose func(left int) int, taken func(key []byte)) {
 		keys = append(keys, key)
 	}
 	left := allLeft(len(keys))
-	for i := range n {
-		taken(keys[left.take(choose(len(keys)-i))])
+	var places [takeTogether]int
+	for i := 0; i < n; {
+		some := places[:min(len(places), n-i)]
+		for j := range some {
+			some[j] = left.take(choose(len(keys) - i))
+			i++
+		}
+		visit(keys, some)
+		for _, place := range some {
+			taken(keys[place])
+		}
 	}
 	for to := len(keys); to > 0; {
 		from := to
@@ -33,6 +43,22 @@ func (m *Map) Take(n int, choose func(left int) int, taken func(key []byte)) {
 			to--
 		}
 	}
+}
+
+// takeTogether is how many keys are visited before they are taken.
+const takeTogether = 64
+
+// visit reads a byte of each key at places. No cache holds the keys, and the visits do not depend on each other: the
+// processor has several on their way at a time. What it returns keeps them from being optimised away.
+//
+//go:noinline
+func visit(keys [][]byte, places []int) (seen byte) {
+	for _, place := range places {
+		if key := keys[place]; len(key) > 0 {
+			seen ^= key[0]
+		}
+	}
+	return seen
 }
 
 // leftovers tells, of some things in a row, which are left. It is small enough to stay in the processor's caches.

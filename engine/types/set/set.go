@@ -234,7 +234,8 @@ func (s *Set) Copy(limits Limits) (copied Set, ok bool) {
 const takeMin = 1000
 
 // Take removes n members, fewer than there are. One after the other it takes, of those left, the one with the rank
-// that choose returns, which is told their number, and hands it to taken, for which it is valid until that returns.
+// that choose returns, which is told their number, and hands it to taken, for which it is valid until that returns. choose
+// may be some calls ahead of taken.
 func (s *Set) Take(n int, choose func(left int) int, taken func(m []byte)) {
 	if s.large != nil && n >= takeMin && n > s.Len()/2 && s.Len() <= math.MaxInt32 {
 		s.large.members.Take(n, choose, func(m []byte) {
