@@ -30,9 +30,19 @@ func TestStoredSetsThatAreCopies(t *testing.T) {
 	fill("SADD", "a+b", 0, size+5)
 	fill("SADD", "a-b", 0, size-5)
 	for _, line := range []struct{ store, want string }{
-		{"SUNIONSTORE to a", "a"}, {"SUNIONSTORE to b a", "a+b"}, {"SUNIONSTORE to a a missing", "a"}, {"SUNIONSTORE to ints", "ints"},
-		{"SDIFFSTORE to a", "a"}, {"SDIFFSTORE to a missing", "a"}, {"SDIFFSTORE to a b", "a-b"}, {"SINTERSTORE to a", "a"}, {"SINTERSTORE to a a+b", "a"},
-		{"ZUNIONSTORE to 1 z", "z"}, {"ZINTERSTORE to 1 z", "z"}, {"ZDIFFSTORE to 1 z", "z"}, {"ZUNIONSTORE to 1 z WEIGHTS 1", "z"},
+		{"SUNIONSTORE to a", "a"},
+		{"SUNIONSTORE to b a", "a+b"},
+		{"SUNIONSTORE to a a missing", "a"},
+		{"SUNIONSTORE to ints", "ints"},
+		{"SDIFFSTORE to a", "a"},
+		{"SDIFFSTORE to a missing", "a"},
+		{"SDIFFSTORE to a b", "a-b"},
+		{"SINTERSTORE to a", "a"},
+		{"SINTERSTORE to a a+b", "a"},
+		{"ZUNIONSTORE to 1 z", "z"},
+		{"ZINTERSTORE to 1 z", "z"},
+		{"ZDIFFSTORE to 1 z", "z"},
+		{"ZUNIONSTORE to 1 z WEIGHTS 1", "z"},
 	} {
 		n.do(0, "DEL", "to")
 		if got := n.do(0, strings.Fields(line.store)...); got[0] != ':' {
