@@ -288,6 +288,10 @@ func (z *zsetCombination) carryOut() []scored {
 
 func (z *zsetCombination) union(out *outcome) {
 	z.smallestFirst()
+	if len(z.inputs) == 2 {
+		unionOfTwo(&z.inputs[0], &z.inputs[1], z.aggregate, out)
+		return
+	}
 	index := make(map[string]int) // of out.members by member
 	for i := range z.inputs {
 		z.inputs[i].each(func(member []byte, score float64) bool {
@@ -300,6 +304,26 @@ func (z *zsetCombination) union(out *outcome) {
 			return true
 		})
 	}
+}
+
+// unionOfTwo looks each member up in the other input, which takes no memory.
+func unionOfTwo(first, second *zsetInput, aggregate aggregate, out *outcome) {
+	first.each(func(member []byte, score float64) bool {
+		if other, ok := second.score(member); ok {
+			if math.IsNaN(other) {
+				other = 0
+			}
+			score = aggregate(score, other)
+		}
+		out.add(member, score)
+		return true
+	})
+	second.each(func(member []byte, score float64) bool {
+		if _, ok := first.score(member); !ok {
+			out.add(member, score)
+		}
+		return true
+	})
 }
 
 func (z *zsetCombination) difference(out *outcome) {
