@@ -136,7 +136,7 @@ bench: build
 	$(GO) run ./scripts/bench -quorate bin/quorate
 
 # The commands of each type at 10, 1,000 and 1,000,000 elements, on one node beside
-# a redis-server. Three minutes; TYPES="-only zset" measures some.
+# a redis-server. Five minutes on a quiet machine; TYPES="-only zset" measures some.
 TYPES ?=
 bench-types: build
 	$(GO) run ./scripts/bench -quorate bin/quorate -types $(TYPES)
