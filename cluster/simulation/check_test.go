@@ -28,6 +28,8 @@ func (h *history) check(final map[string]string) {
 			h.checkCounter(key, byKey[key], final[key])
 		case "s":
 			h.checkSet(key, byKey[key], final[key])
+		case "q":
+			h.checkQueue(key, byKey[key], final[key])
 		case "t":
 			h.checkExpiry(key, byKey[key])
 		}

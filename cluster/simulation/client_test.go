@@ -20,6 +20,9 @@ type conn struct {
 	mu      sync.Mutex
 	out     *reply.Writer
 	answers chan reply.Value
+	waits   sync.Mutex
+	waiter  uint64 // guarded by waits; of the command that waits; 0: none does
+	left    bool   // guarded by waits; the client has gone
 }
 
 func newConn(l *life) *conn {
@@ -132,6 +135,14 @@ func (c *client) do(o op, l *life) {
 		c.peek(l)
 	case "publish":
 		c.publish(l)
+	case "feed":
+		c.write(l, feedOp(c.key("q", o.key), c.token()))
+	case "wait":
+		c.wait(l, c.key("q", o.key), o.wait, 0)
+	case "leave":
+		c.wait(l, c.key("q", o.key), time.Minute, o.wait+time.Millisecond)
+	case "unblock":
+		c.wait(l, c.key("q", o.key), time.Minute, -o.wait-time.Millisecond)
 	}
 }
 

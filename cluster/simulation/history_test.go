@@ -24,7 +24,7 @@ const (
 type record struct {
 	client, life int
 	node         string // id of the node that was asked
-	kind         string // add, incr, read, sadd, spop, put, peek
+	kind         string // add, incr, read, sadd, spop, put, peek, feed, wait
 	key          string
 	rides        bool // a read in the batch of a write
 
@@ -86,7 +86,7 @@ func (h *history) answer(v reply.Value, cmd command) {
 	switch code, _, _ := strings.Cut(text, " "); code {
 	case "INDOUBT":
 		h.end(doubt, cmd.records...)
-	case "CLUSTERDOWN", "TRYAGAIN", "MISCONF":
+	case "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "UNBLOCKED":
 		h.end(refused, cmd.records...)
 	default:
 		h.world.fail("unexpected reply to %s: %s", cmd.records[0], text)

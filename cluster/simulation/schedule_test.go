@@ -38,6 +38,7 @@ type op struct {
 	gap  time.Duration // of thought, before it
 	kind string
 	key  int
+	wait time.Duration // of what waits: for so long, or until its client does something else
 }
 
 // cut says what of a generated schedule is left out.
@@ -118,6 +119,7 @@ func generate(seed uint64, length time.Duration) schedule {
 			s.clients = append(s.clients, c)
 		}
 	}
+	s.waitingPlans()
 	return s
 }
 

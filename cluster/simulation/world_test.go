@@ -283,7 +283,7 @@ func (w *world) finish() {
 
 func readerOf(key string) string {
 	switch key[0] {
-	case 'l':
+	case 'l', 'q':
 		return "LRANGE"
 	case 's':
 		return "SMEMBERS"
