@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The run of cmd/chaos that CI makes: 200,000 checked operations beneath every
-# fault of processes and, where root may have them, of networks. It ends when that
+# fault of processes and, where root may have them, of networks, beside rounds of
+# consumers that wait and of clients that keep copies. It ends when that
 # is done, mostly within a minute. If it is not after five minutes, the run fails as
 # undecided (2). The seed is by chance, and printed.
 set -euo pipefail

@@ -153,10 +153,11 @@ func (t *timeline) clockWrong(from, to time.Duration) bool {
 	return false
 }
 
+// everyNode returns what every fault is about.
 func (s *session) everyNode() []int {
-	all := make([]int, len(s.nodes))
-	for i := range all {
-		all[i] = i
+	all := []int{nemesis.Nobody}
+	for i := range s.nodes {
+		all = append(all, i)
 	}
 	return all
 }

@@ -42,7 +42,8 @@ type Summary struct {
 	Began     time.Time
 	Lasted    time.Duration
 
-	Operations int64 // of checked histories
+	Operations int64 // of checked histories; of rounds, if there are no others
+	InRounds   int64 // of kinds that are played in rounds
 	Open       int64 // outcomes that stayed unknown
 	InDoubt    int64
 	Refused    int64 // definite errors
@@ -83,7 +84,7 @@ func (s *Summary) Line() string {
 	line := fmt.Sprintf("%s: %d operations in %d histories (%d failed, %d undecided), %d ledger writes, %d messages, %d faults, %d violations in %v, seed %d",
 		strings.ToUpper(s.Verdict), s.Operations, histories, failed, undecided, s.Ledger, s.Messages, len(s.Faults), len(s.Violations), s.Lasted.Round(time.Second), s.Seed)
 	if t := s.Taken; t != (side.Taken{}) {
-		line += fmt.Sprintf("; consumers that waited got %d elements, %d times nothing, and %d went to who had gone, who may have taken %d", t.Elements, t.Timeouts, t.Lost, t.Doubts)
+		line += fmt.Sprintf("; %d operations in rounds: consumers that waited got %d elements, %d times nothing, and %d went to who had gone, who may have taken %d", s.InRounds, t.Elements, t.Timeouts, t.Lost, t.Doubts)
 	}
 	if len(s.Why) > 0 {
 		line += ": " + s.Why[0]

@@ -294,7 +294,7 @@ func (c *consumer) pop(last bool) Pop {
 			kind = "ERROR"
 		}
 	}
-	patience := p.Timeout + ledgerTimeout
+	patience := p.Timeout + 2*ledgerTimeout // without a majority no time is up
 	if c.hasty && c.rand.IntN(4) == 0 {
 		patience, after = time.Duration(1+c.rand.IntN(200))*time.Millisecond, 0
 	}
