@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -75,7 +76,7 @@ var bufferClasses = []string{"normal", "slave", "pubsub"}
 // seconds. Classes that are not named keep what they had.
 func canonicalBufferLimits(old, value string) (string, error) {
 	fields := strings.Fields(value)
-	if len(fields)%4 != 0 || len(fields) == 0 {
+	if len(fields)%4 != 0 {
 		return "", refusal("Wrong number of arguments in buffer limit configuration.")
 	}
 	limits := strings.Fields(old)
@@ -124,7 +125,10 @@ func canonicalPercentiles(_, value string) (string, error) {
 	fields := strings.Fields(value)
 	for i, field := range fields {
 		p, err := strconv.ParseFloat(field, 64)
-		if err != nil || !(p >= 0 && p <= 100) {
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
+			return "", refusal("Invalid latency-tracking-info-percentiles parameters")
+		}
+		if !(p >= 0 && p <= 100) {
 			return "", refusal("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
 		}
 		fields[i] = strconv.FormatFloat(p, 'g', 17, 64)

@@ -88,6 +88,9 @@ func (s *Spec) canonical(old, value string) (string, error) {
 		return s.inRange(n)
 	case Memory:
 		n, ok := ParseMemory(value)
+		if !ok && beyondMemory(value) {
+			return s.inRange(math.MinInt64) // no directive takes as much
+		}
 		if !ok {
 			return "", errMemory
 		}
@@ -171,6 +174,13 @@ func ParseMemory(s string) (int64, bool) {
 		return 0, false
 	}
 	return int64(n) * unit, true
+}
+
+// beyondMemory reports whether s is a size, but one beyond 63 bits.
+func beyondMemory(s string) bool {
+	digits := strings.TrimRight(s, "bBkKmMgG")
+	_, unit := ParseMemory("1" + s[len(digits):])
+	return unit && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 func parseMillis(s string) (int64, bool) {

@@ -77,6 +77,10 @@ type clientMemory struct {
 	total atomic.Int64
 }
 
+// leastClients is the least that clients may take together, in bytes, whatever
+// maxmemory-clients says.
+const leastClients = 128 << 10
+
 // limitClients takes maxmemory-clients: bytes, or a percentage of maxmemory.
 func (s *Server) limitClients() {
 	c := s.opts.Config
@@ -88,6 +92,9 @@ func (s *Server) limitClients() {
 		limit += c.Int("maxmemory") % 100 * n / 100
 	} else {
 		limit, _ = strconv.ParseInt(value, 10, 64)
+	}
+	if limit > 0 { // as redis-server has it: a mistake must not keep everybody out
+		limit = max(limit, leastClients)
 	}
 	s.clients.limit.Store(limit)
 	s.WeighAll()
