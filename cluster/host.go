@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,9 @@ type Host struct {
 	Sleep func(time.Duration)
 	// Wall is the wall clock. nil: the system's.
 	Wall func() time.Time
+	// Chance returns random bits, which choose among keys that may go for want of
+	// memory. nil: the system's.
+	Chance func() uint64
 	// WrapLog puts something between raft and its log. nil: nothing.
 	WrapLog func(raft.LogStore) raft.LogStore
 }
@@ -55,6 +59,9 @@ type StableStore interface {
 
 // complete fills in the real machine.
 func (h *Host) complete() {
+	if h.Chance == nil {
+		h.Chance = rand.Uint64
+	}
 	if h.FS == nil {
 		h.FS = raftlog.Disk{}
 	}

@@ -66,6 +66,7 @@ type Node struct {
 	disk      diskGuard
 	proof     *proof
 	recounts  *recounts
+	eviction  eviction
 	deposals  deposals // of watchLeadership's goroutine
 
 	firstIncarnation uint64 // the sequencer's at the start of this process
@@ -245,6 +246,7 @@ func (n *Node) assemble() {
 	p.kick = n.transport.Kick
 	p.semantic = n.fsm.Semantic
 	p.failed = n.entryFailed
+	p.relieve = n.eviction.relieve
 	r := n.route
 	r.self, r.port, r.packer, r.log = n.id(), n.port, p, n.opts.Log
 	r.addr, r.opened = n.addrOf, n.sequencer.sendAgain
@@ -256,6 +258,7 @@ func (n *Node) assemble() {
 			n.disk.free = n.opts.freeBytes
 		}
 	}
+	n.eviction.node, n.eviction.chooser.Chance = n, n.opts.Host.Chance
 	n.pubsub = newPublisher(n)
 	n.snapshots = newSnapshotter(n)
 
@@ -272,6 +275,7 @@ func (n *Node) assemble() {
 	go p.run()
 	n.wg.Go(func() { n.watchLeadership(ctx) })
 	n.wg.Go(func() { n.tickClock(ctx) })
+	n.wg.Go(func() { n.eviction.run(ctx) })
 	n.wg.Go(func() { n.watchDisk(ctx) })
 	n.wg.Go(func() { n.watchOffice(ctx) })
 	n.wg.Go(func() { n.retireSilent(ctx) })

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/fsm/entry"
 )
 
@@ -33,6 +34,9 @@ type packer struct {
 	// kick tells a node that the entry at index, with a batch of its own, is committed.
 	kick   func(id raft.ServerID, index uint64)
 	failed func(error) // an entry's fate is unknown: all streams must begin anew
+	// relieve decides about memory, before an entry with that many bytes of batches; nil:
+	// nobody does.
+	relieve func(bytes int) engine.Relief
 	// semantic is the semantic version in force.
 	semantic func() uint16
 	now      func() time.Time // by its monotonic part
@@ -125,6 +129,7 @@ func (p *packer) run() {
 			return
 		}
 		p.builder.Reset()
+		more := p.addRelief(parts)
 		for _, part := range parts {
 			p.builder.Add(part.kind, part.payload)
 		}
@@ -142,7 +147,36 @@ func (p *packer) run() {
 		p.entries.Add(1)
 		p.batches.Add(uint64(len(parts)))
 		p.notify(parts, future.Index())
+		if more {
+			_ = p.add(entry.PartTick, "", nil) // refused when leadership has gone: the next leader looks
+		}
 	}
+}
+
+// addRelief begins an entry with what is to be done about memory. It reports whether the
+// next entry is to do more, and soon.
+func (p *packer) addRelief(parts []queued) (more bool) {
+	if p.relieve == nil {
+		return false
+	}
+	size := 0
+	for _, part := range parts {
+		if part.kind == entry.PartBatch {
+			size += len(part.payload)
+		}
+	}
+	relief := p.relieve(size)
+	var victims []byte
+	for _, v := range relief.Victims {
+		victims = entry.AppendEvict(victims, v.DB, v.Keys)
+	}
+	if len(victims) > 0 {
+		p.builder.Add(entry.PartEvict, victims)
+	}
+	if relief.Pressed {
+		p.builder.Add(entry.PartPressure, nil)
+	}
+	return relief.More
 }
 
 // confirmed waits until raft knows what became of an entry. What raft is given at

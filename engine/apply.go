@@ -37,6 +37,7 @@ func (e *Engine) apply(f func(*Step)) (published, missed []Message, resettled, u
 	s := Step{engine: e}
 	f(&s)
 	e.lookups.add(&s.lookups)
+	e.endPressure()
 	published, resettled, users = e.outbox, e.resettled, e.usersSet
 	e.outbox, e.resettled, e.usersSet, e.by = nil, false, false, nil
 	return published, e.missedLocked(&s.lookups), resettled, users
@@ -56,6 +57,7 @@ type Step struct {
 // to it, and never back.
 func (s *Step) Entry(index uint64, stampMs int64) {
 	s.index, s.writes = index, 0
+	s.engine.env.Pressed = false
 	if stampMs > s.engine.clock {
 		s.engine.clock = stampMs
 		s.Chain().Words(noteClock, uint64(stampMs))

@@ -113,6 +113,11 @@ type Engine struct {
 
 	stream call.Stream // guarded by mu; env has it while somebody follows
 
+	tight   atomic.Bool  // see Tight
+	limit   atomic.Int64 // maxmemory
+	startup int64        // Used by nothing
+	pressed int64        // guarded by mu; Used when the entry under way was found under pressure
+
 	warmer  keyspace.Warmer // guarded by mu, held for writing; of Apply
 	warmers sync.Pool       // of *keyspace.Warmer; of views
 }
@@ -153,6 +158,7 @@ func New(opts Options) *Engine {
 	e.catalog = acl.NewCatalog(e.callable())
 	e.env = call.Env{Settings: &e.settings, Semantic: semantic.Max, Effects: effects{e}, Lookup: e.find}
 	e.reset(seed.Seed{})
+	e.startup = e.usedLocked()
 	return e
 }
 
@@ -249,6 +255,8 @@ func (e *Engine) execute(c *call.Call) {
 		c.Fail(reply.WrongArgs(row.Name))
 	case !c.MayWrite && !row.Spec.Reads() && !e.scripts.DeclaresNoWrites(c.Args):
 		c.Fail(refusedRead(row))
+	case e.env.Pressed && c.MayWrite && !c.InTx && e.bringsData(row, c.Args):
+		c.Fail(reply.ErrOOM)
 	default:
 		e.run(row, c)
 	}

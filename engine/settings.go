@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -33,6 +34,12 @@ func number(low, high int, field func(*call.Settings) *int) setting {
 			return nil
 		},
 	}
+}
+
+// since is a setting that came with a semantic version.
+func since(came semantic.Version, s setting) setting {
+	s.came = came
+	return s
 }
 
 // settings holds the cluster-wide settings by name, with redis-server's limits. A string
@@ -74,6 +81,23 @@ var settings = map[string]setting{
 			return nil
 		},
 		came: semantic.Conversation,
+	},
+	"maxmemory":                   since(semantic.Conversation, number(0, math.MaxInt64, func(s *call.Settings) *int { return &s.MaxMemory })),
+	"maxmemory-samples":           since(semantic.Conversation, number(1, math.MaxInt32, func(s *call.Settings) *int { return &s.MaxMemorySamples })),
+	"maxmemory-eviction-tenacity": since(semantic.Conversation, number(0, 100, func(s *call.Settings) *int { return &s.EvictionTenacity })),
+	"lfu-log-factor":              since(semantic.Conversation, number(0, math.MaxInt32, func(s *call.Settings) *int { return &s.LFULogFactor })),
+	"lfu-decay-time":              since(semantic.Conversation, number(0, math.MaxInt32, func(s *call.Settings) *int { return &s.LFUDecayMinutes })),
+	"maxmemory-policy": {
+		came: semantic.Conversation,
+		get:  func(s *call.Settings) string { return s.MaxMemoryPolicy.String() },
+		set: func(s *call.Settings, text string) error {
+			policy, ok := call.ParsePolicy(text)
+			if !ok {
+				return errors.New("argument is not a policy of eviction")
+			}
+			s.MaxMemoryPolicy = policy
+			return nil
+		},
 	},
 	LoadUsers: {set: loadUsers, came: semantic.Conversation, act: true},
 	"debug-active-expire": {
@@ -132,6 +156,9 @@ func (e *Engine) AllSettings() map[string]string {
 // Set changes settings: names and values alternate in pairs. Either all are
 // set or, with an error that names the first bad one, none.
 func (s *Step) Set(pairs [][]byte) error {
+	if len(pairs) == 0 {
+		return nil
+	}
 	changed := s.engine.settings
 	if err := change(&changed, pairs, s.engine.env.Semantic); err != nil {
 		return err
@@ -143,6 +170,7 @@ func (s *Step) Set(pairs [][]byte) error {
 		effects{s.engine}.SetUsers(changed.Users)
 	}
 	s.engine.settings = changed
+	s.engine.limit.Store(int64(changed.MaxMemory))
 	s.engine.resettled = true
 	return nil
 }

@@ -21,7 +21,7 @@ func otherSettings(t *testing.T) call.Settings {
 			continue
 		}
 		changed := false
-		for _, value := range []string{"-1", "8", "1000000", "3000000", "KEA", "yes", "no", "allchannels"} {
+		for _, value := range []string{"-1", "8", "1000000", "3000000", "KEA", "yes", "no", "allchannels", "volatile-ttl", "50"} {
 			if s.set(&other, value) == nil && s.get(&other) != s.get(&fallback) {
 				changed = true
 				break

@@ -235,6 +235,10 @@ func (f *FSM) applyParts(step *engine.Step, index uint64, e *entry.Entry) error 
 			err = f.raise(step, payload)
 		case entry.PartChain:
 			err = f.check(payload)
+		case entry.PartEvict:
+			err = f.evict(step, payload)
+		case entry.PartPressure:
+			step.Press()
 		case entry.PartRecount:
 			if f.opts.Recount != nil {
 				f.opts.Recount(index, step.Freeze)
@@ -275,6 +279,16 @@ func (f *FSM) retire(step *engine.Step, payload []byte) error {
 	node, err := entry.DecodeRetire(payload)
 	if err == nil {
 		step.DropOwner(waiting.Owner(node), reply.ErrRetired, &f.waiting)
+	}
+	return err
+}
+
+// evict deletes keys for which there is no memory, for nobody here. Whoever waited for
+// them to go is served.
+func (f *FSM) evict(step *engine.Step, payload []byte) error {
+	err := entry.DecodeEvict(payload, step.Evict)
+	if step.Ready() {
+		step.Serve(&f.waiting)
 	}
 	return err
 }
@@ -512,6 +526,12 @@ func (r *runner) execute(op *Op, out *reply.Writer) (waits bool) {
 func (r *runner) transaction(as call.As, tx *Tx, out *reply.Writer) {
 	defer r.step.EndUnit()
 	it := &r.fsm.item
+	for _, c := range it.Commands {
+		if r.step.Refuses(c.Args) {
+			out.Error(reply.ErrExecOOM)
+			return
+		}
+	}
 	for _, w := range it.Watches {
 		if r.step.Version(w.DB, w.Key) != w.Version {
 			if tx != nil {

@@ -290,6 +290,12 @@ func (c *sessionCluster) Info(section string) []session.Field {
 		return c.infoReceiving()
 	case "raft":
 		return c.infoRaft()
+	case "stats":
+		total, current := c.node.Exceeded()
+		return []session.Field{
+			{Name: "total_eviction_exceeded_time", Value: fmt.Sprint(total.Milliseconds())},
+			{Name: "current_eviction_exceeded_time", Value: fmt.Sprint(current.Milliseconds())},
+		}
 	}
 	return nil
 }

@@ -31,6 +31,9 @@ type Env struct {
 	// Semantic is the semantic version in force.
 	Semantic semantic.Version
 	Effects  Effects
+	// Pressed says that more memory is used than maxmemory, and that nothing can be
+	// freed: as the leader has decided for the log entry that is being applied.
+	Pressed bool
 	// Stream is nil where nobody follows.
 	Stream *Stream
 	// Counter is nil where nobody counts.

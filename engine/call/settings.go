@@ -21,6 +21,13 @@ type Settings struct {
 	LuaInstructionsMax     int // lua-instructions-max, a script's budget
 	LuaBytesMax            int // lua-bytes-max, what a script may allocate in all
 
+	MaxMemory        int    // maxmemory, bytes; 0: no limit
+	MaxMemoryPolicy  Policy // maxmemory-policy
+	MaxMemorySamples int    // maxmemory-samples: keys that a victim is chosen among
+	EvictionTenacity int    // maxmemory-eviction-tenacity: 0 to 100
+	LFULogFactor     int    // lfu-log-factor
+	LFUDecayMinutes  int    // lfu-decay-time
+
 	// Users are who may do what. They never are nil.
 	Users *acl.Users
 	// ACLPubsubAll: users begin with all channels (acl-pubsub-default).
@@ -50,6 +57,11 @@ func DefaultSettings() Settings {
 		ProtoMaxBulkLen:        512 << 20,
 		LuaInstructionsMax:     20_000_000,
 		LuaBytesMax:            256 << 20,
+		MaxMemoryPolicy:        NoEviction,
+		MaxMemorySamples:       5,
+		EvictionTenacity:       10,
+		LFULogFactor:           10,
+		LFUDecayMinutes:        1,
 		Users:                  acl.Initial(),
 	}
 }

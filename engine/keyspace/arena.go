@@ -91,6 +91,15 @@ func (a *arena) cell(r ref) record {
 	return record(s.buf[(r&(1<<unitBits-1))*unitBytes:])
 }
 
+// size returns the length of the cell at r.
+func (a *arena) size(r ref) int {
+	s := a.slabs.at(uint32(r >> unitBits))
+	if s.class == largeCell {
+		return len(s.buf)
+	}
+	return classBytes[s.class]
+}
+
 // fits reports whether a record of n bytes belongs into the class of the cell at r.
 func (a *arena) fits(r ref, n int) bool {
 	class := classFor(n)

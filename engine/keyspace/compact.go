@@ -19,6 +19,7 @@ const (
 func (s *store) tidy() {
 	for range min(tidyFree, len(s.reclaim)) {
 		last := len(s.reclaim) - 1
+		s.kept -= s.weigh(s.reclaim[last])
 		s.free(s.reclaim[last])
 		s.reclaim = s.reclaim[:last]
 	}

@@ -120,6 +120,7 @@ func (f *frozenStore) wants(h, version uint64) bool {
 func (f *frozenStore) save(h uint64, r ref) {
 	i := h >> (64 - f.bits)
 	f.saved[i] = append(f.saved[i], savedRecord{h, r})
+	f.store.kept += f.store.weigh(r)
 }
 
 // read adds the next stretch of hashes to b.

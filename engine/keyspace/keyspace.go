@@ -30,6 +30,7 @@ type Keyspace struct {
 	expired   uint64
 	lazy      uint64   // of Stats; no part of the state
 	fieldsDue uint64   // likewise
+	evicted   uint64   // likewise
 	buckets   []uint64 // the counter at the last creation of a key, by its hash; see versions.go
 	marks     bool     // versions of absent keys are marked; see versions.go
 	frozen    *Frozen  // the open view
@@ -188,6 +189,8 @@ type Stats struct {
 	Fields     uint64 // fields of hashes deleted because they were due, since the node has this state
 	Mutations  uint64 // the mutation counter
 	Lazy       uint64 // values that FreedLazily was told of
+	Kept       int64  // bytes of what is gone and still there for an open view, or until later changes free it
+	Evicted    uint64 // keys deleted by EvictKey, since the node has this state
 }
 
 // FreedLazily counts n values whose memory is given back behind the back of the client that deleted them.
@@ -196,9 +199,13 @@ func (k *Keyspace) FreedLazily(n int) { k.lazy += uint64(n) }
 // Bytes returns what the data occupies in all.
 func (s Stats) Bytes() int64 { return s.ArenaTotal + s.Objects + s.Table + s.Expiry }
 
+// Used returns what the keys that are there occupy: what deleting keys makes less. It is the same on two nodes but
+// for what their histories have left: how full tables are, and how much room large values have to spare.
+func (s Stats) Used() int64 { return s.ArenaLive + s.Objects + s.Table + s.Expiry - s.Kept }
+
 // Stats returns sizes and counters. It is a read.
 func (k *Keyspace) Stats() Stats {
-	st := Stats{Expired: k.expired, Mutations: k.mutations, Lazy: k.lazy, Fields: k.fieldsDue}
+	st := Stats{Expired: k.expired, Mutations: k.mutations, Lazy: k.lazy, Fields: k.fieldsDue, Evicted: k.evicted}
 	for _, d := range k.dbs {
 		s := d.store
 		st.Keys += s.keys
@@ -207,6 +214,7 @@ func (k *Keyspace) Stats() Stats {
 		st.ArenaTotal += s.arena.total
 		st.Objects += s.handles.bytes()
 		st.Table += s.table.bytes()
+		st.Kept += s.kept
 		st.Expiry += s.expiry.bytes() + s.fields.bytes()
 	}
 	st.ArenaFree = st.ArenaTotal - st.ArenaLive

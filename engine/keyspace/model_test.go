@@ -508,15 +508,21 @@ func checkStore(t testing.TB, s *store) {
 		t.Fatalf("keys %d of %d, expiring %d of %d, hashes with expiring fields %d of %d, slots %d of %d, segments %d of %d",
 			keys, s.keys, expiring, s.expiry.len, fields, s.fields.len, slots, s.table.slots, segments, s.table.segments)
 	}
+	var kept int64
 	for _, r := range s.reclaim {
 		own(r)
+		kept += s.weigh(r)
 	}
 	if s.frozen != nil {
 		for _, bucket := range s.frozen.saved {
 			for _, saved := range bucket {
 				own(saved.ref)
+				kept += s.weigh(saved.ref)
 			}
 		}
+	}
+	if kept != s.kept {
+		t.Fatalf("%d bytes of what is gone, counted %d", kept, s.kept)
 	}
 	if objects != s.handles.sum {
 		t.Fatalf("objects of %d bytes, sum %d", objects, s.handles.sum)

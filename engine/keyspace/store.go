@@ -29,6 +29,7 @@ type store struct {
 	// released a few at each change.
 	frozen  *frozenStore
 	reclaim []ref
+	kept    int64 // bytes of those in reclaim, and of what frozen has saved
 
 	emptying uint32 // slab that is being emptied; 0 is none
 	cursor   uint32 // next cell of it to look at
@@ -212,6 +213,16 @@ func (s *store) remove(h uint64, p place) {
 		return
 	}
 	s.free(p.ref)
+}
+
+// weigh returns the bytes of a cell and of what it holds.
+func (s *store) weigh(r ref) int64 {
+	n := int64(s.arena.size(r))
+	if held := s.arena.cell(r).handle(); held != 0 {
+		s.handles.measure(held)
+		n += int64(s.handles.slots.at(uint32(held)).bytes)
+	}
+	return n
 }
 
 // free releases a cell and what it holds.

@@ -47,9 +47,13 @@ const (
 	ErrMaxClients      Error = "ERR max number of clients reached"
 	ErrScriptUnknown   Error = "ERR Unknown Redis command called from script"
 	ErrScriptArity     Error = "ERR Wrong number of args calling Redis command from script"
+	ErrOOM             Error = "OOM command not allowed when used memory > 'maxmemory'."
 	ErrUnblocked       Error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 	ErrMisconf         Error = "MISCONF the disk of this node is nearly full: writes are refused until space is freed or another node leads"
 )
+
+// ErrExecOOM refuses a transaction of which a command is refused with ErrOOM.
+const ErrExecOOM = "EXECABORT Transaction discarded because of: " + ErrOOM
 
 // Texts of redis-server 7.0 about sorted sets and about commands on several keys.
 const (

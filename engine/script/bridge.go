@@ -149,6 +149,10 @@ func (r *runner) permit(row *call.Row) reply.Error {
 	if r.readOnly && row.Flags.Any(command.Write|command.MayReplicate) {
 		return reply.ErrReadOnlyContext
 	}
+	if row.Flags.Has(command.DenyOOM) && r.call.Pressed && !r.mayGrow {
+		return reply.ErrOOM
+	}
+	r.mayGrow = r.mayGrow || row.Flags.Has(command.Write)
 	return ""
 }
 

@@ -138,4 +138,6 @@ func (s *script) run(r *runner, keys, args [][]byte) ([]lua.Value, error) {
 	return r.vm.Run(s.chunk)
 }
 
+func (s *script) declares(f flags) bool { return s.flags.has(f) }
+
 func (s *script) calledName() string { return s.sha }

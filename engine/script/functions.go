@@ -77,6 +77,8 @@ func (f *function) run(r *runner, keys, args [][]byte) ([]lua.Value, error) {
 	return r.vm.RunFunction(callback, r.list(keys), r.list(args))
 }
 
+func (f *function) declares(flag flags) bool { return f.flags.has(flag) }
+
 func (f *function) calledName() string { return f.name }
 
 // functionLoad: FUNCTION LOAD [REPLACE] code.

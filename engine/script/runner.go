@@ -15,6 +15,8 @@ type program interface {
 	run(r *runner, keys, args [][]byte) ([]lua.Value, error)
 	// calledName is what errors call it.
 	calledName() string
+	// declares reports whether it says that of itself.
+	declares(flags) bool
 }
 
 // runner is an interpreter with Redis' library, and the program that it runs. A runner is used by one call
@@ -25,6 +27,7 @@ type runner struct {
 
 	call     *call.Call
 	readOnly bool
+	mayGrow  bool      // whatever memory is short of: it says so of itself, or has begun to write
 	nested   call.Call // the command that the script runs
 	args     [][]byte
 	arena    []byte     // what args point into
@@ -63,7 +66,7 @@ func newBareRunner(e *Engine) *runner {
 
 // run runs a program for a command whose arguments from the fourth on are its keys and arguments.
 func (r *runner) run(c *call.Call, p program, keys int, readOnly bool) {
-	r.call, r.readOnly = c, readOnly
+	r.call, r.readOnly, r.mayGrow = c, readOnly, p.declares(allowOOM)
 	r.nested = *c
 	r.nested.InScript = true
 	r.nested.MayWrite = c.MayWrite && !readOnly

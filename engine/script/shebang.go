@@ -79,25 +79,40 @@ func (e *Engine) countNoWrites() { e.reads.Store(e.cache.noWrites+e.shelf.noWrit
 // DeclaresNoWrites reports whether args call, by EVAL, EVALSHA or FCALL, a script or a function that says of itself
 // that it does not write.
 func (e *Engine) DeclaresNoWrites(args [][]byte) bool {
+	f, ok := e.declaredFlags(args)
+	return ok && f.has(noWrites)
+}
+
+// DeniesOOM reports whether args call, by EVAL, EVALSHA or FCALL, a script or a function that says something of
+// itself, but neither that it does not write nor that it may when memory is short.
+func (e *Engine) DeniesOOM(args [][]byte) bool {
+	f, ok := e.declaredFlags(args)
+	return ok && !f.has(noWrites) && !f.has(allowOOM)
+}
+
+// declaredFlags returns what a script or a function says of itself; false if it says nothing, or there is none.
+func (e *Engine) declaredFlags(args [][]byte) (flags, bool) {
 	if len(args) < 2 {
-		return false
+		return 0, false
 	}
 	switch strings.ToLower(string(args[0])) {
-	case "eval":
+	case "eval", "eval_ro":
 		line, _, _ := strings.Cut(string(args[1]), "\n")
 		if !strings.HasPrefix(line, "#!") {
-			return false
+			return 0, false
 		}
 		f, err := parseShebang(line)
-		return err == nil && f.has(noWrites)
-	case "evalsha":
-		s := e.cache.find(args[1])
-		return s != nil && s.flags.has(noWrites)
-	case "fcall":
-		f := e.shelf.find(args[1])
-		return f != nil && f.flags.has(noWrites)
+		return f, err == nil
+	case "evalsha", "evalsha_ro":
+		if s := e.cache.find(args[1]); s != nil {
+			return s.flags, s.flags.has(declared)
+		}
+	case "fcall", "fcall_ro":
+		if f := e.shelf.find(args[1]); f != nil {
+			return f.flags, true
+		}
 	}
-	return false
+	return 0, false
 }
 
 func parseShebang(line string) (flags, error) {

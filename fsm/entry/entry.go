@@ -52,6 +52,10 @@ const (
 	PartChain
 	// PartRecount makes every node count its keys as they are at this entry.
 	PartRecount
+	// PartEvict deletes keys to make room.
+	PartEvict
+	// PartPressure has commands that bring data refused for the rest of the entry.
+	PartPressure
 )
 
 const (

@@ -65,6 +65,16 @@ func sampleWaits() []byte {
 	return b.Seal(1_700_000_000_125, 5)
 }
 
+// sampleEvicts is an entry with the parts about memory.
+func sampleEvicts() []byte {
+	evict := AppendEvict(nil, 0, args("a", "", "b c"))
+	evict = AppendEvict(evict, 15, args("z"))
+	var b Builder
+	b.Add(PartEvict, evict)
+	b.Add(PartPressure, nil)
+	return b.Seal(1_700_000_000_126, 5)
+}
+
 // render writes out all that an entry says.
 func render(e Entry) (string, error) {
 	var out bytes.Buffer
@@ -103,6 +113,11 @@ func render(e Entry) (string, error) {
 				return "", err
 			}
 			fmt.Fprintf(&out, "  %s %d %x\n", c.Leader, c.Index, c.Value)
+		case PartEvict:
+			err := DecodeEvict(payload, func(db int, keys [][]byte) { fmt.Fprintf(&out, "  evict %d %q\n", db, keys) })
+			if err != nil {
+				return "", err
+			}
 		case PartBatch:
 			if err := renderBatch(&out, payload); err != nil {
 				return "", err
@@ -180,6 +195,16 @@ part 1
     waiter 7 false
   item 7 piece ""
     waiter 300 false
+`)
+}
+
+// So did keys that go for want of memory.
+func TestGoldenEvicts(t *testing.T) {
+	checkGolden(t, "v5-evict.entry", sampleEvicts(), `stamp 1700000000126 needs 5
+part 8
+  evict 0 ["a" "" "b c"]
+  evict 15 ["z"]
+part 9
 `)
 }
 

@@ -189,6 +189,9 @@ func (s *Session) refusal(e *entry, args [][]byte) reply.Error {
 	if err := s.redirected(e, args); err != "" {
 		return err
 	}
+	if s.srv.opts.Engine.Tight() && s.bringsData(e, args) {
+		return reply.ErrOOM
+	}
 	if s.proto == reply.RESP2 && s.subs.len() > 0 && !subscriberCommands[e.Name] {
 		return reply.Error("ERR Can't execute '" + e.Name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
 	}

@@ -238,11 +238,12 @@ func infoMemory(s *Server, _ *Session) []Field {
 		field("number_of_libraries", m.libraries),
 		field("used_memory_functions", m.functionBytes),
 	)
-	out = append(out, sized("maxmemory", s.opts.Config.Int("maxmemory"))...)
+	out = append(out, sized("maxmemory", s.opts.Engine.MaxMemory())...)
 	out = append(out,
-		Field{"maxmemory_policy", s.opts.Config.String("maxmemory-policy")},
+		Field{"maxmemory_policy", s.setting("maxmemory-policy")},
 		Field{"mem_fragmentation_ratio", ratio(m.resident, m.used)},
 		field("mem_fragmentation_bytes", m.resident-m.used),
+		field("mem_not_counted_for_evict", m.notCounted()),
 		field("mem_clients_normal", m.clients),
 		field("mem_clients_slaves", m.replicas),
 		field("mem_replication_backlog", backlog.Kept),
@@ -340,7 +341,7 @@ func infoStats(s *Server, _ *Session) []Field {
 	registry := s.opts.Registry
 	_, keys, items, prefixes := s.tracking.stats()
 	followers, _ := s.opts.Stream.Figures()
-	return []Field{
+	return joined([]Field{
 		field("total_connections_received", c.Connections.Load()),
 		field("total_commands_processed", c.Commands.Load()),
 		field("instantaneous_ops_per_sec", int64(rates.CommandsPerSec)),
@@ -356,8 +357,10 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("expired_keys", data.Expired-min(data.Expired, s.expiredBefore.Load())),
 		field("expired_time_cap_reached_count", 0), // what is due is deleted in order, and no cycle ends early
 		field("expired_subkeys", data.Fields-min(data.Fields, s.fieldsBefore.Load())),
-		field("evicted_keys", 0),
+		field("evicted_keys", data.Evicted-min(data.Evicted, s.evictedBefore.Load())),
 		field("evicted_clients", c.EvictedClients.Load()),
+		{"total_eviction_exceeded_time", "0"},
+		{"current_eviction_exceeded_time", "0"},
 		field("keyspace_hits", lookups.Hits),
 		field("keyspace_misses", lookups.Misses),
 		field("pubsub_channels", registry.Len(pubsub.Channel)),
@@ -384,7 +387,7 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("connection_panics", c.Panics.Load()),
 		field("command_panics", s.opts.Engine.Panics()),
 		field("state_mutations", data.Mutations),
-	}
+	}, s.opts.Cluster.Info("stats"))
 }
 
 func infoReplication(s *Server, by *Session) []Field {

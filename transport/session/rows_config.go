@@ -129,14 +129,28 @@ func (s *Server) setDefaultPassword(password string) reply.Error {
 // returns the error, or "".
 func (s *Server) setWide(pairs []config.Pair) reply.Error {
 	var args [][]byte
+	limits := false
 	inForce := s.opts.Cluster.Semantic()
 	for _, p := range pairs {
 		if came := engine.SettingCame(p.Name); came > inForce {
 			return reply.TooNew("the setting "+p.Name, came, inForce)
 		}
 		args = append(args, []byte(p.Name), []byte(p.Value))
+		limits = limits || strings.HasPrefix(p.Name, "maxmemory")
 	}
-	return s.submit(fsm.Op{Kind: fsm.OpSettings, Args: args})
+	refused := s.submit(fsm.Op{Kind: fsm.OpSettings, Args: args})
+	if limits && refused == "" {
+		// The next entry begins with what follows from the limit: keys that go, or that
+		// commands are refused. When the client goes on that is so.
+		refused = s.submit(fsm.Op{Kind: fsm.OpSettings})
+	}
+	return refused
+}
+
+// setting returns a cluster-wide setting in force.
+func (s *Server) setting(name string) string {
+	value, _ := s.opts.Engine.Setting(name)
+	return value
 }
 
 // submit has an op of the node's own executed, and waits for it. It returns the error, or
@@ -171,6 +185,7 @@ func configResetStat(s *Session, r *request) {
 	data := s.srv.opts.Engine.Stats()
 	s.srv.expiredBefore.Store(data.Expired)
 	s.srv.fieldsBefore.Store(data.Fields)
+	s.srv.evictedBefore.Store(data.Evicted)
 	s.srv.lazyBefore.Store(data.Lazy)
 	for _, e := range s.srv.table.all {
 		e.stats.Reset()

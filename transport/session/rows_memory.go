@@ -26,8 +26,9 @@ var memoryRows = []row{
 }
 
 // memory is what this node's memory is spent on, in bytes. What a client deletes
-// is not counted from then on, though the runtime collects it later: used is what
-// a limit should be compared with.
+// is not counted from then on, though the runtime collects it later, and what a snapshot
+// still needs of it goes later. What the program itself takes is in resident alone: so
+// used is the same on all nodes, but for clients, and maxmemory is compared with it.
 type memory struct {
 	used, peak  int64
 	startup     int64 // of it, before there were data and clients
@@ -54,7 +55,7 @@ func (s *Server) memory() memory {
 		m.libraries, m.functions, m.functionBytes = v.Functions()
 	})
 	m.allocated, m.active = heap()
-	m.used = m.startup + m.data.Bytes() + m.clients + m.replicas + m.scriptBytes + m.functionBytes
+	m.used = m.data.Used() + m.clients + m.replicas + m.scriptBytes + m.functionBytes
 	for m.peak = s.memoryPeak.Load(); m.used > m.peak; m.peak = s.memoryPeak.Load() {
 		s.memoryPeak.CompareAndSwap(m.peak, m.used)
 	}
@@ -63,8 +64,11 @@ func (s *Server) memory() memory {
 
 // overhead is what is used for other things than keys and values.
 func (m *memory) overhead() int64 {
-	return m.startup + m.clients + m.replicas + m.scriptBytes + m.functionBytes + m.data.Table + m.data.Expiry
+	return m.clients + m.replicas + m.scriptBytes + m.functionBytes + m.data.Table + m.data.Expiry
 }
+
+// notCounted is what maxmemory does not count: it differs between nodes.
+func (m *memory) notCounted() int64 { return m.clients + m.replicas }
 
 func (m *memory) dataset() int64 { return m.used - m.overhead() }
 

@@ -75,9 +75,10 @@ type Server struct {
 
 	expiredBefore atomic.Uint64 // keys that had expired at the last CONFIG RESETSTAT
 	fieldsBefore  atomic.Uint64 // fields of hashes that had expired by then
+	evictedBefore atomic.Uint64 // keys that had been evicted by then
 	lazyBefore    atomic.Uint64 // values that UNLINK and its kind had freed by then
 
-	memoryStartup int64        // the heap's objects before there were clients
+	memoryStartup int64        // used_memory of an empty database
 	memoryPeak    atomic.Int64 // the largest used_memory that INFO has seen
 
 	nextID  atomic.Int64
@@ -101,7 +102,7 @@ func New(opts Options) *Server {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.memoryStartup, _ = heap()
+	s.memoryStartup = opts.Engine.StartupBytes()
 	s.started, s.began = s.now(), time.Now()
 	var id [20]byte
 	_, _ = rand.Read(id[:]) // never fails

@@ -25,6 +25,7 @@ import (
 
 // node is a server with its parts, as a test needs them.
 type node struct {
+	engine  *engine.Engine
 	t       *testing.T
 	server  *session.Server
 	cluster *sessiontest.Cluster
@@ -57,6 +58,7 @@ func openNode(t *testing.T, change func(*sessiontest.Cluster), options func(*ses
 		Publish:   func(m engine.Message) { registry.Publish(m.Channel, m.Text, m.Sharded) },
 	})
 	n.cluster = &sessiontest.Cluster{Engine: e, Registry: registry}
+	n.engine = e
 	if change != nil {
 		change(n.cluster)
 	}
