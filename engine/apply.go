@@ -38,6 +38,7 @@ func (e *Engine) apply(f func(*Step)) (published, missed []Message, resettled, u
 	f(&s)
 	e.lookups.add(&s.lookups)
 	e.endPressure()
+	e.env.Heat.Fit(e.env.Keyspace.Keys())
 	published, resettled, users = e.outbox, e.resettled, e.usersSet
 	e.outbox, e.resettled, e.usersSet, e.by = nil, false, false, nil
 	return published, e.missedLocked(&s.lookups), resettled, users
@@ -58,6 +59,7 @@ type Step struct {
 func (s *Step) Entry(index uint64, stampMs int64) {
 	s.index, s.writes = index, 0
 	s.engine.env.Pressed = false
+	s.engine.env.Heat.SetNow(stampMs)
 	if stampMs > s.engine.clock {
 		s.engine.clock = stampMs
 		s.Chain().Words(noteClock, uint64(stampMs))

@@ -15,16 +15,17 @@ import (
 const dumpFrameBytes = 1 + 2 + 8
 
 // DebugObject returns what DEBUG OBJECT tells of a key; false if there is none.
-// Values have no address here, and no key is ever idle. It serializes the value. One that
+// Values have no address here. It serializes the value. One that
 // is due but still stored is shown, as redis-server does.
 func (v *View) DebugObject(db int, key []byte) (string, bool) {
 	entry, ok := v.engine.env.Keyspace.DB(db).Stored(key)
 	if !ok {
 		return "", false
 	}
+	idle := v.engine.env.Heat.IdleMs(v.engine.env.Keyspace.DB(db).Heat(key)) / 1000
 	var d rdb.Dumper
-	text := fmt.Sprintf("Value at:0x000000000000 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:0",
-		entry.Enc, len(d.Append(nil, &entry.Value))-dumpFrameBytes)
+	text := fmt.Sprintf("Value at:0x000000000000 refcount:1 encoding:%s serializedlength:%d lru:0 lru_seconds_idle:%d",
+		entry.Enc, len(d.Append(nil, &entry.Value))-dumpFrameBytes, idle)
 	if entry.Type == keyspace.List {
 		text += v.debugList(&entry)
 	}

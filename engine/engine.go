@@ -36,6 +36,7 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/commands"
+	"github.com/quorate/quorate/engine/heat"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/script"
@@ -156,7 +157,7 @@ func New(opts Options) *Engine {
 	e.watch.Flushed = func() { e.watcher.Flushed(e.by) }
 	e.table = command.NewTable(slices.Concat(pointers(commands.All()), pointers(e.scripts.Rows())), func(r *call.Row) *command.Spec { return &r.Spec })
 	e.catalog = acl.NewCatalog(e.callable())
-	e.env = call.Env{Settings: &e.settings, Semantic: semantic.Max, Effects: effects{e}, Lookup: e.find}
+	e.env = call.Env{Settings: &e.settings, Semantic: semantic.Max, Effects: effects{e}, Lookup: e.find, Heat: heat.New(0)}
 	e.reset(seed.Seed{})
 	e.startup = e.usedLocked()
 	return e
@@ -189,9 +190,14 @@ func (e *Engine) hold(k *keyspace.Keyspace, w *waiting.Table) {
 	if k != e.env.Keyspace && e.watcher != nil {
 		e.watcher.Flushed(e.by)
 	}
+	was := e.env.Keyspace
 	e.env.Keyspace, e.waiting = k, w
 	e.listen()
 	k.SetWatch(&e.watch)
+	if k != was {
+		e.env.Heat.Clear()
+	}
+	k.SetHeat(e.env.Heat)
 	k.MarkAbsent(e.env.Semantic >= semantic.Conversation)
 	e.tellFieldsLocked()
 }
@@ -277,7 +283,7 @@ func (e *Engine) run(row *call.Row, c *call.Call) { e.guard(row, c, func() { row
 
 // guard has f carry out c, which is a call of row.
 func (e *Engine) guard(row *call.Row, c *call.Call, f func()) {
-	c.Reads = row.Flags.Has(command.ReadOnly)
+	c.Begins(row)
 	mark := c.Out.Mark()
 	defer func() {
 		if reason := recover(); reason != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/heat"
 	"github.com/quorate/quorate/engine/keyspace"
 )
 
@@ -32,6 +33,28 @@ func (e *Engine) StartupBytes() int64 { return e.startup }
 
 // MaxMemory returns the limit in force, 0 if there is none. It takes no lock.
 func (e *Engine) MaxMemory() int64 { return e.limit.Load() }
+
+// followLimit does what the settings say about memory. It needs the lock.
+func (e *Engine) followLimit() {
+	e.limit.Store(int64(e.settings.MaxMemory))
+	rules := heat.Rules{LogFactor: e.settings.LFULogFactor, DecayMinutes: e.settings.LFUDecayMinutes}
+	switch policy := e.settings.MaxMemoryPolicy; {
+	case policy.LRU():
+		rules.Mode = heat.LRU
+	case policy.LFU():
+		rules.Mode = heat.LFU
+	}
+	e.env.Heat.Follow(rules)
+	e.env.Heat.Fit(e.env.Keyspace.Keys())
+}
+
+// HeatBytes returns what this node spends on remembering when keys were used. It does not
+// count against maxmemory.
+func (e *Engine) HeatBytes() int64 {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.env.Heat.Bytes()
+}
 
 // Evict deletes keys of a database to make room: those of them that are there.
 func (s *Step) Evict(db int, keys [][]byte) {
@@ -405,6 +428,8 @@ func (p *pass) candidate(v keyspace.Victim) candidate {
 	switch {
 	case p.policy == call.VolatileTTL:
 		next.score = -uint64(v.ExpireAt)
+	case p.ranked():
+		next.score = p.engine.env.Heat.Score(v.Hash)
 	default:
 		next.score = p.chooser.Chance()
 	}

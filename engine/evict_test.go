@@ -19,7 +19,7 @@ type evicting struct {
 }
 
 func newEvicting(t *testing.T, policy call.Policy, room int64) *evicting {
-	tr := newTrio(t, reply.RESP2, 150)
+	tr := newTrio(t, reply.RESP2, 1500)
 	v := &evicting{trio: tr, chooser: Chooser{Chance: rand.New(rand.NewPCG(1, 2)).Uint64}}
 	v.set("maxmemory-policy", policy.String())
 	v.set("maxmemory", strconv.FormatInt(tr.nodes[0].Used()+room, 10))
@@ -197,4 +197,57 @@ func TestASnapshotUnderWayDoesNotCount(t *testing.T) {
 	if s := n.Stats(); s.Kept != 0 || s.Used() > before/20 {
 		t.Errorf("%+v after it", s)
 	}
+}
+
+// What is used stays where the policy asks for that, with a tenth of the keys read and
+// written all the time beside a flood of others.
+func TestHotKeysStay(t *testing.T) {
+	for _, policy := range []call.Policy{call.AllKeysLRU, call.AllKeysLFU, call.VolatileLRU, call.VolatileLFU} {
+		t.Run(policy.String(), func(t *testing.T) {
+			v := newEvicting(t, policy, 300<<10)
+			n := v.nodes[0]
+			random := rand.New(rand.NewPCG(9, uint64(policy)))
+			read := func(key string) bool {
+				out := reply.NewWriter(reply.RESP2, nil)
+				n.View(n.now, 1, func(view *View) { view.Do(0, words("GET", key), false, out) })
+				return string(out.Bytes()) != "$-1\r\n"
+			}
+			hits, reads := 0, 0
+			for i := range 20_000 {
+				for _, m := range v.nodes {
+					m.now += 10
+				}
+				v.relieve(100)
+				key := fmt.Sprint("hot:", random.IntN(200))
+				if i%2 == 0 {
+					key = fmt.Sprint("cold:", i)
+				} else if i > 10_000 {
+					reads++
+				}
+				switch {
+				case !read(key):
+					v.do(0, words("SET", key, strings.Repeat("x", 100), "EX", "10000"))
+				case i > 10_000 && i%2 == 1:
+					hits++
+				}
+			}
+			if hits*100 < reads*97 {
+				t.Errorf("of %d reads of hot keys %d found them", reads, hits)
+			}
+		})
+	}
+}
+
+// How often and how long ago a key was used is a matter of a node: a script that writes must
+// not see it.
+func TestScriptsDoNotSeeUses(t *testing.T) {
+	v := newEvicting(t, call.AllKeysLFU, 1<<30)
+	v.do(0, words("SET", "k", "v"))
+	for range 100 {
+		v.nodes[1].View(v.nodes[1].now, 1, func(view *View) { view.Do(0, words("GET", "k"), false, reply.NewWriter(reply.RESP2, nil)) })
+	}
+	v.do(0, words("EVAL", "redis.call('SET', 'seen', redis.call('OBJECT', 'FREQ', 'k'))", "0"))
+	v.set("maxmemory-policy", "allkeys-lru")
+	v.do(0, words("EVAL", "redis.call('SET', 'seen', redis.call('OBJECT', 'IDLETIME', 'k'))", "0"))
+	v.sameDigest()
 }

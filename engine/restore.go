@@ -99,7 +99,7 @@ func (e *Engine) adoptLocked(l *loader) error {
 	}
 	e.hold(l.keyspace, l.waiting)
 	e.clock, e.seed, e.settings = l.state.clock, l.state.seed, l.state.settings
-	e.limit.Store(int64(e.settings.MaxMemory))
+	e.followLimit()
 	e.tight.Store(false)
 	e.users.Store(e.settings.Users)
 	e.compiled.Clear()

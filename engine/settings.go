@@ -170,7 +170,7 @@ func (s *Step) Set(pairs [][]byte) error {
 		effects{s.engine}.SetUsers(changed.Users)
 	}
 	s.engine.settings = changed
-	s.engine.limit.Store(int64(changed.MaxMemory))
+	s.engine.followLimit()
 	s.engine.resettled = true
 	return nil
 }

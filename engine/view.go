@@ -18,6 +18,7 @@ func (e *Engine) View(wallMs int64, random uint64, f func(*View)) {
 func (e *Engine) view(wallMs int64, random uint64, f func(*View)) (missed []Message) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
+	e.env.Heat.SetNow(wallMs)
 	v := View{engine: e, wall: max(wallMs, e.clock)}
 	v.rand.Seed(random, 0)
 	f(&v)

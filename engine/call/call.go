@@ -8,6 +8,7 @@ package call
 import (
 	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/heat"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/semantic"
@@ -19,6 +20,8 @@ type Row struct {
 	Do func(*Call)
 	// Waits reports whether a call may leave a wait; nil: none may.
 	Waits func(args [][]byte) bool
+	// Quiet: to look a key up is no use of it.
+	Quiet bool
 	// Serve carries out a call that waited, for one of its keys, which may be ready.
 	// It reports whether the call is answered; if not, nothing was changed.
 	Serve func(c *Call, key []byte) (served bool)
@@ -34,6 +37,9 @@ type Env struct {
 	// Pressed says that more memory is used than maxmemory, and that nothing can be
 	// freed: as the leader has decided for the log entry that is being applied.
 	Pressed bool
+	// Heat knows when and how often keys were used, as far as this node does. Nothing that
+	// the log makes of the data may depend on it.
+	Heat *heat.Map
 	// Stream is nil where nobody follows.
 	Stream *Stream
 	// Counter is nil where nobody counts.
@@ -60,6 +66,9 @@ type As struct {
 	User string
 	// Denied, if set, is told what the user was denied within the command.
 	Denied func(Denial)
+	// NoTouch: what is looked up is not used (CLIENT NO-TOUCH), as far as this node is
+	// concerned.
+	NoTouch bool
 }
 
 // Denial is what a user may not do.
@@ -105,6 +114,8 @@ type Call struct {
 	By any
 	// Reads tells that the row changes nothing: Get counts its lookups.
 	Reads bool
+	// Quiet tells that what is looked up is not used.
+	Quiet bool
 
 	became bool // the stream has, or needs, nothing more of the command
 }
@@ -171,11 +182,23 @@ func (c *Call) TooNew(came semantic.Version, before reply.Error) bool {
 // Where changes are allowed an expired key is deleted on the way, so that
 // what follows meets no remains of it.
 func (c *Call) Get(key []byte) (keyspace.Entry, bool) {
-	e, ok := c.Peek(key)
+	var e keyspace.Entry
+	var ok bool
+	if c.Quiet {
+		e, ok = c.Peek(key)
+	} else if e, ok = c.DB.Use(key, c.Now); !ok && c.MayWrite {
+		c.NotifyLoss(c.DB.Index(), key, c.DB.Evict(key, c.Now))
+	}
 	if c.Reads {
 		c.lookedUp(key, ok)
 	}
 	return e, ok
+}
+
+// Begins prepares the call of a row.
+func (c *Call) Begins(row *Row) {
+	c.Reads = row.Flags.Has(command.ReadOnly)
+	c.Quiet = row.Quiet || c.As.NoTouch && row.Name != "touch"
 }
 
 // GetUntold is Get for a lookup that counts, and of which no subscriber is told.
@@ -185,7 +208,7 @@ func (c *Call) GetUntold(key []byte) (keyspace.Entry, bool) {
 	return e, ok
 }
 
-// Peek is Get for a lookup that does not count.
+// Peek is Get for a lookup that does not count, and is no use of the key.
 func (c *Call) Peek(key []byte) (keyspace.Entry, bool) {
 	e, ok := c.DB.Get(key, c.Now)
 	if !ok && c.MayWrite {

@@ -38,15 +38,18 @@ func dump(c *call.Call) {
 const errBadFormat reply.Error = "ERR Bad data format"
 
 // restoreOptions are the options of RESTORE. How long ago or how often a key was
-// used is checked and forgotten: reads leave no trace in the state.
+// used is told to all nodes, but is no state.
 type restoreOptions struct {
 	replace  bool
-	absolute bool // the time to live is a time
+	absolute bool  // the time to live is a time
+	idle     int64 // seconds; -1: not told
+	freq     int64 // -1: not told
 }
 
 // parse reads the options. It replies with an error itself.
 func (o *restoreOptions) parse(c *call.Call) bool {
 	idle, used := false, false
+	o.idle, o.freq = -1, -1
 	for i := 4; i < len(c.Args); i++ {
 		more := i+1 < len(c.Args)
 		switch {
@@ -57,13 +60,15 @@ func (o *restoreOptions) parse(c *call.Call) bool {
 		case c.Is(i, "IDLETIME") && more && !used:
 			i++
 			idle = true
-			if _, ok := c.IntIn(i, 0, math.MaxInt64, "ERR Invalid IDLETIME value, must be >= 0"); !ok {
+			var ok bool
+			if o.idle, ok = c.IntIn(i, 0, math.MaxInt64, "ERR Invalid IDLETIME value, must be >= 0"); !ok {
 				return false
 			}
 		case c.Is(i, "FREQ") && more && !idle:
 			i++
 			used = true
-			if _, ok := c.IntIn(i, 0, math.MaxUint8, "ERR Invalid FREQ value, must be >= 0 and <= 255"); !ok {
+			var ok bool
+			if o.freq, ok = c.IntIn(i, 0, math.MaxUint8, "ERR Invalid FREQ value, must be >= 0 and <= 255"); !ok {
 				return false
 			}
 		default:
@@ -122,6 +127,12 @@ func restore(c *call.Call) {
 		becomeRestore(c, &o, expireAt, &v)
 	}
 	c.DB.Put(key, v, expireAt)
+	switch lfu := c.Settings.MaxMemoryPolicy.LFU(); {
+	case lfu && o.freq >= 0:
+		c.Heat.SetFreq(c.DB.Heat(key), uint8(o.freq))
+	case !lfu && o.idle >= 0:
+		c.Heat.SetIdle(c.DB.Heat(key), o.idle)
+	}
 	c.Notify(call.EventNew, "new", key)
 	c.Notify(call.EventGeneric, "restore", key)
 	c.Out.OK()

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/quorate/quorate/engine/call"
+	"github.com/quorate/quorate/engine/heat"
 	"github.com/quorate/quorate/engine/keyspace"
 )
 
@@ -32,7 +33,8 @@ func objectRefcount(c *call.Call) {
 	if !ok {
 		return
 	}
-	if e.Enc == keyspace.Int {
+	policy := c.Settings.MaxMemoryPolicy
+	if e.Enc == keyspace.Int && (c.Settings.MaxMemory == 0 || !policy.LRU() && !policy.LFU()) {
 		if n, _ := call.ParseInt(e.Packed); 0 <= n && n < sharedInts {
 			c.Out.Int(math.MaxInt32)
 			return
@@ -41,18 +43,37 @@ func objectRefcount(c *call.Call) {
 	c.Out.Int(1)
 }
 
-// objectIdletime implements OBJECT IDLETIME key. Reads leave no trace in the state, so no key is ever idle.
+// What OBJECT IDLETIME and FREQ tell is what this node has seen of the key's uses. A script
+// that may write must not see it, or nodes would differ: it finds every key just used, and
+// as often as a new one.
+
+// objectIdletime implements OBJECT IDLETIME key.
 func objectIdletime(c *call.Call) {
-	if _, ok := objectKey(c); ok {
+	_, ok := objectKey(c)
+	switch {
+	case !ok:
+	case c.Settings.MaxMemoryPolicy.LFU():
+		c.Fail("ERR An LFU maxmemory policy is selected, idle time not tracked. " +
+			"Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
+	case c.InScript && c.MayWrite:
 		c.Out.Int(0)
+	default:
+		c.Out.Int(c.Heat.IdleMs(c.DB.Heat(c.Args[2])) / 1000)
 	}
 }
 
-// objectFreq implements OBJECT FREQ key, which there is no eviction policy for.
+// objectFreq implements OBJECT FREQ key.
 func objectFreq(c *call.Call) {
-	if _, ok := objectKey(c); ok {
+	_, ok := objectKey(c)
+	switch {
+	case !ok:
+	case !c.Settings.MaxMemoryPolicy.LFU():
 		c.Fail("ERR An LFU maxmemory policy is not selected, access frequency not tracked. " +
 			"Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
+	case c.InScript && c.MayWrite:
+		c.Out.Int(heat.FreqInit)
+	default:
+		c.Out.Int(int64(c.Heat.Freq(c.DB.Heat(c.Args[2]))))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/commands"
+	"github.com/quorate/quorate/engine/heat"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/semantic"
@@ -49,6 +50,7 @@ type target struct {
 func newTarget(proto reply.Proto) *target {
 	t := &target{settings: call.DefaultSettings(), proto: proto, now: time.Now().UnixMilli()}
 	t.env = call.Env{
+		Heat:     heat.New(0),
 		Semantic: semantic.Max,
 		Keyspace: keyspace.New(keyspace.Options{Seed: seed.Seed{K0: 1, K1: 2}, Databases: databases}),
 		Settings: &t.settings,

@@ -1,6 +1,10 @@
 package keyspace
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/quorate/quorate/engine/heat"
+)
 
 // A DB is one numbered database of a Keyspace.
 type DB struct {
@@ -44,6 +48,22 @@ func (d *DB) Get(key []byte, now int64) (Entry, bool) {
 	return e, true
 }
 
+// Use is Get for somebody who uses the key. It notes that and is a read all the same.
+func (d *DB) Use(key []byte, now int64) (Entry, bool) {
+	h, p, ok := d.find(key)
+	if !ok {
+		return Entry{}, false
+	}
+	e := d.store.entry(p.rec)
+	if e.Expired(now) {
+		return Entry{}, false
+	}
+	if d.ks.heat != nil {
+		d.ks.heat.Touch(heat.Of(d.index, h))
+	}
+	return e, true
+}
+
 // Stored is Get of whatever is stored, due or not.
 func (d *DB) Stored(key []byte) (Entry, bool) {
 	_, p, ok := d.find(key)
@@ -62,8 +82,26 @@ func (d *DB) Put(key []byte, v Value, expireAt int64) {
 
 // place creates or overwrites a key at a version.
 func (d *DB) place(h uint64, key []byte, v *Value, expireAt int64, version uint64) {
+	before := d.store.keys
 	if d.store.put(h, key, v, expireAt, version) {
 		d.ks.created(h, version)
+	}
+	switch {
+	case d.ks.heat == nil:
+	case d.store.keys > before:
+		d.ks.heat.Created(heat.Of(d.index, h))
+	default:
+		d.ks.heat.Overwritten(heat.Of(d.index, h))
+	}
+}
+
+// Heat returns the hash under which package heat remembers a key.
+func (d *DB) Heat(key []byte) uint64 { return heat.Of(d.index, d.ks.seed.Hash(key)) }
+
+// cool notes that a key with hash h is gone.
+func (d *DB) cool(h uint64) {
+	if d.ks.heat != nil {
+		d.ks.heat.Forget(heat.Of(d.index, h))
 	}
 }
 
@@ -161,6 +199,7 @@ func (d *DB) Move(key []byte, to *DB, newKey []byte) bool {
 	to.place(d.ks.seed.Hash(newKey), newKey, &v, c.expireAt, version)
 	p, _ = s.find(h, key) // put may have moved it in the table
 	s.remove(h, p)
+	d.cool(h)
 	d.ks.deleted(h, version)
 	s.tidy()
 	return true
@@ -191,6 +230,7 @@ func (d *DB) Delete(key []byte) bool {
 	}
 	d.ks.deleted(h, d.ks.mutate(&change{op: opDelete, db: d.index, key: key}))
 	d.store.remove(h, p)
+	d.cool(h)
 	d.store.tidy()
 	return true
 }
@@ -219,6 +259,7 @@ func (d *DB) evict(h uint64, key []byte, p place) {
 	d.ks.deleted(h, d.ks.mutate(&change{op: opEvict, db: d.index, key: key}))
 	d.ks.expired++
 	d.store.remove(h, p)
+	d.cool(h)
 	d.store.tidy()
 }
 

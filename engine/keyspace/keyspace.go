@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/quorate/quorate/engine/heat"
 	"github.com/quorate/quorate/engine/types/chain"
 	"github.com/quorate/quorate/engine/types/seed"
 )
@@ -35,7 +36,8 @@ type Keyspace struct {
 	marks     bool     // versions of absent keys are marked; see versions.go
 	frozen    *Frozen  // the open view
 	watch     *Watch
-	awaited   *Awaited // nil: nobody waits; no part of this state
+	heat      *heat.Map // when keys were used; nil: nobody wants to know; no part of this state
+	awaited   *Awaited  // nil: nobody waits; no part of this state
 
 	fieldsLost func(db int, key []byte, fields [][]byte) // see OnFieldsLost
 }
@@ -47,6 +49,17 @@ func New(o Options) *Keyspace {
 		k.dbs = append(k.dbs, &DB{ks: k, index: i, store: newStore(o.Seed, &k.chain)})
 	}
 	return k
+}
+
+// SetHeat has m note when keys are used by Use, and when they are new.
+func (k *Keyspace) SetHeat(m *heat.Map) { k.heat = m }
+
+// Keys returns the number of keys of all databases.
+func (k *Keyspace) Keys() (n int) {
+	for _, d := range k.dbs {
+		n += d.store.keys
+	}
+	return n
 }
 
 // Databases returns the number of databases.

@@ -1,10 +1,12 @@
 package keyspace
 
+import "github.com/quorate/quorate/engine/heat"
+
 // A Victim is a key that may be deleted to make room.
 type Victim struct {
 	DB       int
 	Key      []byte // aliases the keyspace's memory until the next change
-	Hash     uint64 // of the key
+	Hash     uint64 // under which package heat remembers it
 	ExpireAt int64
 	Bytes    int64 // what deleting it frees at least: tables and indexes become smaller now and then
 }
@@ -88,7 +90,7 @@ func (d *DB) Lookup(key []byte) (Victim, bool) {
 func (d *DB) victim(r ref) Victim {
 	rec := d.store.arena.cell(r)
 	v := Victim{DB: d.index, Key: rec.key(), ExpireAt: rec.expireAt(), Bytes: int64(d.store.arena.size(r))}
-	v.Hash = d.ks.seed.Hash(v.Key)
+	v.Hash = heat.Of(d.index, d.ks.seed.Hash(v.Key))
 	if held := rec.handle(); held != 0 {
 		v.Bytes += int64(d.store.handles.object(held).MemBytes())
 	}

@@ -52,7 +52,7 @@ func (r *runner) command(vals []lua.Value) (v lua.Value, failed bool) {
 	}
 	r.out.Reset(r.buffer)
 	r.nested.Args, r.nested.Out = r.args, r.out
-	r.nested.Reads = row.Flags.Has(command.ReadOnly)
+	r.nested.Begins(row)
 	db := r.nested.DB.Index()
 	r.nested.Carry(row)
 	answer := r.out.Bytes()

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
+	"github.com/quorate/quorate/engine/heat"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/script"
@@ -55,6 +56,7 @@ func newTarget(proto reply.Proto) *target {
 	}
 	t.table = command.NewTable(rows, func(row *call.Row) *command.Spec { return &row.Spec })
 	t.env = call.Env{
+		Heat:     heat.New(0),
 		Semantic: semantic.Max,
 		Keyspace: keyspace.New(keyspace.Options{Seed: seed.Seed{K0: 1}, Databases: 16}),
 		Settings: &t.settings, Effects: t, Lookup: t.table.Find,

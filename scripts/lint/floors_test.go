@@ -27,6 +27,7 @@ var floors = []struct {
 	{"engine/semantic", -1},
 	{"engine/words", -1},
 	{"engine/lua", 0},
+	{"engine/heat", 0},
 	{"engine/types", 0},
 	{"fsm/entry", 0},
 	{"transport/config", 0},

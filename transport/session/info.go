@@ -244,6 +244,7 @@ func infoMemory(s *Server, _ *Session) []Field {
 		Field{"mem_fragmentation_ratio", ratio(m.resident, m.used)},
 		field("mem_fragmentation_bytes", m.resident-m.used),
 		field("mem_not_counted_for_evict", m.notCounted()),
+		field("mem_access_clocks", s.opts.Engine.HeatBytes()),
 		field("mem_clients_normal", m.clients),
 		field("mem_clients_slaves", m.replicas),
 		field("mem_replication_backlog", backlog.Kept),

@@ -269,10 +269,10 @@ func (s *Session) denialInExec(e *entry, args [][]byte) reply.Error {
 // as returns for whom the engine executes a command: it checks what scripts call.
 func (s *Session) as(e *entry) call.As {
 	if s.access.Unlimited || e.Group != command.Scripting {
-		return call.As{}
+		return call.As{NoTouch: s.shown.noTouch}
 	}
 	user := s.user.Name
-	return call.As{User: user, Denied: func(d call.Denial) {
+	return call.As{User: user, NoTouch: s.shown.noTouch, Denied: func(d call.Denial) {
 		s.srv.denied(s, denial{reason: d.Reason, context: "lua", object: d.Object, user: user})
 	}}
 }
