@@ -237,7 +237,7 @@ func checkGolden(t *testing.T, name string, now []byte, want string) {
 }
 
 func TestDecodeRefusesEveryCutAndFlip(t *testing.T) {
-	for _, whole := range [][]byte{sample(), sampleNeeds(), sampleWaits()} {
+	for _, whole := range [][]byte{sample(), sampleNeeds(), sampleWaits(), sampleEvicts()} {
 		refusesEveryCutAndFlip(t, whole)
 	}
 }
