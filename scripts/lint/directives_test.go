@@ -65,8 +65,11 @@ func TestEngineTakesWhatTheConfigurationTakes(t *testing.T) {
 		if !ok || spec.Kind == config.Text {
 			continue
 		}
-		for _, n := range []int64{spec.Min, spec.Max} {
-			value := strconv.FormatInt(n, 10)
+		values := spec.Words
+		if spec.Kind != config.Enum {
+			values = []string{strconv.FormatInt(spec.Min, 10), strconv.FormatInt(spec.Max, 10)}
+		}
+		for _, value := range values {
 			e.Apply(func(s *engine.Step) {
 				if err := s.Set([][]byte{[]byte(name), []byte(value)}); err != nil {
 					t.Errorf("%s %s: %v", name, value, err)
