@@ -55,7 +55,7 @@ func objectIdletime(c *call.Call) {
 	case c.Settings.MaxMemoryPolicy.LFU():
 		c.Fail("ERR An LFU maxmemory policy is selected, idle time not tracked. " +
 			"Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
-	case c.InScript && c.MayWrite:
+	case c.MayWrite: // in a script
 		c.Out.Int(0)
 	default:
 		c.Out.Int(c.Heat.IdleMs(c.DB.Heat(c.Args[2])) / 1000)
@@ -70,7 +70,7 @@ func objectFreq(c *call.Call) {
 	case !c.Settings.MaxMemoryPolicy.LFU():
 		c.Fail("ERR An LFU maxmemory policy is not selected, access frequency not tracked. " +
 			"Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
-	case c.InScript && c.MayWrite:
+	case c.MayWrite: // in a script
 		c.Out.Int(heat.FreqInit)
 	default:
 		c.Out.Int(int64(c.Heat.Freq(c.DB.Heat(c.Args[2]))))

@@ -88,7 +88,7 @@ type Map struct {
 	shared [1 << sharedBits]atomic.Uint32
 	shift  uint // of a hash, to its bucket
 	rules  Rules
-	began  uint64 // tick at which it was empty
+	began  atomic.Uint64 // tick at which it was empty
 
 	// rises holds how likely a frequency rises with one more use, of 1<<32.
 	rises [freqMask + 1]uint64
@@ -102,7 +102,7 @@ type Map struct {
 func New(nowMs int64) *Map {
 	m := new(Map)
 	m.SetNow(nowMs)
-	m.began = m.now.Load()
+	m.began.Store(m.now.Load())
 	return m
 }
 
@@ -120,7 +120,9 @@ func (m *Map) Bytes() int64 { return int64(len(m.words))*8 + int64(len(m.shared)
 // SetNow sets the clock, in Unix milliseconds. It never goes back.
 func (m *Map) SetNow(ms int64) {
 	if next := uint64(max(ms, 0)) / TickMs; next > m.now.Load() {
-		m.now.Store(next)
+		if m.now.Swap(next) == 0 { // nobody had said what time it is
+			m.began.Store(next)
+		}
 		m.second.Store(uint32(next / ticksPerSecond))
 	}
 }
@@ -151,7 +153,7 @@ func (m *Map) Fit(keys int) {
 	old := m.words
 	switch {
 	case buckets == 0:
-		m.began = m.now.Load()
+		m.began.Store(m.now.Load())
 		m.make(want)
 	case want > buckets:
 		m.make(want)
@@ -182,7 +184,7 @@ func (m *Map) insert(first int, word uint64) {
 
 // Clear forgets all.
 func (m *Map) Clear() {
-	m.began = m.now.Load()
+	m.began.Store(m.now.Load())
 	for i := range m.words {
 		m.words[i].Store(0)
 	}
@@ -341,12 +343,12 @@ func (m *Map) Score(h uint64) uint64 {
 		return m.score(m.words[i].Load())
 	}
 	if m.rules.Mode != LFU {
-		return m.now.Load() - m.began + usedMask
+		return m.now.Load() - m.began.Load() + usedMask
 	}
 	if m.full(first) { // others were used more often
 		return uint64(freqMask+1) << usedBits
 	}
-	return m.score(m.word(tag, FreqInit, m.began, m.began))
+	return m.score(m.word(tag, FreqInit, m.began.Load(), m.began.Load()))
 }
 
 func (m *Map) score(w uint64) uint64 {
@@ -372,13 +374,13 @@ func (m *Map) IdleMs(h uint64) int64 {
 		if last := m.shared[h>>(64-sharedBits)].Load(); last != 0 {
 			return int64(m.second.Load()-last) * 1000
 		}
-		return int64(m.now.Load()-m.began) * TickMs
+		return int64(m.now.Load()-m.began.Load()) * TickMs
 	}
 	first, tag := m.place(h)
 	if i := m.find(first, tag); i >= 0 {
 		return int64(m.age(m.words[i].Load())) * TickMs
 	}
-	return int64(m.now.Load()-m.began) * TickMs
+	return int64(m.now.Load()-m.began.Load()) * TickMs
 }
 
 // Freq returns how often the key with hash h was used, 0 to 255, logarithmic and less the
@@ -394,7 +396,7 @@ func (m *Map) Freq(h uint64) uint8 {
 	if m.full(first) {
 		return 0
 	}
-	return uint8(m.freq(m.word(tag, FreqInit, m.began, m.began)))
+	return uint8(m.freq(m.word(tag, FreqInit, m.began.Load(), m.began.Load())))
 }
 
 // freq returns the frequency in a word as of now: it is one less for each period of decay.

@@ -124,6 +124,17 @@ func TestHotKeysStayKnown(t *testing.T) {
 	}
 }
 
+// What was never used is idle since the first time that anybody tells.
+func TestIdleSinceTheBeginning(t *testing.T) {
+	m := New(0)
+	m.Clear()
+	m.SetNow(start)
+	m.SetNow(start + 3000)
+	if got := m.IdleMs(1); got != 3000 {
+		t.Errorf("idle for %d ms", got)
+	}
+}
+
 // While no policy asks for more, the table has one size.
 func TestPlainIsSmall(t *testing.T) {
 	m := New(start)
