@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"bytes"
+
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/keyspace"
 	"github.com/quorate/quorate/engine/reply"
@@ -93,6 +95,27 @@ func (v *View) Lags(db int, key []byte) bool {
 	}
 	_, there := d.Get(key, v.wall)
 	return !there
+}
+
+// KeepsDue reports whether what is due stays until somebody looks at it: DEBUG
+// SET-ACTIVE-EXPIRE.
+func (v *View) KeepsDue() bool { return v.engine.settings.KeepsDue }
+
+// Due reports whether a key is there and due by the view's time.
+func (v *View) Due(db int, key []byte) bool {
+	e, there := v.engine.env.Keyspace.DB(db).Stored(key)
+	return there && e.Expired(v.wall)
+}
+
+// DueAmong returns keys of a database that are due by the view's time: those among its
+// first most keys.
+func (v *View) DueAmong(db, most int) (keys [][]byte) {
+	v.engine.env.Keyspace.DB(db).Scan(0, most, func(e keyspace.Entry) {
+		if e.Expired(v.wall) {
+			keys = append(keys, bytes.Clone(e.Key))
+		}
+	})
+	return keys
 }
 
 // DBStats are the figures of one database in INFO keyspace.

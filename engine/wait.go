@@ -72,6 +72,7 @@ func (s *Step) Serve(to Answerer) {
 	table := s.engine.waiting
 	for table.Ready() {
 		key, waiters := table.NextReady()
+		s.dropDue(key)
 		for w := range waiters {
 			if s.useless(key, w) {
 				continue
@@ -88,6 +89,18 @@ func (s *Step) Serve(to Answerer) {
 		}
 	}
 	s.engine.listen()
+}
+
+// dropDue deletes a key that is due, where such keys stay until somebody looks at them:
+// who waits for it does.
+func (s *Step) dropDue(key *keyspace.AwaitedKey) {
+	e := s.engine
+	if !e.settings.KeepsDue {
+		return
+	}
+	c := call.Call{Env: &e.env, MayWrite: true, Now: e.clock}
+	c.NotifyLoss(key.DB, key.Name, e.env.Keyspace.DB(key.DB).Evict(key.Name, e.clock))
+	s.EndUnit()
 }
 
 // useless reports whether a key can do nothing for w: what is no stream may still end

@@ -45,6 +45,7 @@ var ownTable = []Spec{
 	memory("log-snapshot-bytes", 1<<20, longMax, "268435456", Immutable|Hidden),
 	memory("lua-bytes-max", 1<<20, intMax, "268435456", Cluster|Hidden),
 	integer("lua-instructions-max", 1000, intMax, "20000000", Cluster|Hidden),
+	memory("lua-result-max", 1<<10, intMax, "134217728", Cluster|Hidden),
 	// How long a command waits for a leader before it is refused.
 	{Name: "no-leader-wait", Kind: Millis, Min: 0, Max: 60_000, Default: "1500", Flags: Immutable | Hidden},
 	enum("read-consistency", "linearizable", Hidden, "linearizable", "bounded", "stale"),

@@ -420,6 +420,7 @@ func (s *Session) runSteps() {
 			s.recheck(steps)
 		}
 	}
+	var due []dueKey
 	for rest := steps; len(rest) > 0; {
 		changed := false
 		s.replyInPlace(func(out *reply.Writer) (n int) {
@@ -431,6 +432,7 @@ func (s *Session) runSteps() {
 						s.heed(out)
 					}
 					n, changed = s.runSome(rest, v, "", out)
+					due = s.appendDue(due, v, rest[:n])
 				})
 			}
 			rest = rest[n:]
@@ -444,6 +446,7 @@ func (s *Session) runSteps() {
 			break
 		}
 	}
+	s.drop(due)
 	clear(steps)
 }
 

@@ -179,6 +179,8 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 		out.Error(err)
 		return
 	}
+	var due []dueKey
+	defer func() { s.drop(due) }()
 	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), rand.Uint64(), func(v *engine.View) {
 		for _, w := range watches {
 			if v.Version(w.DB, w.Key) != w.Version {
@@ -199,6 +201,9 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 			before, mark := s.srv.elapsed(), out.Mark()
 			v.DoAs(ops[i].As, ops[i].DB, ops[i].Args, true, out)
 			ops[i].Took(s, ops[i].Args, out.Bytes()[mark:], s.srv.elapsed()-before)
+			if v.KeepsDue() {
+				due = s.appendDueOf(due, v, ops[i].DB, ops[i].Args)
+			}
 		}
 	})
 }
