@@ -56,6 +56,7 @@ var settings = map[string]setting{
 	"hll-sparse-max-bytes":      number(0, math.MaxInt64, func(s *call.Settings) *int { return &s.HLLSparseMaxBytes }),
 	"proto-max-bulk-len":        number(1<<20, 512<<20, func(s *call.Settings) *int { return &s.ProtoMaxBulkLen }),
 	"lua-instructions-max":      number(1000, math.MaxInt32, func(s *call.Settings) *int { return &s.LuaInstructionsMax }),
+	"lua-result-max":            since(semantic.Conversation, number(1<<10, math.MaxInt32, func(s *call.Settings) *int { return &s.LuaResultMax })),
 	"lua-bytes-max":             number(1<<20, math.MaxInt32, func(s *call.Settings) *int { return &s.LuaBytesMax }),
 	"debug-disable-deny-scripts": {
 		get: func(s *call.Settings) string {

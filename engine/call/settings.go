@@ -20,6 +20,7 @@ type Settings struct {
 	NotifyKeyspaceEvents   Event
 	LuaInstructionsMax     int // lua-instructions-max, a script's budget
 	LuaBytesMax            int // lua-bytes-max, what a script may allocate in all
+	LuaResultMax           int // lua-result-max, bytes: the largest reply of a script
 
 	MaxMemory        int    // maxmemory, bytes; 0: no limit
 	MaxMemoryPolicy  Policy // maxmemory-policy
@@ -57,6 +58,7 @@ func DefaultSettings() Settings {
 		ProtoMaxBulkLen:        512 << 20,
 		LuaInstructionsMax:     20_000_000,
 		LuaBytesMax:            256 << 20,
+		LuaResultMax:           128 << 20, // all that lua-bytes-max lets through
 		MaxMemoryPolicy:        NoEviction,
 		MaxMemorySamples:       5,
 		EvictionTenacity:       10,

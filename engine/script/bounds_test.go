@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 )
 
 // TestBounds runs scripts that want too much. Each has to end with an error, soon, and without having taken
@@ -105,6 +106,39 @@ func TestBounds(t *testing.T) {
 			}
 			if text := string(out[:min(len(out), 300)]); out[0] != '-' || !strings.Contains(text, tc.want) {
 				t.Errorf("replied %q, want an error with %q", text, tc.want)
+			}
+		})
+	}
+}
+
+// A script's reply is bounded by lua-result-max: the bytes of its texts, and 16 for each element.
+func TestResultBudget(t *testing.T) {
+	for _, tc := range []struct{ name, source, want string }{
+		{"a text that fits", `return ("x"):rep(984)`, "$984"},
+		{"a text", `return ("x"):rep(985)`, "-ERR script exceeded its result budget"},
+		{"a status", `return {ok = ("x"):rep(1000)}`, "-ERR script exceeded its result budget"},
+		{"an error", `return {err = ("x"):rep(1000)}`, "-ERR script exceeded its result budget"},
+		{"elements that fit", `local t = {} for i = 1, 60 do t[i] = i end return t`, "*60"},
+		{"elements", `local t = {} for i = 1, 70 do t[i] = i end return t`, "-ERR script exceeded its result budget"},
+		{"a map", `redis.setresp(3) local t = {} for i = 1, 40 do t[i] = i end return {map = t}`, "-ERR script exceeded its result budget"},
+		{"what a command replied", `return redis.call("lrange", "l", 0, -1)`, "-ERR script exceeded its result budget"},
+		{"what is not replied", `local s = ("x"):rep(1e6) return #s`, ":1000000"},
+		{"after a write", `redis.call("set", "k", "written") return ("x"):rep(2000)`, "-ERR script exceeded its result budget"},
+		{"what that wrote", `return redis.call("get", "k")`, "$7"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tg := newTarget(reply.RESP2)
+			tg.settings.LuaResultMax = 1000
+			tg.do("RPUSH", "l", strings.Repeat("v", 500), strings.Repeat("v", 500))
+			tg.do("SET", "k", "written")
+			out, _ := tg.Do([][]byte{[]byte("EVAL"), []byte(tc.source), []byte("0")})
+			if !strings.HasPrefix(string(out), tc.want) {
+				t.Errorf("replied %.100q, want %q", out, tc.want)
+			}
+			tg.env.Semantic = semantic.Fields
+			out, _ = tg.Do([][]byte{[]byte("EVAL"), []byte(tc.source), []byte("0")})
+			if strings.HasPrefix(string(out), "-ERR script exceeded") {
+				t.Errorf("before it was there: replied %.100q", out)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -114,7 +115,21 @@ const (
 	levelKey      = 4
 )
 
-const replyBytes = 32 // charged for an element of a reply, beside its text
+const (
+	replyBytes  = 32 // charged for an element of a reply, beside its text
+	resultBytes = 16 // what an element counts for towards lua-result-max, beside its text
+)
+
+// errResult is what a script ends with whose reply is larger than lua-result-max. What it has written stays, as with
+// the other budgets.
+var errResult = errors.New("script exceeded its result budget")
+
+// takeResult counts n bytes towards lua-result-max.
+func (r *runner) takeResult(n int) {
+	if r.result -= n; r.result < 0 {
+		panic(&lua.Error{Fatal: errResult})
+	}
+}
 
 const errDepth reply.Error = "ERR reached lua stack limit"
 
@@ -123,6 +138,7 @@ func (r *runner) reply(v lua.Value, depth int) {
 	out := r.call.Out
 	r.vm.Charge(1)
 	r.vm.ChargeBytes(replyBytes)
+	r.takeResult(resultBytes)
 	if depth >= replyDepthMax {
 		out.Error(errDepth)
 		return
@@ -131,6 +147,7 @@ func (r *runner) reply(v lua.Value, depth int) {
 	case lua.String:
 		s, _ := v.Str()
 		r.vm.ChargeText(2 * len(s)) // on followers, too, which write nothing
+		r.takeResult(len(s))
 		out.BulkString(s)
 	case lua.Number:
 		f, _ := v.Float()
@@ -165,10 +182,12 @@ var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
 func (r *runner) replyTable(t *lua.Table, depth int) {
 	out := r.call.Out
 	if s, ok := t.Get(errField).Str(); ok {
+		r.takeResult(len(s))
 		out.Error(reply.Error(string(reply.CText([]byte(s)))))
 		return
 	}
 	if s, ok := t.Get(okField).Str(); ok {
+		r.takeResult(len(s))
 		out.Status(oneLine.Replace(string(reply.CText([]byte(s)))))
 		return
 	}
@@ -185,6 +204,7 @@ func (r *runner) replyTable(t *lua.Table, depth int) {
 		return
 	}
 	if s, ok := t.Get(bigField).Str(); ok {
+		r.takeResult(len(s))
 		out.BigNumber(oneLine.Replace(s))
 		return
 	}
@@ -192,6 +212,7 @@ func (r *runner) replyTable(t *lua.Table, depth int) {
 		format, isFormat := vt.Get(formatField).Str()
 		text, isText := vt.Get(stringField).Str()
 		if isFormat && isText {
+			r.takeResult(len(text))
 			out.Verbatim((format + "   ")[:3], text)
 			return
 		}

@@ -3,7 +3,7 @@
 //
 // A script runs whole, inside one command of the log; what it reads and writes it does through the same
 // rows as a client ([call.Row]). The interpreter is package lua, which has no clock, no chance and
-// a budget (lua-instructions-max, lua-bytes-max). A script that fails keeps what it had written, as in
+// a budget (lua-instructions-max, lua-bytes-max, lua-result-max). A script that fails keeps what it had written, as in
 // Redis.
 //
 // Scripts that were loaded are state: they are replicated through the log, and a snapshot holds them

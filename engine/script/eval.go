@@ -38,7 +38,7 @@ func (e *Engine) eval(c *call.Call, readOnly bool) {
 	var s *script
 	var err error
 	if readOnly {
-		s, err = e.passingScript(c.Args[1])
+		s, err = e.passingScript(c, c.Args[1])
 	} else {
 		s, err = e.script(c, c.Args[1], false)
 	}
@@ -81,7 +81,7 @@ func (e *Engine) script(c *call.Call, text []byte, loaded bool) (*script, error)
 		return s, nil
 	}
 	body := string(text)
-	s, err := compile(body, hexSHA(body), loaded)
+	s, err := compile(body, hexSHA(body), loaded, c.Semantic)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ const (
 )
 
 // passingScript returns the script of that text without changing the state.
-func (e *Engine) passingScript(text []byte) (*script, error) {
+func (e *Engine) passingScript(c *call.Call, text []byte) (*script, error) {
 	if s, ok := e.cache.byText[string(text)]; ok {
 		return s, nil
 	}
@@ -111,7 +111,7 @@ func (e *Engine) passingScript(text []byte) (*script, error) {
 		return s, nil
 	}
 	body := string(text)
-	s, err := compile(body, hexSHA(body), false)
+	s, err := compile(body, hexSHA(body), false, c.Semantic)
 	if err != nil {
 		return nil, err
 	}

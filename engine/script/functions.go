@@ -353,7 +353,7 @@ STATS
     it is over before another command begins.
 KILL
     Nothing, for the same reason: a function ends with its budget
-    (lua-instructions-max, lua-bytes-max).
+    (lua-instructions-max, lua-bytes-max, lua-result-max).
 FLUSH [ASYNC|SYNC]
     Delete all libraries.
 DUMP

@@ -3,10 +3,12 @@ package script
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/lua"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 )
 
 // program is what a runner runs: a script, or a function of a library.
@@ -36,6 +38,7 @@ type runner struct {
 	out      *reply.Writer
 	buffer   []byte // of out
 	resp3    bool   // redis.setresp(3)
+	result   int    // bytes that the reply may still take
 	tally    tally
 
 	// Of a runner of functions.
@@ -125,6 +128,10 @@ func (r *runner) execute(c *call.Call, p program, keys int) (err error) {
 	vals, err := p.run(r, rest[:keys], rest[keys:])
 	if err != nil {
 		return err
+	}
+	r.result = math.MaxInt
+	if c.Semantic >= semantic.Conversation {
+		r.result = c.Settings.LuaResultMax
 	}
 	if len(vals) == 0 {
 		r.reply(lua.Value{}, 0)

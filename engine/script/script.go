@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/command"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
 )
 
 // Options tie an Engine to its node. Nothing that they do may change results.
@@ -63,7 +64,7 @@ func (e *Engine) Len() int { return len(e.cache.order) }
 func (e *Engine) Restore(bodies []Body, libraries []string) error {
 	c := newCache()
 	for _, b := range bodies {
-		s, err := compile(b.Text, hexSHA(b.Text), b.Loaded)
+		s, err := compile(b.Text, hexSHA(b.Text), b.Loaded, semantic.Max) // what was taken once is taken again
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/quorate/quorate/engine/lua"
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/engine/semantic"
+	"github.com/quorate/quorate/engine/words"
 )
 
 // flags are what a script declares in its first line, #!lua flags=..., and a function when it is registered.
@@ -47,17 +49,19 @@ func (f flags) names() []string {
 
 const chunkName = "user_script"
 
-// compile checks the first line of a script and compiles the rest.
-func compile(text, sha string, loaded bool) (*script, error) {
+const errShebang reply.Error = "ERR Invalid script shebang"
+
+// compile checks the first line of a script, as a semantic version reads it, and compiles the rest.
+func compile(text, sha string, loaded bool, v semantic.Version) (*script, error) {
 	s := &script{Body: Body{Text: text, Loaded: loaded}, sha: sha}
 	source := text
 	if strings.HasPrefix(text, "#!") {
 		end := strings.IndexByte(text, '\n')
 		if end < 0 {
-			return nil, reply.Error("ERR Invalid script shebang")
+			return nil, errShebang
 		}
 		var err error
-		if s.flags, err = parseShebang(text[:end]); err != nil {
+		if s.flags, err = parseShebang(text[:end], v); err != nil {
 			return nil, err
 		}
 		source = text[end:] // the line end stays, so that lines count as written
@@ -101,7 +105,7 @@ func (e *Engine) declaredFlags(args [][]byte) (flags, bool) {
 		if !strings.HasPrefix(line, "#!") {
 			return 0, false
 		}
-		f, err := parseShebang(line)
+		f, err := parseShebang(line, semantic.Max)
 		return f, err == nil
 	case "evalsha", "evalsha_ro":
 		if s := e.cache.find(args[1]); s != nil {
@@ -115,9 +119,24 @@ func (e *Engine) declaredFlags(args [][]byte) (flags, bool) {
 	return 0, false
 }
 
-func parseShebang(line string) (flags, error) {
+// parseShebang reads a first line. Its words may be quoted, since semantic.Conversation.
+func parseShebang(line string, v semantic.Version) (flags, error) {
 	f := declared
-	parts := strings.Fields(line)
+	var parts []string
+	if v < semantic.Conversation {
+		parts = strings.Fields(line)
+	} else {
+		if strings.IndexByte(line, 0) >= 0 { // a line of C ends there
+			return f, errShebang
+		}
+		words, ok := words.Split([]byte(line))
+		if !ok {
+			return f, reply.Error("ERR Invalid engine in script shebang")
+		}
+		for _, word := range words {
+			parts = append(parts, string(reply.CText(word)))
+		}
+	}
 	if parts[0] != "#!lua" {
 		return f, reply.Error("ERR Unexpected engine in script shebang: " + parts[0])
 	}
