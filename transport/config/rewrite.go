@@ -18,13 +18,16 @@ const ErrNoFile refusal = "The server is running without a config file"
 // Rewrite brings the configuration file up to the values of now. Comments and
 // the order of lines stay; directives that differ from their defaults and
 // have no line yet are added at the end.
-func (c *Config) Rewrite() error { return c.rewrite(false) }
+//
+// The lines that define users are those given, in the places of the old ones first; nil
+// leaves them as they are.
+func (c *Config) Rewrite(users []string) error { return c.rewrite(false, users) }
 
 // RewriteAll is Rewrite, but for directives that have their defaults and no line: they are
 // added too.
-func (c *Config) RewriteAll() error { return c.rewrite(true) }
+func (c *Config) RewriteAll(users []string) error { return c.rewrite(true, users) }
 
-func (c *Config) rewrite(all bool) error {
+func (c *Config) rewrite(all bool, users []string) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if c.path == "" {
@@ -38,14 +41,15 @@ func (c *Config) rewrite(all bool) error {
 	if info, err := os.Stat(c.path); err == nil {
 		mode = info.Mode().Perm()
 	}
-	if err := WriteFile(c.path, c.rewritten(before, all), mode); err != nil {
+	if err := WriteFile(c.path, c.rewritten(before, all, users), mode); err != nil {
 		return refusal("Rewriting config file: " + err.Error())
 	}
 	return nil
 }
 
 // rewritten returns the text of the file with the values of now.
-func (c *Config) rewritten(before []byte, all bool) []byte {
+func (c *Config) rewritten(before []byte, all bool, users []string) []byte {
+	keep := users == nil
 	var out []string
 	written := make(map[*Spec]bool)
 	signed := false
@@ -53,6 +57,10 @@ func (c *Config) rewritten(before []byte, all bool) []byte {
 		line = strings.TrimRight(line, "\r\n")
 		s := directiveOf(line)
 		switch {
+		case !keep && isUserLine(line):
+			if len(users) > 0 {
+				out, users = append(out, users[0]), users[1:]
+			}
 		case s == nil:
 			signed = signed || line == rewriteSignature
 			out = append(out, line)
@@ -72,7 +80,17 @@ func (c *Config) rewritten(before []byte, all bool) []byte {
 		}
 		out = append(out, c.lines(s)...)
 	}
+	if len(users) > 0 && !signed {
+		out = append(out, rewriteSignature)
+	}
+	out = append(out, users...)
 	return []byte(strings.Join(out, "\n") + "\n")
+}
+
+// isUserLine reports whether a line of the file defines a user.
+func isUserLine(line string) bool {
+	list, ok := words.Split(bytes.TrimSpace([]byte(line)))
+	return ok && len(list) > 0 && strings.EqualFold(string(list[0]), userDirective)
 }
 
 // directiveOf returns the row that a line of the file sets, or nil.

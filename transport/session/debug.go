@@ -176,7 +176,7 @@ func debugProtocol(_ *Session, r *request) {
 }
 
 func debugRewriteAll(s *Session, r *request) {
-	if err := s.srv.opts.Config.RewriteAll(); err != nil {
+	if err := s.srv.opts.Config.RewriteAll(s.srv.userLines()); err != nil {
 		r.fail(reply.Error("ERR CONFIG-REWRITE-FORCE-ALL failed: " + err.Error()))
 		return
 	}

@@ -35,7 +35,7 @@ var aclRows = []row{
 
 func aclRow(name string, arity int, flags command.Flags, do func(*Session, *request)) row {
 	r := row{Spec: command.Spec{Name: "acl|" + name, Arity: arity, Flags: flags, Group: command.Server}, do: do}
-	r.waits = name == "load"
+	r.looks = name == "load" // before the commands of its transaction
 	return r
 }
 

@@ -168,8 +168,29 @@ func (s *Server) submit(op fsm.Op) reply.Error {
 	return ""
 }
 
+// userLines returns the lines of users for the configuration file: all that the cluster
+// has, or none where there is an aclfile for them. Nil leaves what is there: the cluster
+// knows no users yet. The default user is left out as long as his password is the node's
+// own, which requirepass gives.
+func (s *Server) userLines() []string {
+	if s.opts.Cluster.Semantic() < semantic.Conversation || s.users.view().pending {
+		return nil
+	}
+	lines := []string{}
+	if ACLFile(s.opts.Config) != "" {
+		return lines
+	}
+	list := s.users.view().list
+	for _, line := range s.users.catalog.Lines(list) {
+		if !strings.HasPrefix(line, "user "+acl.Default+" ") || s.opts.Engine.Users().Settled() {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
 func configRewrite(s *Session, r *request) {
-	if err := s.srv.opts.Config.Rewrite(); err != nil {
+	if err := s.srv.opts.Config.Rewrite(s.srv.userLines()); err != nil {
 		r.fail(reply.Error("ERR " + err.Error()))
 		if !errors.Is(err, config.ErrNoFile) {
 			s.srv.log.Error("CONFIG REWRITE failed", "error", err)

@@ -514,6 +514,7 @@ func TestLoadAndSave(t *testing.T) {
 		t.Errorf("saved %q, %v\nwant  %q", saved, err, want)
 	}
 	admin.expect(lines("ACL LOAD", "ACL USERS"), "+OK", "*3 $7 default $1 u $1 v")
+	admin.expect(lines("ACL DELUSER v", "MULTI", "ACL LOAD", "GET k", "EXEC", "ACL USERS"), ":1", "+OK", "+QUEUED", "+QUEUED", "*2 +OK $-1", "*3 $7 default $1 u $1 v")
 	self := n.as("u", "+@all ~*")
 	self.expect(lines("ACL LOAD"), "+OK")
 	if self.open {
