@@ -259,7 +259,7 @@ func (e *Engine) execute(c *call.Call) {
 		c.Fail(reply.UnknownCommand(c.Args))
 	case !row.TakesArgs(len(c.Args)):
 		c.Fail(reply.WrongArgs(row.Name))
-	case !c.MayWrite && !row.Spec.Reads() && !e.scripts.DeclaresNoWrites(c.Args):
+	case !c.MayWrite && !row.Spec.Reads() && !e.scripts.DeclaresNoWrites(c.Args) && (c.Refused == "" || !e.scripts.SaysNothing(c.Args)):
 		c.Fail(refusedRead(row))
 	case e.env.Pressed && c.MayWrite && !c.InTx && e.bringsData(row, c.Args):
 		c.Fail(reply.ErrOOM)

@@ -69,6 +69,15 @@ func (v *View) Do(db int, args [][]byte, inTx bool, out *reply.Writer) {
 
 // DoAs is Do for a user.
 func (v *View) DoAs(as call.As, db int, args [][]byte, inTx bool, out *reply.Writer) {
+	v.DoRefusing(as, db, args, inTx, "", out)
+}
+
+// SaysNothing reports whether args call a script that does not say whether it writes.
+func (v *View) SaysNothing(args [][]byte) bool { return v.engine.scripts.SaysNothing(args) }
+
+// DoRefusing is DoAs also for scripts that do not say whether they write: what they want
+// to change is refused, for that reason. They do not become known to EVALSHA.
+func (v *View) DoRefusing(as call.As, db int, args [][]byte, inTx bool, why reply.Error, out *reply.Writer) {
 	if db < 0 || db >= Databases || len(args) == 0 {
 		out.Error(reply.ErrDBIndex)
 		return
@@ -76,7 +85,7 @@ func (v *View) DoAs(as call.As, db int, args [][]byte, inTx bool, out *reply.Wri
 	e := v.engine
 	v.call = call.Call{
 		Env: &e.env, Args: args, DB: e.env.Keyspace.DB(db), Now: e.clock, Wall: v.wall,
-		As: as, Rand: &v.rand, Out: out, InTx: inTx,
+		As: as, Rand: &v.rand, Out: out, InTx: inTx, Refused: why,
 		Lookups: &v.lookups, By: v.by,
 	}
 	e.execute(&v.call)

@@ -103,6 +103,9 @@ type Call struct {
 	InTx     bool
 	// MayWrite is false on the read path, where nothing may be changed.
 	MayWrite bool
+	// Refused, if set, is what a script is told that wants to change something where
+	// nothing may be changed.
+	Refused reply.Error
 	// MayWait tells that the client can be answered later, if there is nothing for
 	// it now. It is false on the read path, in transactions and in scripts.
 	MayWait bool

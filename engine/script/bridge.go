@@ -146,6 +146,9 @@ func (r *runner) permit(row *call.Row) reply.Error {
 			return e
 		}
 	}
+	if r.call.Refused != "" && row.Flags.Any(command.Write|command.MayReplicate) {
+		return r.call.Refused
+	}
 	if r.readOnly && row.Flags.Any(command.Write|command.MayReplicate) {
 		return reply.ErrReadOnlyContext
 	}

@@ -37,7 +37,7 @@ func (e *Engine) eval(c *call.Call, readOnly bool) {
 	}
 	var s *script
 	var err error
-	if readOnly {
+	if readOnly || !c.MayWrite {
 		s, err = e.passingScript(c, c.Args[1])
 	} else {
 		s, err = e.script(c, c.Args[1], false)

@@ -119,6 +119,22 @@ func (e *Engine) declaredFlags(args [][]byte) (flags, bool) {
 	return 0, false
 }
 
+// SaysNothing reports whether args call, by EVAL or EVALSHA, a script that says nothing of itself: what it does is seen
+// when it does it.
+func (e *Engine) SaysNothing(args [][]byte) bool {
+	if len(args) < 2 {
+		return false
+	}
+	switch strings.ToLower(string(args[0])) {
+	case "eval":
+		return !strings.HasPrefix(string(args[1]), "#!")
+	case "evalsha":
+		s := e.cache.find(args[1])
+		return s == nil || !s.flags.has(declared)
+	}
+	return false
+}
+
 // parseShebang reads a first line. Its words may be quoted, since semantic.Conversation.
 func parseShebang(line string, v semantic.Version) (flags, error) {
 	f := declared

@@ -23,6 +23,9 @@ type step struct {
 	// declared: it is a read because of what a script or a function said of itself
 	// when the command came.
 	declared bool
+	// refused is why a script that does not say whether it writes may not; "": none is
+	// called.
+	refused reply.Error
 }
 
 // silence tells whether the client wants replies.
@@ -139,6 +142,11 @@ func (s *Session) dispatch(args [][]byte) {
 	}
 	s.awaitPause(e, args)
 	s.executed++
+	if s.srv.lacksReplicas() && s.srv.saysNothing(e, args) {
+		s.settle()
+		s.steps = append(s.steps, step{entry: e, as: s.as(e), args: args, db: s.db, refused: errNoReplicas})
+		return
+	}
 	switch {
 	case s.mayWait(e, args):
 		s.await(e, args)
@@ -191,6 +199,9 @@ func (s *Session) refusal(e *entry, args [][]byte) reply.Error {
 	}
 	if s.srv.opts.Engine.Tight() && s.bringsData(e, args) {
 		return reply.ErrOOM
+	}
+	if s.srv.lacksReplicas() && s.needsReplicas(e, args) {
+		return errNoReplicas
 	}
 	if s.proto == reply.RESP2 && s.subs.len() > 0 && !subscriberCommands[e.Name] {
 		return reply.Error("ERR Can't execute '" + e.Name + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")
@@ -499,7 +510,7 @@ func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out
 		case t.declared && !v.DeclaresNoWrites(t.args):
 			return i, true
 		default:
-			v.DoAs(t.as, t.db, t.args, false, out)
+			v.DoRefusing(t.as, t.db, t.args, false, t.refused, out)
 		}
 		if t.entry != nil {
 			now := s.srv.elapsed()

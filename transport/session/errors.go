@@ -13,6 +13,7 @@ const (
 	errNoMulti        reply.Error = "ERR Command not allowed inside a transaction"
 	errNoClusterBlock reply.Error = "ERR this command waits for the cluster and can't be used inside a transaction"
 	errStillInDoubt   reply.Error = "TRYAGAIN a write of this connection is in doubt; the command was not executed"
+	errNoReplicas     reply.Error = "NOREPLICAS Not enough good replicas to write."
 	errTxTooLarge     reply.Error = "ERR the transaction exceeds client-query-buffer-limit"
 
 	errProtocolType reply.Error = "ERR Wrong protocol type name. Please use one of the following: " +

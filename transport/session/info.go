@@ -438,6 +438,9 @@ func infoReplication(s *Server, by *Session) []Field {
 		lines = append(lines, Field{fmt.Sprint("slave", len(lines)), line})
 	}
 	own = append(own, field("connected_slaves", len(lines)))
+	if s.settings.replicasMin.Load() > 0 && s.settings.replicasLag.Load() > 0 {
+		own = append(own, field("min_slaves_good_slaves", s.goodReplicas()))
+	}
 	own = append(own, lines...)
 	own = append(own,
 		Field{"master_failover_state", "no-failover"},

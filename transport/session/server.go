@@ -199,6 +199,8 @@ type settings struct {
 	slowerThan     atomic.Int64  // ns; -1: nothing is slow
 	spikeThreshold atomic.Int64  // ns; 0: off
 	trackLatency   atomic.Bool
+	replicasMin    atomic.Int64 // min-replicas-to-write
+	replicasLag    atomic.Int64 // min-replicas-max-lag, seconds
 }
 
 func (s *settings) follow(c *config.Config, srv *Server) {
@@ -218,6 +220,8 @@ func (s *settings) follow(c *config.Config, srv *Server) {
 	on("slowlog-log-slower-than", func() {
 		s.slowerThan.Store(microseconds(c.Int("slowlog-log-slower-than")))
 	})
+	on("min-replicas-to-write", func() { s.replicasMin.Store(c.Int("min-replicas-to-write")) })
+	on("min-replicas-max-lag", func() { s.replicasLag.Store(c.Int("min-replicas-max-lag")) })
 	on("maxmemory-clients", srv.limitClients)
 	on("maxmemory", srv.limitClients)
 	on("slowlog-max-len", func() { srv.slowlog.SetLimit(int(c.Int("slowlog-max-len"))) })
