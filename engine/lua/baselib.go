@@ -354,6 +354,7 @@ func (vm *VM) tostring(v Value) Value {
 	if _, ok := v.o.(*Str); ok {
 		return v
 	}
+	vm.dear(dearNumber)
 	return vm.NewString(vm.ToString(v))
 }
 

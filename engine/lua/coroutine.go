@@ -129,6 +129,7 @@ func (vm *VM) resume(co *coroutine, args []Value) ([]Value, *Error) {
 		return nil, &Error{Value: Text("C stack overflow")}
 	}
 	vm.Charge(100)
+	vm.dear(dearSwitch)
 	vals := append([]Value(nil), args...)
 	if vm.running != nil {
 		vm.running.state = normal

@@ -40,6 +40,7 @@ func strFormat(vm *VM, args []Value) []Value {
 		sp, end := vm.parseSpec(format, i)
 		i = end
 		vm.Charge(1)
+		vm.dear(dearFormat)
 		out = vm.appendFormatted(out, sp, args, arg)
 	}
 	vm.chargeBytes(stringBytes + len(out))

@@ -82,6 +82,7 @@ var jsonSingles = map[byte]jsonToken{
 
 func (r *jsonReader) next() {
 	r.vm.Charge(1)
+	r.vm.dear(dearJSON)
 	for c := r.at(0); c == ' ' || c == '\t' || c == '\n' || c == '\r'; c = r.at(0) {
 		r.pos++
 	}

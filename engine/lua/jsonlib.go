@@ -162,6 +162,7 @@ func (w *jsonWriter) refuse(v Value, why string) {
 
 func (w *jsonWriter) value(v Value, depth int) {
 	w.vm.Charge(1)
+	w.vm.dear(dearJSON)
 	switch o := v.o.(type) {
 	case nil:
 		w.raw("null")

@@ -54,6 +54,7 @@ func msgpackPack(vm *VM, args []Value) []Value {
 // grow pays for n bytes about to be appended.
 func (p *packer) grow(n int) {
 	p.vm.Charge(1)
+	p.vm.dear(dearPacked)
 	p.out = p.vm.reserve(p.out, n)
 }
 
@@ -249,6 +250,7 @@ func (u *unpacker) text(n uint64) Value { return u.vm.NewString(u.take(int(n))) 
 
 func (u *unpacker) value(depth int) Value {
 	u.vm.Charge(2)
+	u.vm.dear(dearPacked)
 	if depth > msgpackUnpackDepth {
 		u.vm.Fail("stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)")
 	}

@@ -98,11 +98,11 @@ func TestUsedIsFixed(t *testing.T) {
 		source string
 		want   Limits
 	}{
-		{`return 1`, Limits{4, 0}},
-		{`local s = 0 for i = 1, 100 do s = s + i end return s`, Limits{509, 0}},
-		{`local t = {} for i = 1, 100 do t[i] = tostring(i) end return table.concat(t, ",")`, Limits{1052, 11564}},
-		{`return cjson.encode(cjson.decode('{"a":[1,2,3]}'))`, Limits{44, 622}},
-		{`return (("hello world"):gsub("o", "0"))`, Limits{25, 763}},
+		{`return 1`, Limits{Steps: 4, Bytes: 0}},
+		{`local s = 0 for i = 1, 100 do s = s + i end return s`, Limits{Steps: 509, Bytes: 0}},
+		{`local t = {} for i = 1, 100 do t[i] = tostring(i) end return table.concat(t, ",")`, Limits{Steps: 1052, Bytes: 11564}},
+		{`return cjson.encode(cjson.decode('{"a":[1,2,3]}'))`, Limits{Steps: 44, Bytes: 622}},
+		{`return (("hello world"):gsub("o", "0"))`, Limits{Steps: 25, Bytes: 763}},
 	} {
 		if _, used := outcome(newSealed(), tc.source); used != tc.want {
 			t.Errorf("%s\nused %v, want %v", tc.source, used, tc.want)

@@ -37,6 +37,7 @@ func (l *layout) next(pos int) (opt byte, size, padding int) {
 	opt = l.fmt[0]
 	l.fmt = l.fmt[1:]
 	l.vm.Charge(1)
+	l.vm.dear(dearPacked)
 	switch opt {
 	case 'B', 'b', 'x':
 		size = 1

@@ -10,7 +10,7 @@ func TestTableWalk(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		vm := New()
-		vm.Begin(Limits{1 << 40, 1 << 40})
+		vm.Begin(Limits{Steps: 1 << 40, Bytes: 1 << 40})
 		tab, model := vm.NewTable(int(seed%5), int(seed%7)), map[Value]float64{}
 		keys := walkKeys(vm)
 		for step := range 3000 {

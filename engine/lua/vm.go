@@ -9,6 +9,9 @@ import (
 type Limits struct {
 	Steps int64 // nodes of the syntax tree executed, and their equivalents in libraries
 	Bytes int64 // allocated in sum
+	// Dear has some libraries cost about what they take; else they cost too little to end
+	// an endless loop of them as soon as one of plain code.
+	Dear bool
 }
 
 // What ends a script that used up its budget. No pcall catches them.
@@ -216,7 +219,9 @@ func (vm *VM) End() {
 }
 
 // Used returns how much of its budget the run has used.
-func (vm *VM) Used() Limits { return Limits{vm.limits.Steps - vm.steps, vm.limits.Bytes - vm.bytes} }
+func (vm *VM) Used() Limits {
+	return Limits{Steps: vm.limits.Steps - vm.steps, Bytes: vm.limits.Bytes - vm.bytes}
+}
 
 // Charge takes n steps off the budget. It ends the script when none are left.
 func (vm *VM) Charge(n int) {
@@ -225,6 +230,23 @@ func (vm *VM) Charge(n int) {
 		vm.exhausted()
 	}
 }
+
+// dear is Charge for what a library takes beside that, where limits want it.
+func (vm *VM) dear(n int) {
+	if vm.limits.Dear {
+		vm.Charge(n)
+	}
+}
+
+// What is dear, in steps.
+const (
+	dearError  = 40  // an error that is caught
+	dearNumber = 14  // a value as text
+	dearFormat = 6   // a directive of string.format
+	dearJSON   = 9   // a value of cjson
+	dearPacked = 3   // a value of cmsgpack or struct
+	dearSwitch = 300 // to another coroutine
+)
 
 func (vm *VM) exhausted() { panic(&Error{Fatal: ErrSteps, At: vm.location()}) }
 
@@ -496,6 +518,7 @@ func (vm *VM) PCall(f Value, args ...Value) (ret []Value, raised *Error) {
 		if !ok || e.Fatal != nil {
 			panic(r)
 		}
+		vm.dear(dearError)
 		stack, peak := vm.stack, vm.peak
 		vm.thread = saved
 		vm.stack, vm.peak = stack, peak

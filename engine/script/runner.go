@@ -88,7 +88,7 @@ func (r *runner) run(c *call.Call, p program, keys int, readOnly bool) {
 // begin gives the program that is about to run its budget and its chance.
 func (r *runner) begin() {
 	settings := r.call.Settings
-	r.vm.Limit(lua.Limits{Steps: int64(settings.LuaInstructionsMax), Bytes: int64(settings.LuaBytesMax)})
+	r.vm.Limit(lua.Limits{Steps: int64(settings.LuaInstructionsMax), Bytes: int64(settings.LuaBytesMax), Dear: r.call.Semantic >= semantic.Conversation})
 	if r.call.Rand != nil {
 		r.vm.Seed(int32(r.call.Rand.Uint64()))
 	}
