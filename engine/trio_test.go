@@ -89,6 +89,9 @@ func (tr *trio) do(db int, args [][]byte) outcome {
 		m.events = nil
 		m.index++
 		o := outcome{reply: m.route(db, args), events: m.events, chain: m.Chain()}
+		if call.EqualFold(args[0], "OBJECT") && len(args) > 1 && call.EqualFold(args[1], "IDLETIME") {
+			o.reply = "" // what a node has seen itself; a script is not told
+		}
 		if i == 0 {
 			first = o
 		} else if fmt.Sprint(o) != fmt.Sprint(first) {
