@@ -89,16 +89,24 @@ func (tr *trio) do(db int, args [][]byte) outcome {
 		m.events = nil
 		m.index++
 		o := outcome{reply: m.route(db, args), events: m.events, chain: m.Chain()}
-		if call.EqualFold(args[0], "OBJECT") && len(args) > 1 && call.EqualFold(args[1], "IDLETIME") {
-			o.reply = "" // what a node has seen itself; a script is not told
-		}
 		if i == 0 {
 			first = o
-		} else if fmt.Sprint(o) != fmt.Sprint(first) {
+			continue
+		}
+		if tellsOfItself(args) {
+			o.reply = first.reply
+		}
+		if fmt.Sprint(o) != fmt.Sprint(first) {
 			tr.t.Fatalf("%.300q\nnode %d  %.1000q %v %x\nnode 0  %.1000q %v %x", args, i, o.reply, o.events, o.chain, first.reply, first.events, first.chain)
 		}
 	}
 	return first
+}
+
+// tellsOfItself reports whether a command asks for what a node has seen itself. A script
+// is not told.
+func tellsOfItself(args [][]byte) bool {
+	return call.EqualFold(args[0], "OBJECT") && len(args) > 1 && call.EqualFold(args[1], "IDLETIME")
 }
 
 // sameDigest compares the content of all three.
