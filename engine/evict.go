@@ -161,7 +161,8 @@ type candidate struct {
 }
 
 const (
-	// victimBytesMax bounds the names of the keys that one entry takes.
+	// victimBytesMax bounds the names of the keys that one entry takes, beside as many as
+	// its commands have.
 	victimBytesMax = 512 << 10
 	// poolLen is how many of the best candidates seen are remembered.
 	poolLen = 16
@@ -170,7 +171,7 @@ const (
 // keysMax returns how many keys go at most with one entry that brings so many bytes of
 // commands: more than it can bring, and as many more as the tenacity says.
 func keysMax(tenacity, bytes int) int {
-	const commandBytes = 16 // of the shortest that brings a key
+	const commandBytes = 8 // of the shortest that brings a key: a pair of MSET
 	return 128*(tenacity+1) + bytes/commandBytes
 }
 
@@ -190,7 +191,7 @@ func (e *Engine) Relieve(c *Chooser, bytes int) (r Relief) {
 		r.Pressed = true
 		return r
 	}
-	p := pass{engine: e, chooser: c, policy: e.settings.MaxMemoryPolicy, excess: excess, room: victimBytesMax, keysMax: keysMax(e.settings.EvictionTenacity, bytes)}
+	p := pass{engine: e, chooser: c, policy: e.settings.MaxMemoryPolicy, excess: excess, room: victimBytesMax + bytes, keysMax: keysMax(e.settings.EvictionTenacity, bytes)}
 	p.run()
 	r.Victims = p.victims
 	r.Pressed = p.excess > 0 && p.taken == p.population
@@ -202,6 +203,22 @@ func (e *Engine) Relieve(c *Chooser, bytes int) (r Relief) {
 func (e *Engine) Over() bool {
 	limit := e.MaxMemory()
 	return limit > 0 && e.Used() > limit
+}
+
+// Evictable reports whether there is a key that the policy lets go.
+func (e *Engine) Evictable() bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	p := pass{engine: e, policy: e.settings.MaxMemoryPolicy}
+	if p.policy == call.NoEviction {
+		return false
+	}
+	for db := range Databases {
+		if p.of(p.keyspace().DB(db)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // pass is one choice of victims. The engine's lock is held for reading.

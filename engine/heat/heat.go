@@ -119,8 +119,12 @@ func (m *Map) Bytes() int64 { return int64(len(m.words))*8 + int64(len(m.shared)
 
 // SetNow sets the clock, in Unix milliseconds. It never goes back.
 func (m *Map) SetNow(ms int64) {
-	if next := uint64(max(ms, 0)) / TickMs; next > m.now.Load() {
-		if m.now.Swap(next) == 0 { // nobody had said what time it is
+	next := uint64(max(ms, 0)) / TickMs
+	for now := m.now.Load(); next > now; now = m.now.Load() {
+		if !m.now.CompareAndSwap(now, next) {
+			continue
+		}
+		if now == 0 { // nobody had said what time it is
 			m.began.Store(next)
 		}
 		m.second.Store(uint32(next / ticksPerSecond))

@@ -203,6 +203,7 @@ type Stats struct {
 	Mutations  uint64 // the mutation counter
 	Lazy       uint64 // values that FreedLazily was told of
 	Kept       int64  // bytes of what is gone and still there for an open view, or until later changes free it
+	Vacant     int64  // bytes, among Objects, of places for large values that none has
 	Evicted    uint64 // keys deleted by EvictKey, since the node has this state
 }
 
@@ -214,7 +215,7 @@ func (s Stats) Bytes() int64 { return s.ArenaTotal + s.Objects + s.Table + s.Exp
 
 // Used returns what the keys that are there occupy: what deleting keys makes less. It is the same on two nodes but
 // for what their histories have left: how full tables are, and how much room large values have to spare.
-func (s Stats) Used() int64 { return s.ArenaLive + s.Objects + s.Table + s.Expiry - s.Kept }
+func (s Stats) Used() int64 { return s.ArenaLive + s.Objects + s.Table + s.Expiry - s.Kept - s.Vacant }
 
 // Stats returns sizes and counters. It is a read.
 func (k *Keyspace) Stats() Stats {
@@ -228,6 +229,7 @@ func (k *Keyspace) Stats() Stats {
 		st.Objects += s.handles.bytes()
 		st.Table += s.table.bytes()
 		st.Kept += s.kept
+		st.Vacant += int64(len(s.handles.free)) * slotBytes
 		st.Expiry += s.expiry.bytes() + s.fields.bytes()
 	}
 	st.ArenaFree = st.ArenaTotal - st.ArenaLive

@@ -92,7 +92,7 @@ func (d *DB) victim(r ref) Victim {
 	v := Victim{DB: d.index, Key: rec.key(), ExpireAt: rec.expireAt(), Bytes: int64(d.store.arena.size(r))}
 	v.Hash = heat.Of(d.index, d.ks.seed.Hash(v.Key))
 	if held := rec.handle(); held != 0 {
-		v.Bytes += int64(d.store.handles.object(held).MemBytes())
+		v.Bytes += slotBytes + int64(d.store.handles.object(held).MemBytes())
 	}
 	return v
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"sync/atomic"
 )
 
 // ahead is a Source that can take in bytes before its Reader asks for them:
@@ -13,6 +14,7 @@ import (
 type ahead struct {
 	src  Source
 	held bytes.Buffer // taken in and not asked for
+	kept atomic.Int64 // how many bytes these are, for anybody to know
 	err  error        // that src gave behind them
 }
 
@@ -25,6 +27,7 @@ func (a *ahead) take() error {
 	defer giveBuffer(buf)
 	n, err := a.src.Read(buf)
 	a.held.Write(buf[:n])
+	a.kept.Store(int64(a.held.Len()))
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		a.err = err
 	}
@@ -40,6 +43,7 @@ func (a *ahead) Read(p []byte) (int, error) {
 		return a.src.Read(p)
 	}
 	n, _ := a.held.Read(p)
+	a.kept.Store(int64(a.held.Len()))
 	if a.held.Len() == 0 {
 		a.held = bytes.Buffer{} // its memory goes too
 	}

@@ -93,7 +93,8 @@ func (s *Server) serve(l config.Listener, socket net.Conn) {
 	c.reader = NewReader(c.out.input, func() Limits { return *s.limits.Load() })
 	c.out.reader = c.reader
 	c.session = s.sessions.Open(peer(l, socket), c.out)
-	c.out.weigh, c.out.gone, c.reader.grown = c.session.Weigh, c.session.Cut, c.session.Weigh
+	c.out.tells(c.session.Weigh, c.session.Cut)
+	c.reader.grown = c.session.Weigh
 	if !s.add(c) {
 		c.session.Close()
 		return
@@ -106,12 +107,12 @@ func (s *Server) serve(l config.Listener, socket net.Conn) {
 		}
 		c.session.Close()
 		c.out.finish(0)
+		c.reader.Close()
 	}()
 	if c.converse() {
 		c.out.finish(lastWords)
 		c.linger()
 	}
-	c.reader.Close()
 }
 
 // converse serves the client until one of both ends it. It returns whether

@@ -70,8 +70,8 @@ type output struct {
 	look      chan struct{} // one token when AwaitTaken is to look again
 	input     *ahead        // of the connection's goroutine
 	reader    *Reader       // of which Memory tells
-	weigh     func()        // told that buffers have grown; may be nil
-	gone      func()        // told that the client is cut; may be nil
+	weigh     func()        // guarded by mu; told that buffers have grown; may be nil
+	gone      func()        // guarded by mu; told that the client is cut; may be nil
 
 	// For the raw write under way; owned by the sender.
 	chunk    []byte
@@ -138,13 +138,22 @@ func (o *output) End() {
 	o.pending.Store(int64(size))
 	grown := o.noteLocked()
 	cut := !o.dead && o.overLocked(size, time.Now)
+	weigh, gone := o.weigh, o.gone
 	o.mu.Unlock()
 	switch {
 	case cut:
-		o.cut()
-	case grown && o.weigh != nil:
-		o.weigh()
+		o.cut(gone)
+	case grown && weigh != nil:
+		weigh()
 	}
+}
+
+// tells sets who is told that buffers have grown, and that the client is cut. Others may
+// write to the output already.
+func (o *output) tells(weigh, gone func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.weigh, o.gone = weigh, gone
 }
 
 // noteLocked takes down what buffers there are besides home, and reports whether they
@@ -183,6 +192,9 @@ func (o *output) Memory() session.Memory {
 	if o.reader != nil {
 		m.Query, m.QueryFree, m.Args = o.reader.Memory()
 	}
+	if o.input != nil {
+		m.Query += o.input.kept.Load()
+	}
 	return m
 }
 
@@ -204,10 +216,10 @@ func (o *output) overLocked(size int, now func() time.Time) bool {
 	return now().Sub(o.softSince) > limit.SoftFor
 }
 
-func (o *output) cut() {
+func (o *output) cut(gone func()) {
 	o.counters.OutputBufferCuts.Add(1)
-	if o.gone != nil {
-		o.gone()
+	if gone != nil {
+		gone()
 	}
 	o.Kill()
 }
@@ -394,9 +406,10 @@ func (o *output) tend(now time.Time, fits *session.ReplyBuffers) {
 		o.noteLocked()
 	}
 	cut := !o.dead && o.overLocked(o.w.Len()+o.unsent, func() time.Time { return now })
+	gone := o.gone
 	o.mu.Unlock()
 	if cut {
-		o.cut()
+		o.cut(gone)
 	}
 }
 

@@ -174,8 +174,15 @@ func (r *Reader) Memory() (query, free, complete int64) {
 	return r.query.Load(), r.free.Load(), r.complete.Load()
 }
 
-// tell takes down what Memory tells.
+// tell takes down what Memory tells, and has it known if that is more.
 func (r *Reader) tell() {
+	if r.note() && r.grown != nil {
+		r.grown()
+	}
+}
+
+// note takes down what Memory tells, and reports whether it is more than before.
+func (r *Reader) note() (grown bool) {
 	query := int64(r.used - r.pos + len(r.big))
 	complete := r.taken + refBytes*int64(len(r.refs)-r.done)
 	free := int64(cap(r.buf)+cap(r.big)+cap(r.spare)) - query
@@ -188,9 +195,7 @@ func (r *Reader) tell() {
 			n.shown.Store(n.is)
 		}
 	}
-	if r.grown != nil && query+free+complete > before {
-		r.grown()
-	}
+	return query+free+complete > before
 }
 
 // refBytes is what an argument takes beside its bytes.
@@ -247,11 +252,13 @@ func (r *Reader) wake() []byte {
 	return r.buf
 }
 
+// park is called in the middle of a read of the socket, which whoever closes it waits
+// for: nobody is told here, who might.
 func (r *Reader) park([]byte) {
 	if held.Load() > heldMax {
 		r.drop()
 	}
-	r.tell()
+	r.note()
 	r.mu.Unlock()
 }
 
@@ -558,7 +565,9 @@ func (r *Reader) fillBig() error {
 		copy(grown, r.big)
 		r.big = grown
 	}
-	n, err := r.src.Read(r.big[len(r.big):cap(r.big)])
+	// Memory that another argument has left may be larger: what lies behind this one is
+	// not for here.
+	n, err := r.src.Read(r.big[len(r.big):min(cap(r.big), int(r.bulkLen)+2)])
 	r.big = r.big[:len(r.big)+n]
 	if n > 0 {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -145,6 +146,36 @@ func TestUntrusted(t *testing.T) {
 	}
 	if batch, err := r.Next(true); err != nil || len(batch) != 1 || len(batch[0]) != 12 {
 		t.Errorf("second batch: %q, %v", batch, err)
+	}
+}
+
+// The memory of a big argument that is done with is used for smaller ones: what comes
+// behind those is not theirs.
+func TestBigArgumentsOfOtherSizes(t *testing.T) {
+	var in strings.Builder
+	var want []string
+	for _, n := range []int{100_000, 50_000, 40_000, 70_000, 33_000} {
+		value := strings.Repeat("v", n)
+		fmt.Fprintf(&in, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n%s\r\n*1\r\n$4\r\nPING\r\n", n, value)
+		fmt.Fprintf(&in, "*5\r\n$4\r\nMSET\r\n$1\r\na\r\n$%d\r\n%s\r\n$1\r\nb\r\n$%d\r\n%[2]s\r\n", n, value, n)
+		want = append(want, "SET k "+value, "PING", "MSET a "+value+" b "+value)
+	}
+	for _, size := range []int{64 << 10, 1000, 1 << 20} {
+		r := NewReader(cut([]byte(in.String()), size), fixed(testLimits))
+		var got []string
+		for {
+			batch, err := r.Next(true)
+			if err != nil {
+				break
+			}
+			for _, args := range batch {
+				got = append(got, string(bytes.Join(args, []byte(" "))))
+			}
+		}
+		r.Close()
+		if !slices.Equal(got, want) {
+			t.Errorf("in pieces of %d: %d commands of %d, or others", size, len(got), len(want))
+		}
 	}
 }
 

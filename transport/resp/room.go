@@ -34,8 +34,12 @@ func (o *output) AwaitRoom() bool {
 }
 
 // sentTooMuch cuts a client that has sent more than client-query-buffer-limit while
-// nothing of it was taken, and reports whether it did.
+// nothing of it was taken, and reports whether it did. It is called by the connection's
+// goroutine when the client has sent something.
 func (o *output) sentTooMuch() bool {
+	if o.weigh != nil {
+		o.weigh()
+	}
 	if int64(o.input.held.Len()) <= o.limits.query() {
 		return false
 	}

@@ -118,7 +118,7 @@ func (s *Session) count() {
 		now = s.memory()
 	}
 	s.srv.clients.total.Add(now - s.weighed.Swap(now))
-	if s.closed.Load() { // meanwhile
+	if s.closed.Load() || s.doomed.Load() { // meanwhile
 		s.srv.clients.total.Add(-s.weighed.Swap(0))
 	}
 }
@@ -167,7 +167,7 @@ func (s *Server) evictClients() {
 			return
 		}
 		bytes := c.weighed.Load()
-		if bytes == 0 {
+		if bytes == 0 || c.doomed.Swap(true) {
 			continue
 		}
 		s.opts.Counters.EvictedClients.Add(1)

@@ -142,8 +142,12 @@ func (s *Session) dispatch(args [][]byte) {
 	}
 	s.awaitPause(e, args)
 	s.executed++
-	if s.srv.lacksReplicas() && s.srv.saysNothing(e, args) {
+	if s.srv.wantsReplicas() && s.srv.saysNothing(e, args) && s.srv.lacksReplicas() {
 		s.settle()
+		if s.doubt.Load() && !s.fence() {
+			s.reject(e, errStillInDoubt)
+			return
+		}
 		s.steps = append(s.steps, step{entry: e, as: s.as(e), args: args, db: s.db, refused: errNoReplicas})
 		return
 	}
@@ -197,10 +201,12 @@ func (s *Session) refusal(e *entry, args [][]byte) reply.Error {
 	if err := s.redirected(e, args); err != "" {
 		return err
 	}
-	if s.srv.opts.Engine.Tight() && s.bringsData(e, args) {
+	// Behind a command of its own that is still on its way, such as FLUSHALL, there may be
+	// memory again; in a transaction the client is told at once.
+	if s.srv.opts.Engine.Tight() && (s.tx != nil || !s.behind()) && s.bringsData(e, args) {
 		return reply.ErrOOM
 	}
-	if s.srv.lacksReplicas() && s.needsReplicas(e, args) {
+	if s.srv.wantsReplicas() && s.needsReplicas(e, args) && s.srv.lacksReplicas() {
 		return errNoReplicas
 	}
 	if s.proto == reply.RESP2 && s.subs.len() > 0 && !subscriberCommands[e.Name] {
@@ -410,6 +416,7 @@ func (s *Session) reply(f func(*reply.Writer) int) {
 	}
 	if s.scratch.Len() > scratchKept {
 		s.scratch.Reset(nil)
+		s.heeded = 0
 	}
 }
 

@@ -133,7 +133,7 @@ func exec(s *Session, r *request) {
 		r.fail(reply.ErrExecAbort)
 		return
 	}
-	ops, writes := s.transactionOps(tx)
+	ops, writes := s.transactionOps(tx, len(watches) > 0)
 	switch {
 	case writes && tx.seals:
 		s.altering(func() { s.execWrites(&fsm.Tx{Watches: watches, Ops: ops}) })
@@ -210,7 +210,7 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 
 // transactionOps turns queued commands into ops, each for the database that
 // the SELECTs before it have chosen.
-func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
+func (s *Session) transactionOps(tx *transaction, watches bool) (ops []fsm.Op, writes bool) {
 	db := s.db
 	for _, c := range tx.queued {
 		e, args := c.entry, c.args
@@ -233,6 +233,8 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 			op.Kind = fsm.OpRead
 		case e.engines() || e.row.data:
 			op.Kind, writes = fsm.OpWrite, true
+		case e.row.looks && e.Name == "acl|load" && (tx.seals || watches):
+			op = refusedInTx(e, errLoadInTx)
 		case e.row.looks:
 			op = fsm.Op{Kind: fsm.OpLocal, Local: s.lookAhead(e, args, db)}
 		default:
@@ -247,6 +249,10 @@ func (s *Session) transactionOps(tx *transaction) (ops []fsm.Op, writes bool) {
 	}
 	return ops, writes
 }
+
+// errLoadInTx: what ACL LOAD does is done before its transaction, which then may do
+// nothing, or have changed users before.
+const errLoadInTx reply.Error = "ERR ACL LOAD can't be in a transaction that watches keys or changes users"
 
 // refusedInTx returns an op that only answers that a queued command is not executed.
 func refusedInTx(e *entry, err reply.Error) fsm.Op {

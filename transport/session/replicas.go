@@ -10,12 +10,16 @@ import (
 // a node takes writes says so by this setting, as in redis-server. It is the node's own,
 // and asked at its door: what is in the log is carried out.
 
+// wantsReplicas reports whether the node wants any good replica for writes.
+func (s *Server) wantsReplicas() bool {
+	return s.settings.replicasMin.Load() > 0 && s.settings.replicasLag.Load() > 0
+}
+
 // lacksReplicas reports whether there are fewer good replicas than the node wants for
 // writes: other members that are in contact, and redis-servers that follow and do not
 // lag.
 func (s *Server) lacksReplicas() bool {
-	least := s.settings.replicasMin.Load()
-	return least > 0 && s.settings.replicasLag.Load() > 0 && int64(s.goodReplicas()) < least
+	return s.wantsReplicas() && int64(s.goodReplicas()) < s.settings.replicasMin.Load()
 }
 
 // goodReplicas counts the good ones.

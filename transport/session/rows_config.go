@@ -141,8 +141,9 @@ func (s *Server) setWide(pairs []config.Pair) reply.Error {
 	refused := s.submit(fsm.Op{Kind: fsm.OpSettings, Args: args})
 	if limits && refused == "" {
 		// The next entry begins with what follows from the limit: keys that go, or that
-		// commands are refused. When the client goes on that is so.
-		refused = s.submit(fsm.Op{Kind: fsm.OpSettings})
+		// commands are refused. When the client goes on that is so; if this one is refused
+		// it will be so soon, and the limit is in force all the same.
+		_ = s.submit(fsm.Op{Kind: fsm.OpSettings})
 	}
 	return refused
 }

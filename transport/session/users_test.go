@@ -515,6 +515,13 @@ func TestLoadAndSave(t *testing.T) {
 	}
 	admin.expect(lines("ACL LOAD", "ACL USERS"), "+OK", "*3 $7 default $1 u $1 v")
 	admin.expect(lines("ACL DELUSER v", "MULTI", "ACL LOAD", "GET k", "EXEC", "ACL USERS"), ":1", "+OK", "+QUEUED", "+QUEUED", "*2 +OK $-1", "*3 $7 default $1 u $1 v")
+	const notHere = "-ERR ACL LOAD can't be in a transaction that watches keys or changes users"
+	for _, before := range []string{"WATCH k", "SET k 1"} {
+		admin.expect(lines(before, "MULTI", "ACL LOAD", "EXEC", "UNWATCH"), "+OK", "+OK", "+QUEUED",
+			map[string]string{"WATCH k": "*1 " + notHere, "SET k 1": "*1 +OK"}[before], "+OK")
+	}
+	admin.expect(lines("DEL k", "MULTI", "ACL SETUSER v off", "ACL LOAD", "EXEC"), ":1", "+OK", "+QUEUED", "+QUEUED", "*2 +OK "+notHere)
+	admin.expect(lines("ACL LOAD"), "+OK")
 	self := n.as("u", "+@all ~*")
 	self.expect(lines("ACL LOAD"), "+OK")
 	if self.open {
