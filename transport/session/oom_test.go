@@ -16,15 +16,20 @@ func (n *node) press() {
 func TestMemoryIsShortAtTheDoor(t *testing.T) {
 	n := newNode(t, nil)
 	c := n.client()
-	c.expect(lines("SET k v"), "+OK")
+	const still = "CLIENT GETNAME" // waits until nothing is in flight, behind which the door is open
+	c.expect(lines("SET k v", still), "+OK", "$-1")
 	n.press()
 	oom := "-OOM command not allowed when used memory > 'maxmemory'."
-	c.expect(lines("SET k w", "GET k", "EVAL 'return 1' 0", "DECR n"), oom, "$1 v", ":1", oom)
+	c.expect(lines("SET k w", "GET k", "DECR n", "EVAL 'return 1' 0", still), oom, "$1 v", oom, ":1", "$-1")
 	n.press() // EVAL may have made room
 	c.send("EVAL \"#!lua\nreturn 1\" 0", "EVAL \"#!lua flags=allow-oom\nreturn 2\" 0")
 	if got := strings.Join(c.replies(2), " "); got != oom+" :2" {
 		t.Errorf("scripts that say something of themselves: %q", got)
 	}
+	c.expect(lines(still), "$-1")
+	n.press()
+	c.expect(lines("FLUSHALL", "SET a 1"), "+OK", "+OK") // there may be room behind it
+	c.expect(lines(still), "$-1")
 	n.press()
 	abort := "-EXECABORT Transaction discarded because of previous errors."
 	c.expect(lines("MULTI", "GET k", "EXEC"), "+OK", oom, abort)
