@@ -12,6 +12,7 @@ tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 git archive "$from" | tar -x -C "$tree"
 (cd "$tree" && CGO_ENABLED=0 "${GO:-go}" build -trimpath -o quorate-from ./cmd/quorate)
-# The way back is open as long as the semantic version is not raised.
+# The way back is open as long as the semantic version is not raised: a new cluster is at
+# the first one then, at which no command waits. So all kinds are played but blocking.
 bin/chaos -quorate "$tree/quorate-from" -other bin/quorate -faults upgrade -rounds 2 -duration 2m -every 1s -lasts 2s \
-	-clients 6 -groups 6 -ops 250 -out bin/chaos-upgrade -args '--no-leader-wait 10000 --cluster-version-raise no' "$@"
+	-kinds string,counter,append,hash,list,set,zset,stream,multi,watch,lua,ttl,caching -clients 6 -groups 6 -ops 250 -out bin/chaos-upgrade -args '--no-leader-wait 10000 --cluster-version-raise no' "$@"
