@@ -55,10 +55,9 @@ func (v *eviction) run(ctx context.Context) {
 	every(ctx, evictEvery, func() {
 		over := v.node.opts.Engine.Over()
 		v.note(over, time.Now())
-		pressed := v.pressed.Load()
 		// A command that brings no data can have made a key one that may go; those that
 		// bring some are refused meanwhile, and bring no entry.
-		if (over != pressed || over && v.node.opts.Engine.Evictable()) && v.decides() {
+		if (over != v.pressed.Load() || over && v.node.opts.Engine.Evictable()) && v.decides() {
 			_ = v.node.packer.add(entry.PartTick, "", nil) // refused when leadership has gone: the next leader looks
 		}
 	})

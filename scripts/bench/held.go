@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,24 +43,14 @@ func held(o options) error {
 		if !strings.Contains(g.kind, o.only) {
 			continue
 		}
-		if err := heldGroupOf(o, g); err != nil {
+		if err := withPair(o, func(pair *pair) error { return heldGroupOf(o, g, pair) }); err != nil {
 			return fmt.Errorf("%s: %w", g.kind, err)
 		}
 	}
 	return nil
 }
 
-func heldGroupOf(o options, g heldGroup) (err error) {
-	b := &bench{binary: o.binary, port: o.port}
-	defer func() { err = errors.Join(err, b.close()) }()
-	if err := b.startPair(); err != nil {
-		return err
-	}
-	pair, err := b.connectPair()
-	if err != nil {
-		return err
-	}
-	defer func() { pair.redis.Close(); pair.quorate.Close() }()
+func heldGroupOf(o options, g heldGroup, pair *pair) (err error) {
 	for _, side := range []side{pair.redis, pair.quorate} {
 		if err := side.fillUp(o.held, g.filler); err != nil {
 			return err

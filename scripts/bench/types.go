@@ -46,17 +46,11 @@ const (
 )
 
 // types measures the commands of all types and prints a line for each.
-func types(o options) (err error) {
-	b := &bench{binary: o.binary, port: o.port}
-	defer func() { err = errors.Join(err, b.close()) }()
-	if err := b.startPair(); err != nil {
-		return err
-	}
-	pair, err := b.connectPair()
-	if err != nil {
-		return err
-	}
-	defer func() { pair.redis.Close(); pair.quorate.Close() }()
+func types(o options) error {
+	return withPair(o, func(pair *pair) error { return measureTypes(o, pair) })
+}
+
+func measureTypes(o options, pair *pair) error {
 	sizes, err := parseSizes(o.sizes)
 	if err != nil {
 		return err
@@ -102,6 +96,21 @@ type figure struct{ redis, quorate float64 }
 
 func (f figure) String() string {
 	return fmt.Sprintf("%.2f, %.2f: %.2f", f.redis, f.quorate, f.quorate/f.redis)
+}
+
+// withPair calls f with a redis-server and one node, both new, and ends them behind it.
+func withPair(o options, f func(*pair) error) (err error) {
+	b := &bench{binary: o.binary, port: o.port}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.startPair(); err != nil {
+		return err
+	}
+	pair, err := b.connectPair()
+	if err != nil {
+		return err
+	}
+	defer func() { pair.redis.Close(); pair.quorate.Close() }()
+	return f(pair)
 }
 
 // startPair starts a redis-server and one node. Both write a log, and sync it when
