@@ -32,6 +32,7 @@ const (
 	pushingLasts  = 2 * time.Second
 	finalPatience = 40 * time.Second // for the last reads
 	earlySlack    = 5 * time.Millisecond
+	unblockAgain  = 100 * time.Millisecond // after an answer that nobody waits
 )
 
 // Early is a wait that ended before its time.
@@ -274,7 +275,7 @@ type nudge uint8
 const (
 	notSent nudge = iota
 	ended         // the wait
-	tooLate       // nobody waited
+	tooLate       // nobody waited, or not yet
 	unsure
 )
 
@@ -302,10 +303,9 @@ func (c *consumer) pop(last bool) Pop {
 	p.Call = r.env.now()
 	c.line.conn.Append(args...)
 	err := c.line.conn.Flush(ledgerTimeout)
-	answer := make(chan nudge, 1)
-	var timer *time.Timer
+	answered, sent := make(chan struct{}), make(chan nudge, 1)
 	if after > 0 {
-		timer = time.AfterFunc(after, func() { answer <- c.unblock(kind) })
+		go func() { sent <- c.unblockUntil(answered, after, kind) }()
 	}
 	var v reply.Value
 	if err == nil {
@@ -313,12 +313,9 @@ func (c *consumer) pop(last bool) Pop {
 	}
 	p.Return = r.env.now()
 	c.outcome(&p, &v, err, patience < ledgerTimeout)
-	if timer != nil {
-		sent := notSent
-		if !timer.Stop() {
-			sent = <-answer
-		}
-		c.nudged(&p, sent, kind)
+	close(answered)
+	if after > 0 {
+		c.nudged(&p, <-sent, kind)
 	}
 	if p.Fate == Empty && (p.Timeout == 0 || p.Return-p.Call < p.Timeout-earlySlack) {
 		note(r.env, &r.env.early, Early{Node: c.line.node, From: p.Call, To: p.Return, Timeout: p.Timeout})
@@ -446,6 +443,25 @@ func entriesOf(v *reply.Value) (entries []Entry) {
 		}
 	}
 	return entries
+}
+
+// unblockUntil ends the consumer's wait after some time, unless it was answered before.
+// It says so again until it has: a node that did not know yet that the consumer waits
+// has answered that it doesn't, and then it would wait for ever.
+func (c *consumer) unblockUntil(answered <-chan struct{}, after time.Duration, kind string) nudge {
+	sent := notSent
+	for sent != ended {
+		select {
+		case <-answered:
+			return sent
+		case <-time.After(after):
+		}
+		if one := c.unblock(kind); one != tooLate || sent == notSent {
+			sent = one
+		}
+		after = unblockAgain
+	}
+	return sent
 }
 
 // unblock ends the consumer's wait.
