@@ -81,6 +81,9 @@ type membership struct {
 	dismissed bool // of run's goroutine; the removal was logged
 	followed  bool // of run's goroutine; this process has known a leader
 
+	listeners atomic.Pointer[map[string]string] // where clients reach this node
+	news      chan struct{}                     // of one place: something of this node to tell at once
+
 	mu         sync.Mutex
 	peers      map[raft.ServerID]*known // guarded by mu
 	candidates map[string]time.Time     // guarded by mu; addresses heard of, and when last
@@ -89,9 +92,22 @@ type membership struct {
 }
 
 func newMembership(n *Node) *membership {
-	return &membership{
+	m := &membership{
 		node: n, started: time.Now(), peers: make(map[raft.ServerID]*known), candidates: make(map[string]time.Time),
 		promises: promises{life: n.firstIncarnation, load: n.store.promise, store: n.store.setPromise},
+		news:     make(chan struct{}, 1),
+	}
+	m.listeners.Store(&n.opts.Listeners)
+	return m
+}
+
+// SetListeners changes where clients reach this node (Options.Listeners), and tells the
+// other nodes.
+func (n *Node) SetListeners(listeners map[string]string) {
+	n.members.listeners.Store(&listeners)
+	select {
+	case n.members.news <- struct{}{}:
+	default:
 	}
 }
 
@@ -202,7 +218,7 @@ func (n *Node) Status() Status {
 	attempt := n.members.attempt() // before fresh is asked: it goes on only while that is so
 	_, leader := n.raft.LeaderWithID()
 	s := Status{
-		ID: n.ID(), ClusterID: n.ClusterID(), Addr: n.port.Advertised(), Listeners: n.opts.Listeners,
+		ID: n.ID(), ClusterID: n.ClusterID(), Addr: n.port.Advertised(), Listeners: *n.members.listeners.Load(),
 		Leader: string(leader), Term: n.raft.CurrentTerm(), Commit: n.commitIndex(),
 		Applied: n.applied.value.Load(), Last: n.raft.LastIndex(), Version: Version, DiskFull: n.disk.full.Load(), DiskSlow: n.disk.slow.Load(),
 		Semantic: n.fsm.Semantic(), SemanticMax: SemanticMax, Distrusted: n.proof.out.Load(),
@@ -306,6 +322,7 @@ func (m *membership) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-m.news:
 		}
 	}
 }

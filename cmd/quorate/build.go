@@ -15,9 +15,11 @@ import (
 	"github.com/quorate/quorate/cluster"
 	"github.com/quorate/quorate/cluster/raftlog"
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/transport/admin"
 	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/pubsub"
+	"github.com/quorate/quorate/transport/resp"
 	"github.com/quorate/quorate/transport/session"
 )
 
@@ -286,7 +288,7 @@ func (n *node) bind() {
 		n.cluster.HoldVersion(value == "no")
 		return nil
 	})
-	for _, name := range []string{"appendonly", "bind", "dbfilename"} {
+	for _, name := range []string{"appendonly", "dbfilename"} {
 		started := n.conf.String(name)
 		n.conf.OnSet(name, func(value string) error {
 			if value != started {
@@ -296,6 +298,32 @@ func (n *node) bind() {
 		})
 	}
 }
+
+// followListeners makes CONFIG SET of where clients connect take effect, here and in
+// what clients of the other nodes are told. The node-to-node port stays.
+func (n *node) followListeners(front *resp.Server, view *sessionCluster) {
+	for name, refusal := range map[string]error{"bind": errBind, "port": errPort, "tls-port": errPort} {
+		n.conf.OnSet(name, func(string) error {
+			if err := front.Relisten(n.conf.Listeners()); err != nil {
+				n.log.Error("clients can't connect where CONFIG SET says", "directive", name, "error", err)
+				if errors.Is(err, resp.ErrTLS) {
+					return errTLS
+				}
+				return refusal
+			}
+			n.cluster.SetListeners(listeners(n.conf))
+			view.forget()
+			return nil
+		})
+	}
+}
+
+// What redis-server says of listeners that can't be opened.
+const (
+	errBind reply.Error = "Failed to bind to specified addresses."
+	errPort reply.Error = "Unable to listen on this port. Check server logs."
+	errTLS  reply.Error = "Unable to update TLS configuration. Check server logs."
+)
 
 var adminProfiles = map[string]admin.Profiles{"local": admin.ProfilesLocal, "yes": admin.ProfilesAll, "no": admin.ProfilesNone}
 

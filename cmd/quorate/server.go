@@ -96,6 +96,7 @@ func serve(ctx context.Context, conf *config.Config, log *slog.Logger) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer front.Close()
+	n.followListeners(front, view)
 	admin, err := n.listenAdmin()
 	if err != nil {
 		return err

@@ -95,11 +95,8 @@ func hostOf(advertise string) string {
 }
 
 // bindAddrs joins the addresses of bind with a port. "*" is every IPv4
-// address, and "::*" every IPv6 address.
+// address, and "::*" every IPv6 address. No address is none to connect to.
 func bindAddrs(bind []string, port int64) []string {
-	if len(bind) == 0 {
-		bind = []string{"*"}
-	}
 	addrs := make([]string, len(bind))
 	for i, host := range bind {
 		optional := ""

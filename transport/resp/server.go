@@ -2,15 +2,10 @@ package resp
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/quorate/quorate/transport/config"
@@ -52,12 +47,13 @@ type Server struct {
 	maxClients   atomic.Int64
 	protected    atomic.Bool
 	open         atomic.Int64 // connections
-	tls          *tlsFiles
+	tls          tlsFiles
 
 	wg   sync.WaitGroup // accept loops, connections, their drainers, the ticker
 	stop chan struct{}
 
-	listeners []listener // set by Listen
+	listening sync.Mutex
+	listeners []listener // guarded by listening; the open ones
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{} // guarded by mu
@@ -82,20 +78,12 @@ func Listen(opts Options) (*Server, error) {
 	}
 	s.outputLimits.input = &s.limits
 	s.follow()
-	for _, l := range opts.Listeners {
-		if err := s.listen(l); err != nil {
-			s.closeListeners()
-			return nil, err
-		}
+	if err := s.Relisten(opts.Listeners); err != nil {
+		return nil, err
 	}
-	s.start()
+	s.wg.Go(s.replier.run)
+	s.wg.Go(s.tick)
 	return s, nil
-}
-
-// listener is an open one, and what it is for.
-type listener struct {
-	config.Listener
-	net net.Listener
 }
 
 // follow takes the directives now and when they change.
@@ -120,82 +108,7 @@ func (s *Server) follow() {
 	on("timeout", func() { s.idleMax.Store(s.config.Int("timeout")) })
 	on("maxclients", func() { s.maxClients.Store(s.config.Int("maxclients")) })
 	on("protected-mode", func() { s.protected.Store(s.config.Bool("protected-mode")) })
-}
-
-func (s *Server) listen(l config.Listener) error {
-	if l.TLS && s.tls == nil {
-		files, err := loadTLS(s.config)
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", l.Name, err)
-		}
-		s.tls = files
-	}
-	for _, addr := range l.Addrs {
-		addr, optional := strings.CutPrefix(addr, "-")
-		ln, err := s.bind(l, addr)
-		switch {
-		case err == nil:
-			s.listeners = append(s.listeners, listener{l, ln})
-		case optional && absent(err):
-		default:
-			return fmt.Errorf("listener %s on %s: %w", l.Name, addr, err)
-		}
-	}
-	return nil
-}
-
-// absent reports whether an address can't be bound because the machine does
-// not have it.
-func absent(err error) bool {
-	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EPROTONOSUPPORT)
-}
-
-func (s *Server) bind(l config.Listener, addr string) (net.Listener, error) {
-	if l.Network == "unix" {
-		return s.openUnix(addr)
-	}
-	network := "tcp"
-	if host, _, err := net.SplitHostPort(addr); err == nil {
-		switch ip := net.ParseIP(host); {
-		case ip == nil:
-		case ip.To4() != nil:
-			network = "tcp4"
-		default:
-			network = "tcp6" // so that 0.0.0.0 and :: can both be bound
-		}
-	}
-	return net.Listen(network, addr)
-}
-
-func (s *Server) openUnix(path string) (net.Listener, error) {
-	if info, err := os.Stat(path); err == nil && info.Mode()&os.ModeSocket != 0 {
-		if c, err := net.Dial("unix", path); err == nil {
-			c.Close()
-			return nil, errors.New("another server listens there")
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-	}
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if mode, _ := strconv.ParseUint(s.config.String("unixsocketperm"), 8, 32); mode != 0 {
-		if err := os.Chmod(path, os.FileMode(mode)); err != nil {
-			ln.Close()
-			return nil, err
-		}
-	}
-	return ln, nil
-}
-
-func (s *Server) start() {
-	s.wg.Go(s.replier.run)
-	s.wg.Go(s.tick)
-	for _, l := range s.listeners {
-		s.wg.Go(func() { s.accept(l) })
-	}
+	s.followTLS()
 }
 
 func (s *Server) accept(l listener) {
@@ -228,6 +141,8 @@ func (s *Server) pause(d time.Duration) bool {
 
 // Addrs returns where the server listens.
 func (s *Server) Addrs() []Addr {
+	s.listening.Lock()
+	defer s.listening.Unlock()
 	var addrs []Addr
 	for _, l := range s.listeners {
 		addrs = append(addrs, Addr{l.Name, l.net.Addr()})
@@ -255,12 +170,6 @@ func (s *Server) Close() error {
 	s.replier.close()
 	s.wg.Wait()
 	return nil
-}
-
-func (s *Server) closeListeners() {
-	for _, l := range s.listeners {
-		_ = l.net.Close() // nothing can be done, and it is going away
-	}
 }
 
 // tick looks after the connections.

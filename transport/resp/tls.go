@@ -14,35 +14,36 @@ import (
 	"github.com/quorate/quorate/transport/config"
 )
 
-// tlsFiles is what the tls-* directives say. It is read again when one of
-// them is set, so that certificates are renewed without a restart.
+// tlsFiles is what the tls-* directives say. It is read when a listener with TLS
+// is opened, and again when one of them is set, so that certificates are renewed
+// without a restart.
 type tlsFiles struct {
 	current atomic.Pointer[tls.Config]
 }
 
 func (f *tlsFiles) config() *tls.Config { return f.current.Load() }
 
-func loadTLS(conf *config.Config) (*tlsFiles, error) {
-	f := &tlsFiles{}
-	reload := func() error {
-		c, err := readTLS(conf)
-		if err == nil {
-			f.current.Store(c)
-		}
-		return err
+func (f *tlsFiles) load(conf *config.Config) error {
+	c, err := readTLS(conf)
+	if err == nil {
+		f.current.Store(c)
 	}
-	if err := reload(); err != nil {
-		return nil, err
-	}
+	return err
+}
+
+// followTLS takes the tls-* directives when they change, while a listener needs them.
+func (s *Server) followTLS() {
 	for _, name := range []string{"tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-auth-clients", "tls-protocols"} {
-		conf.OnSet(name, func(string) error {
-			if err := reload(); err != nil {
+		s.config.OnSet(name, func(string) error {
+			if !s.listensTLS() {
+				return nil
+			}
+			if err := s.tls.load(s.config); err != nil {
 				return fmt.Errorf("the new TLS files are not used: %w", err)
 			}
 			return nil
 		})
 	}
-	return f, nil
 }
 
 func readTLS(conf *config.Config) (*tls.Config, error) {

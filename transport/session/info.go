@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -99,16 +100,15 @@ func field(name string, value any) Field { return Field{name, fmt.Sprint(value)}
 func infoServer(s *Server, by *Session) []Field {
 	now := s.now()
 	up := now.Sub(s.started)
-	port := int64(0)
-	mode := "standalone"
+	mode, port := "standalone", int64(0)
 	if by != nil {
 		mode = by.mode()
-		if i := strings.LastIndexByte(by.peer.Local, ':'); i >= 0 {
+		if i := strings.LastIndexByte(by.peer.Local, ':'); i >= 0 && by.peer.Listener != s.opts.Config.DataListener() {
 			port, _ = strconv.ParseInt(by.peer.Local[i+1:], 10, 64)
 		}
 	}
 	if port == 0 {
-		port = s.opts.Config.Int("port")
+		port = cmp.Or(s.opts.Config.Int("port"), s.opts.Config.Int("tls-port"))
 	}
 	executable, _ := os.Executable()
 	return []Field{
