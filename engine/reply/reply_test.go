@@ -88,3 +88,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkLarge writes a reply of a million elements.
+func BenchmarkLarge(b *testing.B) {
+	element := []byte("element:0000001")
+	b.ReportAllocs()
+	for b.Loop() {
+		w := NewWriter(RESP2, nil)
+		w.Array(1_000_000)
+		for range 1_000_000 {
+			w.Bulk(element)
+		}
+	}
+}

@@ -4,6 +4,7 @@ package reply
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -60,6 +61,18 @@ func (w *Writer) Raw(p []byte) {
 	}
 }
 
+// doubledMax is up to which size in bytes a buffer doubles when it is full. append makes
+// a large one a quarter larger, and so copies it four times in all, and leaves four
+// times its size to the garbage collector.
+const doubledMax = 64 << 20
+
+// room makes room for a byte string of n bytes and what frames it.
+func (w *Writer) room(n int) {
+	if need := n + 32; cap(w.buf)-len(w.buf) < need && len(w.buf) > 256 && len(w.buf) < doubledMax {
+		w.buf = slices.Grow(w.buf, max(need, len(w.buf)))
+	}
+}
+
 func (w *Writer) header(kind byte, n int64) {
 	if w.proto == Discard {
 		return
@@ -99,6 +112,7 @@ func (w *Writer) Bulk(b []byte) {
 	if w.proto == Discard {
 		return
 	}
+	w.room(len(b))
 	w.header('$', int64(len(b)))
 	w.buf = append(w.buf, b...)
 	w.buf = append(w.buf, '\r', '\n')
@@ -121,6 +135,7 @@ func (w *Writer) BulkString(s string) {
 	if w.proto == Discard {
 		return
 	}
+	w.room(len(s))
 	w.header('$', int64(len(s)))
 	w.buf = append(w.buf, s...)
 	w.buf = append(w.buf, '\r', '\n')
