@@ -69,7 +69,7 @@ func TestTranscriptsOnThreeNodes(t *testing.T) {
 		})
 		return tr
 	}
-	transcript.Test(t, open, "commands/testdata/*/*.txt", "script/testdata/functions.txt")
+	transcript.Test(t, open, "commands/testdata/*/*.txt", "script/testdata/functions.txt", "testdata/applications/*.txt")
 }
 
 // undetermined tells whether Redis' tips call a reply of the command a matter of

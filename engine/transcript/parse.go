@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"crypto/sha1"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,14 +23,15 @@ type step struct {
 	lead []string // comments and blank lines before it, as written
 	head string   // as written; empty for what trails the last step
 
-	verb        string        // run, config, advance, reset
+	verb        string        // run, script, config, advance, reset
 	sortBy      int           // of run: 0 ordered, else sort in groups of so many
 	clock       bool          // of run: times read "now"
 	local       string        // of run: why redis-server's replies do not count
 	ours        string        // of run: why redis-server is not asked
-	name, value string        // of config
+	name, value string        // of config; of script its name
 	duration    time.Duration // of advance
 
+	script       []string // lines of script
 	commands     []line
 	want2, want3 []string // want3 is nil when RESP3 reads as want2
 }
@@ -74,6 +76,7 @@ func (s *step) put(proto reply.Proto, got []string) {
 func parse(text string) ([]step, error) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	var steps []step
+	scripts := make(map[string]string) // what words of later commands stand for
 	for i := 0; i < len(lines); {
 		var s step
 		for i < len(lines) && (lines[i] == "" || lines[i][0] == '#') {
@@ -89,6 +92,7 @@ func parse(text string) ([]step, error) {
 			if err := s.parse(lines[i:end]); err != nil {
 				return nil, fmt.Errorf("%d: %w", s.line, err)
 			}
+			s.useScripts(scripts)
 		}
 		steps = append(steps, s)
 		i = end
@@ -100,6 +104,10 @@ func (s *step) parse(lines []string) error {
 	s.head = lines[0]
 	if err := s.parseHead(); err != nil {
 		return err
+	}
+	if s.verb == "script" {
+		s.script = lines[1:]
+		return nil
 	}
 	if s.verb != "run" {
 		if len(lines) > 1 {
@@ -124,6 +132,22 @@ func (s *step) parse(lines []string) error {
 	return nil // no replies yet: -rewrite fills them in
 }
 
+// useScripts adds the script of s to scripts, or puts them into its commands.
+func (s *step) useScripts(scripts map[string]string) {
+	if s.verb == "script" {
+		text := strings.Join(s.script, "\n")
+		scripts["@"+s.name] = text
+		scripts["sha@"+s.name] = fmt.Sprintf("%x", sha1.Sum([]byte(text)))
+	}
+	for _, c := range s.commands {
+		for i, w := range c.words {
+			if text, ok := scripts[w]; ok {
+				c.words[i] = text
+			}
+		}
+	}
+}
+
 func (s *step) parseReplies(into *[]string, lines []string) error {
 	for _, l := range lines {
 		if l == mark3 {
@@ -143,6 +167,9 @@ func (s *step) parseHead() error {
 	case s.verb == "run":
 		return s.parseRun(words[1:])
 	case s.verb == "reset" && len(words) == 1:
+		return nil
+	case s.verb == "script" && len(words) == 2:
+		s.name = words[1]
 		return nil
 	case s.verb == "config" && len(words) >= 2:
 		s.name = words[1]
@@ -222,6 +249,7 @@ func format(steps []step) string {
 			continue
 		}
 		put(s.head)
+		put(s.script...)
 		for _, c := range s.commands {
 			put(c.text)
 		}

@@ -30,6 +30,9 @@
 //	    With ours, redis-server is not asked at all. REASON says why.
 //	    "times 300 SADD k m$i" is 300 commands, i counting from 1; only the
 //	    last reply is shown.
+//	script NAME
+//	    The lines up to the next blank one are a script: in later commands the word
+//	    @NAME is its text, sha@NAME its SHA1.
 //	config NAME VALUE
 //	    Sets a parameter until the next reset. When notify-keyspace-events is
 //	    set, events stand behind the reply of the command that caused them.

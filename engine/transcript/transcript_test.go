@@ -1,6 +1,8 @@
 package transcript
 
 import (
+	"crypto/sha1"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +24,15 @@ times 3 SADD k m$i
 1) "a"
 ---- resp3
 (empty map)
+
+script twice
+# no comment: a script's line
+return ARGV[1] * 2
+
+run
+EVAL @twice 0 21
+EVALSHA sha@twice 0 @none
+----
 
 advance 1500ms
 
@@ -48,6 +59,14 @@ func TestFormatGivesBackWhatWasParsed(t *testing.T) {
 	if got := run.want(reply.RESP3); !slices.Equal(got, []string{"(empty map)"}) {
 		t.Errorf("RESP3 replies: %q", got)
 	}
+	text := "# no comment: a script's line\nreturn ARGV[1] * 2"
+	use := steps[3].commands
+	if got := use[0].words[1]; got != text {
+		t.Errorf("@twice is %q", got)
+	}
+	if got := use[1].words; got[1] != fmt.Sprintf("%x", sha1.Sum([]byte(text))) || got[3] != "@none" {
+		t.Errorf("EVALSHA: %q", got)
+	}
 }
 
 func TestTimesAreHidden(t *testing.T) {
@@ -73,6 +92,7 @@ func TestTimesAreHidden(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"unknown step":          "walk\n",
+		"script without name":   "script\nreturn 1\n",
 		"local without reason":  "run local\nGET k\n",
 		"ours without reason":   "run unordered ours\nGET k\n",
 		"unknown option":        "run sorted\nGET k\n",
