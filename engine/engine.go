@@ -217,6 +217,19 @@ func (e *Engine) CountWith(c call.Counter) {
 	e.env.Counter = c
 }
 
+// ShowRuns makes o the one that is told which scripts and functions this node carries out.
+func (e *Engine) ShowRuns(o call.Observer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.env.Observer = o
+}
+
+// FunctionStats writes the reply to FUNCTION STATS while something runs, which running
+// writes. It takes no lock.
+func (e *Engine) FunctionStats(out *reply.Writer, running func(*reply.Writer)) {
+	e.scripts.Stats(out, running)
+}
+
 // Table returns the data commands.
 func (e *Engine) Table() *command.Table[*call.Row] { return e.table }
 

@@ -44,6 +44,8 @@ type Env struct {
 	Stream *Stream
 	// Counter is nil where nobody counts.
 	Counter Counter
+	// Observer is nil where nobody looks on while scripts run.
+	Observer Observer
 	// Lookup finds the row that args call, as command.Table.Find does, among those
 	// of the semantic version in force.
 	Lookup func(args [][]byte) (row *Row, container string, ok bool)

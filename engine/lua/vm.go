@@ -3,6 +3,7 @@ package lua
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 )
 
 // Limits bound one run of a script.
@@ -14,10 +15,11 @@ type Limits struct {
 	Dear bool
 }
 
-// What ends a script that used up its budget. No pcall catches them.
+// What ends a script that used up its budget, or is stopped. No pcall catches them.
 var (
-	ErrSteps  = errors.New("script exceeded its instruction budget")
-	ErrMemory = errors.New("script exceeded its memory budget")
+	ErrSteps   = errors.New("script exceeded its instruction budget")
+	ErrMemory  = errors.New("script exceeded its memory budget")
+	ErrStopped = errors.New("script was stopped")
 )
 
 const (
@@ -97,7 +99,7 @@ type thread struct {
 
 // VM runs chunks, one at a time. It is not safe for concurrent use.
 type VM struct {
-	steps int64
+	steps int64 // with spare, what is left of the budget
 	bytes int64
 	thread
 
@@ -111,7 +113,9 @@ type VM struct {
 	}
 
 	limits  Limits
-	lastID  uint32 // of an object whose address was asked for
+	spare   int64        // steps held back so that stop is looked at
+	stop    *atomic.Bool // nil: nothing stops the run
+	lastID  uint32       // of an object whose address was asked for
 	running *coroutine
 	threads []*coroutine // not finished
 	matcher matcher
@@ -192,10 +196,30 @@ func (vm *VM) Begin(l Limits) {
 func (vm *VM) Limit(l Limits) {
 	vm.limits = l
 	vm.steps, vm.bytes = l.Steps, l.Bytes
+	vm.spare, vm.stop = 0, nil
+}
+
+// stopSteps are taken between two looks at what may stop a run: some milliseconds at most.
+const stopSteps = 1 << 16
+
+// Heed has the run under way end by ErrStopped soon after stop is set. The budget is dealt
+// out in portions for that, and is the same in sum.
+func (vm *VM) Heed(stop *atomic.Bool) {
+	vm.stop = stop
+	vm.spare, vm.steps = vm.steps, 0
+	vm.deal()
+}
+
+// deal adds a portion of what is held back to the steps.
+func (vm *VM) deal() {
+	n := min(vm.spare, stopSteps)
+	vm.spare -= n
+	vm.steps += n
 }
 
 // End drops what the run left on the stack and ends its coroutines.
 func (vm *VM) End() {
+	vm.stop = nil
 	vm.endCoroutines()
 	for vm.cur.prev != nil {
 		vm.cur = vm.cur.prev
@@ -220,7 +244,7 @@ func (vm *VM) End() {
 
 // Used returns how much of its budget the run has used.
 func (vm *VM) Used() Limits {
-	return Limits{Steps: vm.limits.Steps - vm.steps, Bytes: vm.limits.Bytes - vm.bytes}
+	return Limits{Steps: vm.limits.Steps - vm.steps - vm.spare, Bytes: vm.limits.Bytes - vm.bytes}
 }
 
 // Charge takes n steps off the budget. It ends the script when none are left.
@@ -248,7 +272,18 @@ const (
 	dearSwitch = 300 // to another coroutine
 )
 
-func (vm *VM) exhausted() { panic(&Error{Fatal: ErrSteps, At: vm.location()}) }
+// exhausted ends the script, unless there are steps that were held back.
+func (vm *VM) exhausted() {
+	for vm.steps < 0 && vm.spare > 0 {
+		if vm.stop.Load() {
+			panic(&Error{Fatal: ErrStopped, At: vm.location()})
+		}
+		vm.deal()
+	}
+	if vm.steps < 0 {
+		panic(&Error{Fatal: ErrSteps, At: vm.location()})
+	}
+}
 
 // ChargeBytes pays for n bytes that native code is about to allocate on behalf of the script.
 func (vm *VM) ChargeBytes(n int) { vm.chargeBytes(n) }

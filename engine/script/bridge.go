@@ -155,7 +155,10 @@ func (r *runner) permit(row *call.Row) reply.Error {
 	if row.Flags.Has(command.DenyOOM) && r.call.Pressed && !r.mayGrow {
 		return reply.ErrOOM
 	}
-	r.mayGrow = r.mayGrow || row.Flags.Has(command.Write)
+	if row.Flags.Has(command.Write) {
+		r.mayGrow = true
+		r.running.Writes()
+	}
 	return ""
 }
 

@@ -300,22 +300,27 @@ func (e *Engine) join(s *shelf, codes []string, replace bool) error {
 // replaceShelf makes s the libraries.
 func (e *Engine) replaceShelf(s *shelf) {
 	e.shelf = s
+	e.libraries.Store(int64(len(s.libraries)))
+	e.functions.Store(int64(len(s.functions)))
 	e.countNoWrites()
 }
 
-// functionStats: FUNCTION STATS. Nothing is running: a function is over before the next command begins.
-func (e *Engine) functionStats(c *call.Call) {
-	c.Out.Map(2)
-	c.Out.BulkString("running_script")
-	c.Out.Null()
-	c.Out.BulkString("engines")
-	c.Out.Map(1)
-	c.Out.BulkString("LUA")
-	c.Out.Map(2)
-	c.Out.BulkString("libraries_count")
-	c.Out.Int(int64(len(e.shelf.libraries)))
-	c.Out.BulkString("functions_count")
-	c.Out.Int(int64(len(e.shelf.functions)))
+// functionStats: FUNCTION STATS. At its place nothing is running: a function is over before the next command begins.
+func (e *Engine) functionStats(c *call.Call) { e.Stats(c.Out, (*reply.Writer).Null) }
+
+// Stats writes the reply to FUNCTION STATS; running writes what runs. It takes no lock.
+func (e *Engine) Stats(out *reply.Writer, running func(*reply.Writer)) {
+	out.Map(2)
+	out.BulkString("running_script")
+	running(out)
+	out.BulkString("engines")
+	out.Map(1)
+	out.BulkString("LUA")
+	out.Map(2)
+	out.BulkString("libraries_count")
+	out.Int(e.libraries.Load())
+	out.BulkString("functions_count")
+	out.Int(e.functions.Load())
 }
 
 // Libraries returns the code of the libraries by their names, for a snapshot.
@@ -349,11 +354,11 @@ LIST [LIBRARYNAME <pattern>] [WITHCODE]
     Show the libraries, or those whose name matches, and their functions;
     with WITHCODE their code as well.
 STATS
-    Count the libraries and their functions. No function is ever found running:
-    it is over before another command begins.
+    Count the libraries and their functions, and show the function that has been
+    running on this node for longer than busy-reply-threshold.
 KILL
-    Nothing, for the same reason: a function ends with its budget
-    (lua-instructions-max, lua-bytes-max, lua-result-max).
+    End such a function if it only reads. One that all nodes carry out ends with
+    its budget (lua-instructions-max, lua-bytes-max): KILL waits for that.
 FLUSH [ASYNC|SYNC]
     Delete all libraries.
 DUMP

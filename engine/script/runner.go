@@ -31,6 +31,7 @@ type runner struct {
 	readOnly bool
 	mayGrow  bool      // whatever memory is short of: it says so of itself, or has begun to write
 	nested   call.Call // the command that the script runs
+	running  call.Run  // what the node's observer sees
 	args     [][]byte
 	arena    []byte     // what args point into
 	ends     []int      // of the args in the arena
@@ -46,6 +47,8 @@ type runner struct {
 	loading                  loading
 	made                     map[*library]made
 }
+
+const errKilled = "ERR Script killed by user with SCRIPT KILL..."
 
 // Bounds of what a runner keeps for the next script.
 const keptBytes = 64 << 10
@@ -78,17 +81,49 @@ func (r *runner) run(c *call.Call, p program, keys int, readOnly bool) {
 	defer r.forget()
 	mark := c.Out.Mark()
 	r.tally.begin(c)
-	if err := r.execute(c, p, keys); err != nil {
+	err := r.observed(c, p, keys)
+	if err != nil {
 		c.Out.Truncate(mark)
 		c.Fail(r.describe(p.calledName(), err))
 	}
 	r.tally.end(c.Out.Bytes()[mark:])
 }
 
+// observed is execute, of which the node's observer is told.
+func (r *runner) observed(c *call.Call, p program, keys int) error {
+	name := ""
+	f, isFunction := p.(*function)
+	if isFunction {
+		name = f.name
+	}
+	r.running.Begin(isFunction, name, c.Args, c.MayWrite)
+	if c.Observer == nil {
+		return r.execute(c, p, keys)
+	}
+	cut := true // also if it panics
+	c.Observer.Begins(&r.running)
+	defer func() { c.Observer.Ends(&r.running, cut) }()
+	err := r.execute(c, p, keys)
+	cut = fatal(err) != nil
+	return err
+}
+
+// fatal returns what ended a program in a way that it could not catch, or nil.
+func fatal(err error) error {
+	var e *lua.Error
+	if errors.As(err, &e) {
+		return e.Fatal
+	}
+	return nil
+}
+
 // begin gives the program that is about to run its budget and its chance.
 func (r *runner) begin() {
 	settings := r.call.Settings
 	r.vm.Limit(lua.Limits{Steps: int64(settings.LuaInstructionsMax), Bytes: int64(settings.LuaBytesMax), Dear: r.call.Semantic >= semantic.Conversation})
+	if !r.running.Logged {
+		r.vm.Heed(r.running.Killed())
+	}
 	if r.call.Rand != nil {
 		r.vm.Seed(int32(r.call.Rand.Uint64()))
 	}
@@ -103,6 +138,7 @@ func (r *runner) forget() {
 	r.loading = loading{}
 	r.vm.End()
 	r.call, r.nested = nil, call.Call{}
+	r.running.Begin(false, "", nil, true)
 	clear(r.args)
 	if cap(r.arena) > keptBytes {
 		r.arena = nil
@@ -164,6 +200,11 @@ func (r *runner) describe(name string, err error) reply.Error {
 
 func (r *runner) errorMessage(e *lua.Error) string {
 	if e.Fatal != nil {
+		// Of a logged run the others do not know that it was to be killed. Its reply is
+		// this node's alone.
+		if e.Fatal == lua.ErrStopped || r.running.Killed().Load() && !r.running.Wrote() {
+			return errKilled
+		}
 		return "ERR " + e.Fatal.Error()
 	}
 	if t := e.Value.Table(); t != nil {

@@ -33,6 +33,8 @@ type Engine struct {
 	// reads tells that there are scripts or functions that say that they do not write. It is looked at without the
 	// engine's lock.
 	reads atomic.Bool
+	// libraries and functions are how many there are, for who does not wait for the engine's lock.
+	libraries, functions atomic.Int64
 
 	idle            sync.Pool // of *runner
 	functionRunners sync.Pool // of *runner
@@ -170,8 +172,9 @@ func (e *Engine) flush(c *call.Call) {
 	c.Out.OK()
 }
 
-// kill has nothing to do: a script is over before the next command begins.
-func kill(c *call.Call) { c.Fail("NOTBUSY No scripts in execution right now.") }
+// kill finds nothing to do at its place: a script is over before the next command begins.
+// What ends one is the session's, which does not wait for that.
+func kill(c *call.Call) { c.Fail(reply.ErrNotBusy) }
 
 // debug accepts NO alone: a debugger would stop the cluster.
 func debug(c *call.Call) {

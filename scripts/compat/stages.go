@@ -43,8 +43,14 @@ func member(quorate string, first, i int) []string {
 	return append(server(quorate, first, i), "--bootstrap-expect", "3", "--join", join)
 }
 
+// server has budgets of scripts that are far larger than the default: tests of SCRIPT KILL
+// and FUNCTION KILL want to find a script still running 200 ms after its start, and beyond
+// the default budget none runs so long.
 func server(quorate string, first, i int) []string {
-	return []string{quorate, "server", "--cluster-port", strconv.Itoa(first + 10 + i), "--save", "", "--enable-debug-command", "yes"}
+	return []string{
+		quorate, "server", "--cluster-port", strconv.Itoa(first + 10 + i), "--save", "", "--enable-debug-command", "yes",
+		"--lua-instructions-max", "1000000000", "--lua-bytes-max", "2000000000",
+	}
 }
 
 // servers are those of a stage that run.

@@ -71,7 +71,7 @@ var redisTable = []Spec{
 	checked("bind", "* -::*", Many, canonicalBind),
 	text("bind-source-addr", "", Ignored),
 	text("bio_cpulist", "", Immutable|Ignored),
-	old("lua-time-limit", integer("busy-reply-threshold", 0, longMax, "5000", Ignored)),
+	old("lua-time-limit", integer("busy-reply-threshold", 0, longMax, "5000", 0)),
 	checked("client-output-buffer-limit", "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", Many|Repeats, canonicalBufferLimits),
 	memory("client-query-buffer-limit", 1<<20, longMax, "1073741824", 0),
 	boolean("cluster-allow-pubsubshard-when-down", "yes", Ignored),

@@ -140,6 +140,10 @@ func (s *Session) dispatch(args [][]byte) {
 		s.answer(nil, queued)
 		return
 	}
+	if s.aboutRuns(e) {
+		s.executed++
+		return
+	}
 	s.awaitPause(e, args)
 	s.executed++
 	if s.srv.wantsReplicas() && s.srv.saysNothing(e, args) && s.srv.lacksReplicas() {
@@ -200,6 +204,12 @@ func (s *Session) refusal(e *entry, args [][]byte) reply.Error {
 	}
 	if err := s.redirected(e, args); err != "" {
 		return err
+	}
+	// Before all that may wait for the script: redis-server asks last.
+	if s.srv.runs.oldest.Load() != 0 {
+		if err := s.busyFor(e); err != "" {
+			return err
+		}
 	}
 	// Behind a command of its own that is still on its way, such as FLUSHALL, there may be
 	// memory again; in a transaction the client is told at once.

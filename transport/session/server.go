@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,7 @@ type Server struct {
 	tracking tracking
 	rdb      snapshots
 	clients  clientMemory
+	runs     runs
 
 	replyBuffers ReplyBuffers
 
@@ -125,6 +127,7 @@ func New(opts Options) *Server {
 	s.followLimits()
 	s.background.Go(s.tendReplicas)
 	opts.Engine.CountWith(s)
+	opts.Engine.ShowRuns(s)
 	s.tracking.init(s, opts.Config)
 	opts.Engine.WatchWith(s)
 	opts.Engine.OnUsers(s.enforceUsers)
@@ -225,6 +228,10 @@ func (s *settings) follow(c *config.Config, srv *Server) {
 	on("maxmemory-clients", srv.limitClients)
 	on("maxmemory", srv.limitClients)
 	on("slowlog-max-len", func() { srv.slowlog.SetLimit(int(c.Int("slowlog-max-len"))) })
+	on("busy-reply-threshold", func() {
+		ms := min(c.Int("busy-reply-threshold"), int64(time.Duration(math.MaxInt64)/time.Millisecond))
+		srv.runs.threshold.Store(ms * int64(time.Millisecond))
+	})
 	on("latency-monitor-threshold", func() {
 		s.spikeThreshold.Store(c.Int("latency-monitor-threshold") * int64(time.Millisecond))
 	})

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -51,11 +52,18 @@ func newNodeWith(t *testing.T, options func(*session.Options)) *node {
 
 func openNode(t *testing.T, change func(*sessiontest.Cluster), options func(*session.Options)) *node {
 	t.Helper()
+	return openLoggingNode(t, nil, change, options)
+}
+
+// openLoggingNode is openNode with a log of the engine; nil is none.
+func openLoggingNode(t *testing.T, log *slog.Logger, change func(*sessiontest.Cluster), options func(*session.Options)) *node {
+	t.Helper()
 	n := &node{t: t, config: config.New()}
 	registry := pubsub.NewRegistry()
 	e := engine.New(engine.Options{
 		Receivers: registry.Receivers,
 		Publish:   func(m engine.Message) { registry.Publish(m.Channel, m.Text, m.Sharded) },
+		Log:       log,
 	})
 	n.cluster = &sessiontest.Cluster{Engine: e, Registry: registry}
 	n.engine = e

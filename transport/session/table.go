@@ -63,6 +63,8 @@ type entry struct {
 	id    acl.ID // in the catalog of the table
 	// seal, of a command that changes users, checks it and returns it as it may be logged.
 	seal func(s *Session, args [][]byte, inTx bool) ([][]byte, reply.Error)
+	// whileRunning: see there; nil for all others.
+	whileRunning func(*Server) func(*reply.Writer)
 	// took is told how long the engine took for it, of fsm.Op; tookInTx the same
 	// inside a transaction.
 	took, tookInTx func(conn fsm.Conn, args [][]byte, answer []byte, d time.Duration)
@@ -143,7 +145,7 @@ func newTable(data *command.Table[*call.Row], renames *Renames) *table {
 	for _, name := range t.Names() {
 		e, _ := t.Lookup(name)
 		e.id, _ = t.catalog.ID(name)
-		e.seal = seals[name]
+		e.seal, e.whileRunning = seals[name], whileRunning[name]
 		e.took = func(conn fsm.Conn, args [][]byte, answer []byte, d time.Duration) {
 			if s, ok := conn.(*Session); ok {
 				s.srv.took(s, e, args, answer, d)
