@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 
 	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/fields"
@@ -303,3 +305,54 @@ func (e *Engine) imported(ks *keyspace.Keyspace, libraries []string) error {
 // LastLoad returns how many keys the last state had that was read: at the start, or in
 // place of another one. 0: none was.
 func (e *Engine) LastLoad() int64 { return e.loaded.Load() }
+
+// AsCommands reads an RDB file, of this cluster or of a redis-server, and gives f the
+// commands that bring what it holds, as the log takes them: FUNCTION RESTORE and RESTORE,
+// which put what they bring in the place of what has its name if they may. It stops at f's
+// first error. The file is known to be whole when AsCommands has returned nil.
+func (e *Engine) AsCommands(r io.Reader, replace bool, f func(db int, args [][]byte) error) error {
+	in, err := rdb.NewReader(r)
+	if err != nil {
+		return err
+	}
+	e.mu.RLock()
+	in.Build(rdb.Build{Seed: e.seed, Settings: e.settings, Derive: true})
+	e.mu.RUnlock()
+	var dumper rdb.Dumper
+	for {
+		item, err := in.Next()
+		if err != nil {
+			return err
+		}
+		switch {
+		case item.Kind == rdb.End:
+			return nil
+		case item.Kind == rdb.Function:
+			args := [][]byte{[]byte("FUNCTION"), []byte("RESTORE"), rdb.AppendLibraries(nil, []string{string(item.Text)})}
+			if replace {
+				args = append(args, []byte("REPLACE"))
+			}
+			err = f(0, args)
+		case item.Kind == rdb.Key && item.DB >= Databases:
+			return fmt.Errorf("the file has database %d; there are %d", item.DB, Databases)
+		case item.Kind == rdb.Key:
+			err = f(item.DB, restoring(&item.Entry, &dumper, replace))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// restoring returns the command that brings a key.
+func restoring(k *keyspace.Entry, d *rdb.Dumper, replace bool) [][]byte {
+	at := []byte("0")
+	if k.ExpireAt != keyspace.NoExpiry {
+		at = strconv.AppendInt(nil, max(k.ExpireAt, 1), 10)
+	}
+	args := [][]byte{[]byte("RESTORE"), bytes.Clone(k.Key), at, d.Append(nil, &k.Value), []byte("ABSTTL")}
+	if replace {
+		args = append(args, []byte("REPLACE"))
+	}
+	return args
+}

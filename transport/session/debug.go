@@ -35,14 +35,14 @@ var debugSubs = map[string]debugSub{
 	"htstats-key":                {3, 3, debugHTStatsKey, "Show the size of a key's value, if it is a large one."},
 	"quicklist":                  {3, 4, debugQuicklist, "Check that a key is a quicklist."},
 	"listpack":                   {3, 3, debugListpack, "Check that a key is a listpack."},
-	"loadaof":                    {2, 2, debugReload, "Do as RELOAD does."},
+	"loadaof":                    {2, 2, debugLoadAOF, "Have this node go on with a state that is read from a snapshot of its own."},
 	"log":                        {3, 3, debugLog, "Write a text to the log of this node."},
 	"object":                     {3, 3, debugObject, "Show what a key is kept as."},
 	"pause-cron":                 {3, 3, accept, "Nothing: nothing here hangs on a timer that could be stopped."},
 	"populate":                   {3, 5, debugPopulate, "Create so many keys, [prefix]:<number>, of a size, where there are none."},
 	"protocol":                   {3, 3, debugProtocol, "Reply with a value of a type."},
 	"quicklist-packed-threshold": {3, 3, debugPackedThreshold, "Nothing: the form of a list's nodes follows from list-max-listpack-size."},
-	"reload":                     {2, 0, debugReload, "Write a snapshot, and put what a snapshot holds in the place of this node's state."},
+	"reload":                     {2, 0, debugReload, "Write a snapshot, and go on with a state that is read from one; with NOSAVE, put what the RDB file in the data directory holds in the place of the cluster's data."},
 	"replicate":                  {3, 0, accept, "Nothing: what nodes are sent is the log."},
 	"replybuffer":                {4, 4, debugReplyBuffer, "Say when the most that was written to the buffer of a connection is forgotten, and whether buffers follow it."},
 	"sdslen":                     {3, 3, debugSDSLen, "Show the lengths of a key and of its string."},
@@ -346,11 +346,9 @@ func (s *Session) populate(prefix string, from, limit, size int64) reply.Error {
 		args := [][]byte{[]byte("SET"), fmt.Appendf(nil, "%s:%d", prefix, i), value, []byte("NX")}
 		ops = append(ops, fsm.Op{Kind: fsm.OpWrite, DB: s.db, Args: args})
 	}
-	answer := newAnswer(len(ops))
-	s.srv.opts.Cluster.Submit(&fsm.Request{Ops: ops, Conn: answer})
-	replies, err := answer.wait(s.srv.ctx)
-	if err != nil {
-		return reply.InDoubt("the node is stopping")
+	replies, refused := s.srv.execute(ops)
+	if refused != "" {
+		return refused
 	}
 	for _, v := range replies {
 		if v.Kind == reply.KindError {
@@ -422,11 +420,10 @@ func debugSleep(s *Session, r *request) {
 	r.out.OK()
 }
 
-// debugReload writes a snapshot, unless that is not wanted, and has the node go on with
-// a state that is read from a snapshot of its own: the same, or the node tells. What a
-// file of another moment holds must not become the state of one node of a cluster, so
-// there is nothing for MERGE to decide, and NOFLUSH without it fails where there is
-// data, as in redis-server.
+// debugReload writes a snapshot, and has the node go on with a state that is read from
+// one: the same, or the node tells. With NOSAVE what the file holds that stands in the data
+// directory becomes the data of the cluster, through the log: see loadFile. As in
+// redis-server, NOFLUSH without MERGE fails where there is data.
 func debugReload(s *Session, r *request) {
 	saves, flush, merge := true, true, false
 	for _, option := range r.args[2:] {
@@ -442,15 +439,26 @@ func debugReload(s *Session, r *request) {
 			return
 		}
 	}
-	if !flush && !merge && !s.srv.empty() {
+	switch {
+	case !flush && !merge && !s.srv.empty():
 		r.fail("ERR Error trying to load the RDB dump: what it holds is there already")
-		return
-	}
-	if saves {
-		if began, err := s.srv.takeSnapshot(); began && err != nil {
-			r.fail(reply.Error("ERR " + err.Error()))
+	case !saves && r.inTx:
+		r.fail(errNoClusterBlock)
+	case !saves:
+		if err := s.srv.loadFile(flush, merge); err != nil {
+			r.fail(reply.Error("ERR Error trying to load the RDB dump: " + err.Error()))
 			return
 		}
+		r.out.OK()
+	default:
+		s.debugOwnReload(r)
+	}
+}
+
+func (s *Session) debugOwnReload(r *request) {
+	if began, err := s.srv.takeSnapshot(); began && err != nil {
+		r.fail(reply.Error("ERR " + err.Error()))
+		return
 	}
 	if err := s.srv.reload(); err != nil {
 		r.fail(reply.Error("ERR Error trying to load the RDB dump: " + err.Error()))
@@ -458,6 +466,9 @@ func debugReload(s *Session, r *request) {
 	}
 	r.out.OK()
 }
+
+// debugLoadAOF: DEBUG LOADAOF. The log has been read; what it has led to is read again.
+func debugLoadAOF(s *Session, r *request) { s.debugOwnReload(r) }
 
 // reload has the engine read its own state, once nobody else writes a snapshot.
 func (s *Server) reload() error {

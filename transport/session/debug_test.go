@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -92,11 +94,85 @@ func TestDebugSubcommands(t *testing.T) {
 	}
 	c.expect(lines("RPUSH list a", "DEBUG QUICKLIST list", "DEBUG QUICKLIST h", "DEBUG QUICKLIST nosuch"),
 		":1", "+Quicklist structure printed on stdout", "-ERR Not a quicklist encoded object.", "-ERR no such key")
-	c.expect(lines("DEBUG RELOAD NOSAVE", "DEBUG SET-ACTIVE-EXPIRE 0", "CONFIG GET debug-active-expire", "DEBUG SET-ACTIVE-EXPIRE 1", "CONFIG GET debug-active-expire"),
+	c.expect(lines("DEBUG LOADAOF", "DEBUG SET-ACTIVE-EXPIRE 0", "CONFIG GET debug-active-expire", "DEBUG SET-ACTIVE-EXPIRE 1", "CONFIG GET debug-active-expire"),
 		"+OK", "+OK", "*2 $19 debug-active-expire $2 no", "+OK", "*2 $19 debug-active-expire $3 yes")
 	c.expect(lines("DEBUG RELOAD x"), "-ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
 	c.send("DEBUG HELP")
 	if got := c.replies(1)[0]; !strings.Contains(got, "POPULATE") || strings.Contains(got, "SEGFAULT") {
 		t.Errorf("DEBUG HELP: %s", got)
+	}
+}
+
+// DEBUG RELOAD NOSAVE puts a file in the place of the data, by way of the log.
+func TestDebugReloadOfAFile(t *testing.T) {
+	source := newNode(t, nil)
+	source.client().expect(lines("SET a 1", "SET b 2 PX 100000000", "SELECT 3", "RPUSH l x y", "HSET h f v", "HEXPIRE h 100000 FIELDS 1 f",
+		`FUNCTION LOAD "#!lua name=lib
+redis.register_function('one', function() return 1 end)"`), "+OK", "+OK", "+OK", ":2", ":1", "*1 :1", "$3 lib")
+	name := filepath.Join(t.TempDir(), "dump.rdb")
+	writeSnapshot(t, source, name)
+
+	n := newNode(t, nil)
+	n.config.Adopt([]config.Pair{{Name: "enable-debug-command", Value: "yes"}, {Name: "dir", Value: filepath.Dir(name)}})
+	c := n.client()
+	had := lines("SET a 0", "SET mine 1", `FUNCTION LOAD "#!lua name=mine
+redis.register_function('two', function() return 2 end)"`)
+	c.expect(had, "+OK", "+OK", "$4 mine")
+	c.expect(lines("DEBUG RELOAD NOSAVE NOFLUSH"), "-ERR Error trying to load the RDB dump: what it holds is there already")
+	c.expect(lines("DEBUG RELOAD NOSAVE", "GET a", "GET mine", "DBSIZE", "FCALL one 0", "FCALL two 0"),
+		"+OK", "$1 1", "$-1", ":2", ":1", "-ERR Function not found")
+	c.expect(lines("SELECT 3", "LRANGE l 0 -1", "HGET h f", "DBSIZE", "SELECT 0"), "+OK", "*2 $1 x $1 y", "$1 v", ":2", "+OK")
+	for _, timed := range lines("PTTL b", "EVAL_RO \"redis.call('select', 3) return redis.call('httl', 'h', 'fields', 1, 'f')[1]\" 0") {
+		c.send(timed)
+		if got := c.replies(1)[0]; len(got) < 5 || got[0] != ':' {
+			t.Errorf("%s: %q", timed, got)
+		}
+	}
+
+	c.expect(had, "+OK", "+OK", "$4 mine")
+	c.expect(lines("DEBUG RELOAD NOSAVE NOFLUSH MERGE", "GET a", "GET mine", "FCALL one 0", "FCALL two 0"), "+OK", "$1 1", "$1 1", ":1", ":2")
+
+	// What can't be read changes nothing.
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, b := range map[string][]byte{"cut off": whole[:len(whole)-9], "damaged": append([]byte("X"), whole[1:]...)} {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.send("DEBUG RELOAD NOSAVE")
+		if got := c.replies(1)[0]; !strings.HasPrefix(got, "-ERR Error trying to load the RDB dump: ") {
+			t.Errorf("a file that is %s: %q", what, got)
+		}
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	c.send("DEBUG RELOAD NOSAVE")
+	if got := c.replies(1)[0]; !strings.HasPrefix(got, "-ERR Error trying to load the RDB dump: ") {
+		t.Errorf("no file: %q", got)
+	}
+	c.expect(lines("GET mine", "MULTI", "DEBUG RELOAD NOSAVE", "EXEC"), "$1 1", "+OK", "+QUEUED",
+		"*1 -ERR this command waits for the cluster and can't be used inside a transaction")
+}
+
+// writeSnapshot writes what a node holds to a file.
+func writeSnapshot(t *testing.T, n *node, name string) {
+	t.Helper()
+	s, err := n.engine.Freeze(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.WriteRDB(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -333,11 +333,9 @@ func (m *migration) remove(keys []fsm.Watch) (changed [][]byte, failure reply.Er
 		del := fsm.Op{Kind: fsm.OpWrite, DB: key.DB, Args: [][]byte{[]byte("DEL"), key.Key}}
 		ops = append(ops, fsm.Op{Kind: fsm.OpTx, DB: key.DB, Tx: &fsm.Tx{Watches: []fsm.Watch{key}, Ops: []fsm.Op{del}}})
 	}
-	answer := newAnswer(len(ops))
-	m.s.srv.opts.Cluster.Submit(&fsm.Request{Ops: ops, Conn: answer})
-	replies, err := answer.wait(m.s.srv.ctx)
-	if err != nil {
-		return nil, reply.InDoubt("the node is stopping")
+	replies, refused := m.s.srv.execute(ops)
+	if refused != "" {
+		return nil, refused
 	}
 	for i, v := range replies {
 		switch {
