@@ -78,8 +78,8 @@ func (s *Step) Evict(db int, keys [][]byte) {
 // Press tells that for the rest of the entry memory is short and can't be freed:
 // commands that bring data are refused.
 func (s *Step) Press() {
-	s.engine.env.Pressed = true
 	s.engine.pressed = s.engine.usedLocked()
+	s.engine.env.Pressed = s.engine.pressedBy(s.engine.pressed)
 }
 
 // Refuses reports whether a command of a transaction is refused because memory is

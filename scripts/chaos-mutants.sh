@@ -93,6 +93,8 @@ if wanted barrier "$@"; then
 	SIM_ELECTIONS=20 $GO test -count=1 -run AfterElections ./cluster/simulation >"$OUT/barrier-without.log" 2>&1 ||
 		{ echo 'barrier: the simulation fails without the bug too'; failed=1; }
 fi
+# Each node goes by its own measure of memory where the leader has logged that it is short.
+wanted press "$@" && dig press cluster/simulation ShortMemory
 # A killed process leaves its page cache behind: that an fsync was skipped is for
 # the tests over a file system that loses what was not fsynced.
 wanted skipped_fsync "$@" && dig skipped_fsync cluster/raftlog 'Crash|Power'

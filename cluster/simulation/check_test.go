@@ -30,6 +30,8 @@ func (h *history) check(final map[string]string) {
 			h.checkSet(key, byKey[key], final[key])
 		case "q":
 			h.checkQueue(key, byKey[key], final[key])
+		case "e", "v":
+			h.checkTight(key, byKey[key], final[key])
 		case "t":
 			h.checkExpiry(key, byKey[key])
 		}

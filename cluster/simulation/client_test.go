@@ -102,6 +102,10 @@ func (c *client) key(kind string, n int) string {
 }
 
 func (c *client) do(o op, l *life) {
+	if c.world.tight() {
+		c.doTight(o, l)
+		return
+	}
 	switch o.kind {
 	case "append":
 		c.write(l, appendOp(c.key("a", o.key), c.token()))

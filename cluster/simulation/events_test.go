@@ -109,6 +109,10 @@ func (w *world) act(e event) {
 		}
 	case "replace", "flip", "grow", "shrink":
 		w.alone(e, m)
+	case "limit":
+		if l := m.alive(); l != nil {
+			w.wg.Go(func() { w.limit(l, e.n) })
+		}
 	case "syncfail":
 		if l := m.alive(); l != nil {
 			l.syncFail.Store(true)

@@ -24,7 +24,7 @@ const (
 type record struct {
 	client, life int
 	node         string // id of the node that was asked
-	kind         string // add, incr, read, sadd, spop, put, peek, feed, wait
+	kind         string // add, incr, read, sadd, spop, put, peek, feed, wait, fill, drop, look, limit
 	key          string
 	rides        bool // a read in the batch of a write
 
@@ -75,6 +75,14 @@ func (h *history) invoke(c *client, l *life, rs ...*record) {
 	}
 }
 
+// tick returns a new moment.
+func (h *history) tick() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.moment++
+	return h.moment
+}
+
 // answer notes the reply to a command.
 func (h *history) answer(v reply.Value, cmd command) {
 	if v.Kind != reply.KindError {
@@ -88,6 +96,12 @@ func (h *history) answer(v reply.Value, cmd command) {
 		h.end(doubt, cmd.records...)
 	case "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "UNBLOCKED":
 		h.end(refused, cmd.records...)
+	case "OOM", "EXECABORT":
+		h.end(refused, cmd.records...)
+		h.world.note("commands refused for want of memory")
+		if !h.world.family().refuses {
+			h.world.fail("%s was refused: %s", cmd.records[0], text)
+		}
 	default:
 		h.world.fail("unexpected reply to %s: %s", cmd.records[0], text)
 	}

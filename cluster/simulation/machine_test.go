@@ -65,6 +65,7 @@ type life struct {
 	engine  *engine.Engine
 	id      string
 	up      chan struct{} // closed when node is set
+	log     raft.LogStore
 	node    *cluster.Node
 	dead    chan struct{}
 	ended   chan struct{} // closed when its goroutines have gone
@@ -215,7 +216,7 @@ func (l *life) options() cluster.Options {
 		Exit: l.exit, Log: slog.New(&logTap{life: l}),
 		Host: cluster.Host{
 			Network: network{l.net}, FS: l.files(), SegmentBytes: segmentBytes, Sleep: time.Sleep,
-			WrapLog: func(log raft.LogStore) raft.LogStore { return mortalLog{log, l} },
+			WrapLog: func(log raft.LogStore) raft.LogStore { l.log = log; return mortalLog{log, l} },
 			OpenStable: func(path string) (cluster.StableStore, error) {
 				s, err := openStable(l.files(), path)
 				if err != nil {
@@ -288,6 +289,11 @@ func (s mortalLog) GetLog(index uint64, log *raft.Log) error {
 		return nil
 	}
 	return err
+}
+
+func (s mortalLog) StoreLogs(logs []*raft.Log) error {
+	s.life.machine.world.evictions.stored(logs)
+	return s.LogStore.StoreLogs(logs)
 }
 
 // mortalStable ends the process where raft would panic.

@@ -12,6 +12,7 @@ type schedule struct {
 	length  time.Duration // of the time under faults
 	events  []event       // in the order of their times
 	clients []clientPlan
+	family  int           // of policies, in runs in which memory is short; 0: it is not
 	jitter  time.Duration // what a message may take beside the network's own time
 }
 
@@ -120,6 +121,9 @@ func generate(seed uint64, length time.Duration) schedule {
 		}
 	}
 	s.waitingPlans()
+	if seed&tightSeeds != 0 {
+		s.tighten()
+	}
 	return s
 }
 

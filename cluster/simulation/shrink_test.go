@@ -62,7 +62,7 @@ func TestShrink(t *testing.T) {
 		t.Fatalf("seed %d does not fail", seed)
 	}
 	whole := generate(seed, runLength)
-	for _, kind := range opKinds {
+	for _, kind := range slices.Concat(opKinds, tightKinds) {
 		r = tryWithout(r, fails, func(c *cut) { c.Kinds = append(slices.Clone(c.Kinds), kind.kind) })
 	}
 	for _, c := range whole.clients {

@@ -35,9 +35,10 @@ type world struct {
 	trace trace
 	lives atomic.Int64
 
-	history history
-	digests digests
-	terms   terms
+	history   history
+	digests   digests
+	evictions *evictions // nil but in runs in which memory is short
+	terms     terms
 
 	mu       sync.Mutex
 	machines []*machine // guarded by mu
@@ -92,6 +93,9 @@ func runOnce(t *testing.T, plan schedule, b bug) (res result) {
 		w.history.world, w.history.doubtful = w, make(map[int][]*record)
 		w.digests = digests{world: w, chains: make(map[uint64]chain.Value), seen: make(map[uint64]string)}
 		w.terms = terms{world: w, leader: make(map[uint64]string)}
+		if w.tight() {
+			w.evictions = &evictions{world: w, moments: make(map[[2]uint64]int64), gone: make(map[string][]eviction)}
+		}
 		w.net.Jitter = w.jitter
 		go w.collect()
 		w.run()
@@ -252,12 +256,18 @@ func (w *world) serves(m *machine) bool {
 	}
 	c := &client{world: w, plan: clientPlan{id: 90}, conn: newConn(l)}
 	cmd := incrOp("c:0:9")
+	if w.tight() {
+		cmd = dropOp("e:0:none") // what brings data may be refused
+	}
 	c.write(l, cmd)
 	return cmd.records[0].outcome == done && c.barrier(l)
 }
 
 // finish compares all nodes with each other and with what clients were told.
 func (w *world) finish() {
+	if w.tight() {
+		w.withinLimit()
+	}
 	living := w.settle()
 	if living == nil {
 		return
@@ -270,6 +280,9 @@ func (w *world) finish() {
 			}
 			if _, ok := final[r.key]; !ok {
 				final[r.key] = l.read(readerOf(r.key), r.key)[0]
+				if isTight(r.key) {
+					final[r.key] = w.tokens(r.key, final[r.key])
+				}
 			}
 		}
 		digest := l.engine.Digest()
@@ -356,6 +369,7 @@ func (l *life) applied(index uint64) {
 		return
 	}
 	l.deliver(index)
+	l.machine.world.evictions.note(l, index)
 	if l.machine.world.bug.drift && l.number == 2 && index == 500 {
 		l.engine.Apply(func(s *engine.Step) {
 			s.Entry(index, 0)
