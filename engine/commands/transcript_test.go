@@ -33,7 +33,8 @@ func newTable(rows []call.Row) *command.Table[*call.Row] {
 
 func TestTranscripts(t *testing.T) {
 	open := func(_ *testing.T, proto reply.Proto) transcript.Target { return newTarget(proto) }
-	transcript.Test(t, open, "testdata/*/*.txt")
+	// What policies.txt is about each node knows for itself: three nodes need not agree on it.
+	transcript.Test(t, open, "testdata/*/*.txt", "testdata/policies.txt")
 }
 
 // target carries out commands on a keyspace of its own, without an engine.
@@ -57,6 +58,8 @@ func newTarget(proto reply.Proto) *target {
 		Effects:  t,
 		Lookup:   table.Find,
 	}
+	t.env.Heat.SetNow(t.now)
+	t.env.Keyspace.SetHeat(t.env.Heat)
 	return t
 }
 
@@ -65,6 +68,7 @@ func newTarget(proto reply.Proto) *target {
 func (t *target) Do(args [][]byte) ([]byte, []transcript.Message) {
 	t.events = nil
 	t.calls++
+	t.env.Heat.SetNow(t.now)
 	out := reply.NewWriter(t.proto, nil)
 	if len(args) == 2 && call.EqualFold(args[0], "SELECT") {
 		t.db, _ = strconv.Atoi(string(args[1]))
@@ -96,7 +100,7 @@ func run(c *call.Call) {
 	case !row.TakesArgs(len(c.Args)):
 		c.Fail(reply.WrongArgs(row.Name))
 	default:
-		c.Reads = row.Flags.Has(command.ReadOnly)
+		c.Begins(row)
 		c.MayWrite = !row.Spec.Reads() // as on the read path
 		row.Do(c)
 	}
@@ -121,6 +125,15 @@ func (t *target) Config(name, value string) error {
 		t.settings.NotifyKeyspaceEvents = events
 		return nil
 	}
+	if name == "maxmemory-policy" {
+		policy, ok := call.ParsePolicy(value)
+		if !ok {
+			return fmt.Errorf("%s: no such policy: %q", name, value)
+		}
+		t.settings.MaxMemoryPolicy = policy
+		t.followPolicy()
+		return nil
+	}
 	n, err := strconv.Atoi(value)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -131,6 +144,19 @@ func (t *target) Config(name, value string) error {
 	}
 	*number = n
 	return nil
+}
+
+// followPolicy has clocks of use kept as the policy asks.
+func (t *target) followPolicy() {
+	rules := heat.Rules{LogFactor: t.settings.LFULogFactor, DecayMinutes: t.settings.LFUDecayMinutes}
+	switch policy := t.settings.MaxMemoryPolicy; {
+	case policy.LRU():
+		rules.Mode = heat.LRU
+	case policy.LFU():
+		rules.Mode = heat.LFU
+	}
+	t.env.Heat.Follow(rules)
+	t.env.Heat.Fit(0)
 }
 
 // numbers returns where the settings that are numbers stand in s.

@@ -186,11 +186,11 @@ func (m *Map) insert(first int, word uint64) {
 	}
 }
 
-// Clear forgets all.
+// Clear forgets all. A large table is given up: Fit makes another one.
 func (m *Map) Clear() {
 	m.began.Store(m.now.Load())
-	for i := range m.words {
-		m.words[i].Store(0)
+	if m.words != nil {
+		m.make(bucketsMin)
 	}
 	for i := range m.shared {
 		m.shared[i].Store(0)
@@ -280,6 +280,24 @@ func (m *Map) Forget(h uint64) {
 	}
 }
 
+// Moved notes that the key with hash from is the one with hash to now.
+func (m *Map) Moved(from, to uint64) {
+	if m.rules.Mode == Plain {
+		return // it was created
+	}
+	first, tag := m.place(from)
+	i := m.find(first, tag)
+	if i < 0 {
+		return
+	}
+	w := m.words[i].Swap(0)
+	first, tag = m.place(to)
+	if i = m.find(first, tag); i < 0 {
+		i = m.leastOf(first)
+	}
+	m.words[i].Store(w&(1<<tagShift-1) | tag<<tagShift)
+}
+
 // SetIdle has the key with hash h have been used so many seconds ago.
 func (m *Map) SetIdle(h uint64, seconds int64) {
 	const secondsMax = usedMask * TickMs / 1000
@@ -313,19 +331,25 @@ func minuteOf(tick uint64) uint64 { return tick / (60_000 / TickMs) & minuteMask
 // add puts a word for a key into its bucket, in the place of the one that matters least,
 // and returns where it is.
 func (m *Map) add(first int, tag uint64, freq uint8) int {
+	least := m.leastOf(first)
+	now := m.now.Load()
+	m.words[least].Store(m.word(tag, freq, now, now))
+	return least
+}
+
+// leastOf returns which word of the bucket at first matters least, an empty one before all
+// others.
+func (m *Map) leastOf(first int) int {
 	least, worst := first, uint64(0)
 	for i := first; i < first+ways; i++ {
 		w := m.words[i].Load()
 		if w == 0 {
-			least = i
-			break
+			return i
 		}
 		if s := m.score(w); s >= worst {
 			least, worst = i, s
 		}
 	}
-	now := m.now.Load()
-	m.words[least].Store(m.word(tag, freq, now, now))
 	return least
 }
 

@@ -188,3 +188,29 @@ func BenchmarkTouch(b *testing.B) {
 		})
 	}
 }
+
+func TestMovedAndCleared(t *testing.T) {
+	m := New(start)
+	m.Follow(Rules{Mode: LFU, LogFactor: 10, DecayMinutes: 1})
+	m.Fit(100_000)
+	m.SetFreq(7, 100)
+	m.Created(9 << 40)
+	m.Moved(7, 9<<40)
+	if old, moved := m.Freq(7), m.Freq(9<<40); old != FreqInit || moved != 100 {
+		t.Errorf("frequencies %d and %d", old, moved)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 100_000 {
+		m.SetFreq(r.Uint64(), 200)
+	}
+	m.Clear()
+	m.Fit(1)
+	if got := m.Bytes(); got > 200_000 {
+		t.Errorf("%d bytes without keys", got)
+	}
+	for range 1000 {
+		if h := r.Uint64(); m.Freq(h) != FreqInit {
+			t.Fatalf("frequency %d after all keys are gone", m.Freq(h))
+		}
+	}
+}

@@ -199,7 +199,9 @@ func (d *DB) Move(key []byte, to *DB, newKey []byte) bool {
 	to.place(d.ks.seed.Hash(newKey), newKey, &v, c.expireAt, version)
 	p, _ = s.find(h, key) // put may have moved it in the table
 	s.remove(h, p)
-	d.cool(h)
+	if d.ks.heat != nil {
+		d.ks.heat.Moved(heat.Of(d.index, h), heat.Of(to.index, d.ks.seed.Hash(newKey)))
+	}
 	d.ks.deleted(h, version)
 	s.tidy()
 	return true
@@ -383,6 +385,9 @@ func (d *DB) Flush() int {
 		d.floor = version
 	}
 	d.store = newStore(d.ks.seed, &d.ks.chain)
+	if d.ks.heat != nil && n > 0 && d.ks.Keys() == 0 {
+		d.ks.heat.Clear() // what it knows is of keys that are gone
+	}
 	return n
 }
 
