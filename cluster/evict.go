@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/engine/semantic"
 	"github.com/quorate/quorate/fsm/entry"
+	"github.com/quorate/quorate/transport/peer"
 )
 
 // maxmemory. The leader measures before each entry how much memory its data take, and
@@ -21,6 +22,11 @@ import (
 
 // evictEvery is how often each node looks at its memory while no entry makes it.
 const evictEvery = 100 * time.Millisecond
+
+// tellEvery is how often a node tells the leader which keys it has read, which the leader
+// does not see: 128 KiB a second at most. That is lost when nobody leads, or does not
+// answer in time.
+const tellEvery = 500 * time.Millisecond
 
 // eviction is a node's view of its memory, and what it does about it as the leader.
 type eviction struct {
@@ -61,6 +67,31 @@ func (v *eviction) run(ctx context.Context) {
 			_ = v.node.packer.add(entry.PartTick, "", nil) // refused when leadership has gone: the next leader looks
 		}
 	})
+}
+
+// tellReads tells the leader now and then what this node's clients have read, until ctx
+// ends.
+func (v *eviction) tellReads(ctx context.Context) {
+	n := v.node
+	var told []byte
+	every(ctx, tellEvery, func() {
+		_, leader := n.raft.LeaderWithID()
+		addr := n.addrOf(leader)
+		if addr == "" || leader == n.id() {
+			return
+		}
+		if told = n.opts.Engine.TellReads(told[:0]); len(told) == 0 {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, 4*tellEvery)
+		defer cancel()
+		_, _ = n.port.Call(ctx, addr, callReads, told) // a hint: members of older releases don't know of it
+	})
+}
+
+// hear takes what another node's clients have read.
+func (v *eviction) hear(_ context.Context, _ peer.Info, told []byte) ([]byte, error) {
+	return nil, v.node.opts.Engine.HearReads(told)
 }
 
 // note counts for how long more is used than maxmemory.

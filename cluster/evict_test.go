@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/engine"
+	"github.com/quorate/quorate/fsm"
 	"github.com/quorate/quorate/fsm/entry"
 )
 
@@ -59,5 +60,39 @@ func TestExceededTime(t *testing.T) {
 	total, current := n.Exceeded()
 	if total < 2*time.Second || total > 3*time.Second || current > time.Second {
 		t.Errorf("%v in all, %v now", total, current)
+	}
+}
+
+// The leader hears of what clients of other nodes read, under a policy for which that matters.
+func TestLeaderHearsOfReads(t *testing.T) {
+	c := newTrio(t)
+	leader := c.nodes[c.leader()]
+	follower := c.nodes[(c.leader()+1)%3]
+	x := newClient()
+	set := func(pairs string) {
+		t.Helper()
+		leader.Submit(&fsm.Request{Conn: x, Ops: []fsm.Op{{Kind: fsm.OpSettings, Args: words(pairs)}}})
+		if got := <-x.answers; got != "+OK" {
+			t.Fatal(got)
+		}
+	}
+	set("maxmemory-policy allkeys-lfu maxmemory 1000000000")
+	for _, key := range []string{"read", "other"} {
+		if got := x.do(t, leader, "SET "+key+" v"); got != "+OK" {
+			t.Fatal(got)
+		}
+	}
+	for range 200 {
+		read(t, follower, "GET read")
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for read(t, leader, "OBJECT FREQ read") == ":5\r\n" {
+		if time.Now().After(deadline) {
+			t.Fatal("the leader does not know that a key is read on another node")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if got := read(t, leader, "OBJECT FREQ other"); got != ":5\r\n" {
+		t.Errorf("what nobody has read has frequency %s", got)
 	}
 }

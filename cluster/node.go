@@ -32,6 +32,7 @@ const (
 	callState     uint16 = 8
 	callRecount   uint16 = 9
 	callSync      uint16 = 10
+	callReads     uint16 = 11
 
 	topicBatches uint16 = 1
 	topicPublish uint16 = 2
@@ -265,6 +266,7 @@ func (n *Node) assemble() {
 	n.port.HandleCall(callReadIndex, n.serveReadIndex)
 	n.port.HandleCall(callDurable, n.serveDurable)
 	n.port.HandleCall(callSync, n.serveSync)
+	n.port.HandleCall(callReads, n.eviction.hear)
 	n.port.HandleStream(topicBatches, n.takeBatches)
 	n.members.serve()
 	n.pubsub.serve()
@@ -276,6 +278,7 @@ func (n *Node) assemble() {
 	n.wg.Go(func() { n.watchLeadership(ctx) })
 	n.wg.Go(func() { n.tickClock(ctx) })
 	n.wg.Go(func() { n.eviction.run(ctx) })
+	n.wg.Go(func() { n.eviction.tellReads(ctx) })
 	n.wg.Go(func() { n.watchDisk(ctx) })
 	n.wg.Go(func() { n.watchOffice(ctx) })
 	n.wg.Go(func() { n.retireSilent(ctx) })

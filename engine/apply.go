@@ -35,6 +35,8 @@ func (e *Engine) apply(f func(*Step)) (published, missed []Message, resettled, u
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := Step{engine: e}
+	e.env.Heat.SetLogged(true)
+	defer e.env.Heat.SetLogged(false)
 	f(&s)
 	e.lookups.add(&s.lookups)
 	e.endPressure()
@@ -139,7 +141,9 @@ func (s *Step) ReadAs(as call.As, db int, args [][]byte, wallMs int64, random ui
 		return
 	}
 	c.As, c.Rand, c.Wall, c.MayWrite, c.InTx = as, call.NewRand(random, 0), max(wallMs, s.engine.clock), false, inTx
+	s.engine.env.Heat.SetLogged(false)
 	s.engine.execute(c)
+	s.engine.env.Heat.SetLogged(true)
 }
 
 // Expect tells of a key that commands soon to come may look up, and reports

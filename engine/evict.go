@@ -56,6 +56,25 @@ func (e *Engine) HeatBytes() int64 {
 	return e.env.Heat.Bytes()
 }
 
+// TellReads appends to dst which keys this node alone has read lately, for HearReads of
+// the engine that leads; nothing, unless a limit and a policy are in force for which that
+// matters. What does not fit comes with the next calls. It is called by one goroutine.
+func (e *Engine) TellReads(dst []byte) []byte {
+	if e.MaxMemory() == 0 {
+		return dst
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.env.Heat.Tell(dst)
+}
+
+// HearReads has this engine know what TellReads of another one has told.
+func (e *Engine) HearReads(told []byte) error {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.env.Heat.Hear(told)
+}
+
 // Evict deletes keys of a database to make room: those of them that are there.
 func (s *Step) Evict(db int, keys [][]byte) {
 	e := s.engine

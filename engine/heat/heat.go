@@ -28,17 +28,20 @@ import (
 //	tag       12 bits  of the hash; never 0
 //	frequency  8       logarithmic, as in Redis
 //	minute    16       when the frequency was last changed
-//	used      28       when the key was last used, in ticks
+//	untold     1       this node has read the key since it told the leader so: see Tell
+//	used      27       when the key was last used, in ticks
 const (
-	usedBits   = 28
+	usedBits   = 27
+	untoldBits = 1
 	minuteBits = 16
 	freqBits   = 8
 
 	usedMask   = 1<<usedBits - 1
 	minuteMask = 1<<minuteBits - 1
 	freqMask   = 1<<freqBits - 1
+	untoldBit  = 1 << usedBits
 
-	minuteShift = usedBits
+	minuteShift = usedBits + untoldBits
 	freqShift   = minuteShift + minuteBits
 	tagShift    = freqShift + freqBits
 )
@@ -80,7 +83,7 @@ type Rules struct {
 }
 
 // Map is the table. Its methods may be called by several goroutines at once, but for
-// Follow, Fit and Clear.
+// Follow, Fit, Clear and SetLogged.
 type Map struct {
 	words []atomic.Uint64 // a power of two of buckets; none in the mode Plain
 	// shared holds when the keys of a part of all hashes were last used, in seconds; 0: not
@@ -88,6 +91,8 @@ type Map struct {
 	shared [1 << sharedBits]atomic.Uint32
 	shift  uint // of a hash, to its bucket
 	rules  Rules
+	logged bool          // what is done now all nodes do
+	told   int           // the word that Tell goes on with
 	began  atomic.Uint64 // tick at which it was empty
 
 	// rises holds how likely a frequency rises with one more use, of 1<<32.
@@ -233,12 +238,18 @@ func (m *Map) Touch(h uint64) {
 	first, tag := m.place(h)
 	i := m.find(first, tag)
 	if i < 0 {
-		m.add(first, tag, FreqInit)
+		i = m.add(first, tag, FreqInit)
+		if !m.logged {
+			m.words[i].Or(untoldBit)
+		}
 		return
 	}
 	w := m.words[i].Load()
 	now := m.now.Load()
 	next := w&^usedMask | now&usedMask
+	if !m.logged {
+		next |= untoldBit
+	}
 	if m.rules.Mode == LFU {
 		next = m.counted(next, now)
 	}
