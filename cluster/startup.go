@@ -43,6 +43,9 @@ func checkDir(o *Options) error {
 	switch {
 	case unknown != nil:
 		return fmt.Errorf("data directory: %w", unknown)
+	case !stable && !id && o.SnapshotName != "" && has(o.SnapshotName):
+		return fmt.Errorf("%s is there, and no node has been in this directory: a node does not load it, and its own snapshots would take its place. "+
+			"Move it away and start again; how its keys come into a cluster is in docs/operating/lost.md", filepath.Join(o.Dir, o.SnapshotName))
 	case o.Memory && stable:
 		return fmt.Errorf("%s holds the data of a node with appendonly yes, which appendonly no would leave out: set appendonly yes, or another dir", o.Dir)
 	case o.Memory:

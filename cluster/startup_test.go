@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -161,6 +162,29 @@ func TestDataDirectoryWithAPartMissingIsRefused(t *testing.T) {
 				t.Errorf("the second time: %v", err)
 			}
 		})
+	}
+}
+
+// A redis-server's data are neither passed over nor replaced.
+func TestDirectoryOfARedisServerIsRefused(t *testing.T) {
+	for _, memory := range []bool{false, true} {
+		o := testNode(t, t.TempDir(), freeAddr(t), nil, 0)
+		o.Memory = memory
+		dump := filepath.Join(o.Dir, o.SnapshotName)
+		if err := os.WriteFile(dump, []byte("REDIS0010"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		n, err := Open(o)
+		if err == nil {
+			n.Halt()
+			t.Fatal("it was taken")
+		}
+		if !strings.Contains(err.Error(), dump+" is there") {
+			t.Errorf("error %q", err)
+		}
+		if names, err := filepath.Glob(filepath.Join(o.Dir, "*")); err != nil || slices.Contains(names, filepath.Join(o.Dir, fileNodeID)) {
+			t.Errorf("the directory holds %q, %v", names, err)
+		}
 	}
 }
 
