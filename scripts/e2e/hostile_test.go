@@ -128,7 +128,7 @@ func hostileScripts() []hostileRow {
 func TestHostile(t *testing.T) {
 	n := newNode(t, 1)
 	n.args = slices.DeleteFunc(n.args, func(arg string) bool { return arg == "--enable-debug-command" || arg == "yes" })
-	n.args = append(n.args, "--client-output-buffer-limit", "pubsub 1mb 0 0", "--client-query-buffer-limit", "4mb")
+	n.args = append(n.args, "--client-output-buffer-limit", "pubsub 1mb 0 0")
 	n.start()
 	n.waitReady()
 	h := &hostileNode{testNode: n, witness: n.dial()}
@@ -422,10 +422,9 @@ func (h *hostileNode) clusterPort() {
 	}
 }
 
-// unread sends commands whose replies it does not read, until it can send no more: they wait, up to
-// client-query-buffer-limit, which is 1 GB without a configuration, as in Redis.
+// unread sends commands whose replies it does not read, until it can send no more: they wait, up to client-pipeline-max.
 func (h *hostileNode) unread() {
 	conn := h.dial()
-	_ = conn.SetWriteDeadline(time.Now().Add(2 * time.Second))
-	_, _ = io.WriteString(conn, strings.Repeat(command("ECHO", "a reply that nobody reads"), 1<<20))
+	_ = conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	_, _ = io.WriteString(conn, strings.Repeat(command("ECHO", "a reply that nobody reads"), 4<<20))
 }

@@ -12,6 +12,9 @@ var ownTable = []Spec{
 	// The number of fresh nodes that wait for each other to form a cluster; 0
 	// and no join: this node alone is the cluster.
 	integer("bootstrap-expect", 0, 9, "0", Immutable|Hidden),
+	// How much of what a client sends is taken in while its commands wait for it to read
+	// their replies, or for another client. The rest waits in the network.
+	memory("client-pipeline-max", 1<<20, longMax, "33554432", Hidden),
 	// The address, host:port or host, by which other nodes reach this one.
 	text("cluster-advertise", "", Immutable|Hidden),
 	// The addresses on which the node-to-node port listens; empty: those of bind.

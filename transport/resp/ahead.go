@@ -1,7 +1,6 @@
 package resp
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"sync/atomic"
@@ -11,11 +10,14 @@ import (
 // those of a client that does not read its replies, and whose commands wait
 // for that. A client that sends all of a pipeline before it reads would
 // otherwise wait for us while we wait for it.
+//
+// Invariant: no chunk but the last has room, and none is empty.
 type ahead struct {
-	src  Source
-	held bytes.Buffer // taken in and not asked for
-	kept atomic.Int64 // how many bytes these are, for anybody to know
-	err  error        // that src gave behind them
+	src    Source
+	chunks [][]byte     // taken in and not asked for; of takeBuffer
+	from   int          // how many bytes of the first have been asked for
+	kept   atomic.Int64 // how many bytes there are, for anybody to know
+	err    error        // that src gave behind them
 }
 
 // take reads from the source once, unless it has ended.
@@ -23,11 +25,20 @@ func (a *ahead) take() error {
 	if a.err != nil {
 		return a.err
 	}
-	buf := takeBuffer()
-	defer giveBuffer(buf)
-	n, err := a.src.Read(buf)
-	a.held.Write(buf[:n])
-	a.kept.Store(int64(a.held.Len()))
+	last := len(a.chunks) - 1
+	fresh := last < 0 || len(a.chunks[last]) == cap(a.chunks[last])
+	if fresh {
+		a.chunks = append(a.chunks, takeBuffer()[:0])
+		last++
+	}
+	b := a.chunks[last]
+	n, err := a.src.Read(b[len(b):cap(b)])
+	a.chunks[last] = b[:len(b)+n]
+	if fresh && n == 0 {
+		giveBuffer(b)
+		a.chunks[last], a.chunks = nil, a.chunks[:last]
+	}
+	a.kept.Add(int64(n))
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		a.err = err
 	}
@@ -36,23 +47,29 @@ func (a *ahead) take() error {
 
 // Read implements Source.
 func (a *ahead) Read(p []byte) (int, error) {
-	if a.held.Len() == 0 {
+	if len(a.chunks) == 0 {
 		if a.err != nil {
 			return 0, a.err
 		}
 		return a.src.Read(p)
 	}
-	n, _ := a.held.Read(p)
-	a.kept.Store(int64(a.held.Len()))
-	if a.held.Len() == 0 {
-		a.held = bytes.Buffer{} // its memory goes too
+	first := a.chunks[0]
+	n := copy(p, first[a.from:])
+	a.from += n
+	a.kept.Add(int64(-n))
+	if a.from == len(first) {
+		giveBuffer(first)
+		a.chunks[0], a.chunks, a.from = nil, a.chunks[1:], 0
+		if len(a.chunks) == 0 {
+			a.chunks = nil
+		}
 	}
 	return n, nil
 }
 
 // ReadIdle implements Source.
 func (a *ahead) ReadIdle(get func() []byte, put func([]byte)) ([]byte, int, error) {
-	if a.held.Len() == 0 && a.err == nil {
+	if len(a.chunks) == 0 && a.err == nil {
 		return a.src.ReadIdle(get, put)
 	}
 	buf := get()

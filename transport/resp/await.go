@@ -26,7 +26,7 @@ func (o *output) Await(done <-chan struct{}) bool {
 // the client goes before, or sends more than it may.
 func (o *output) readUntil(came <-chan struct{}) bool {
 	for {
-		err := o.input.take()
+		err := o.takeIn()
 		select {
 		case <-came:
 			return true

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -69,9 +70,11 @@ type output struct {
 	feeding   bool          // guarded by mu; AwaitTaken was called
 	look      chan struct{} // one token when AwaitTaken is to look again
 	input     *ahead        // of the connection's goroutine
-	reader    *Reader       // of which Memory tells
-	weigh     func()        // guarded by mu; told that buffers have grown; may be nil
-	gone      func()        // guarded by mu; told that the client is cut; may be nil
+	held      bool          // of the connection's goroutine; it was told that no more is read
+	log       *slog.Logger
+	reader    *Reader // of which Memory tells
+	weigh     func()  // guarded by mu; told that buffers have grown; may be nil
+	gone      func()  // guarded by mu; told that the client is cut; may be nil
 
 	// For the raw write under way; owned by the sender.
 	chunk    []byte
@@ -81,7 +84,7 @@ type output struct {
 
 func newOutput(conn, socket net.Conn, s *Server) *output {
 	o := &output{
-		conn: conn, socket: socket, replier: s.replier, limits: &s.outputLimits,
+		conn: conn, socket: socket, replier: s.replier, limits: &s.outputLimits, log: s.log,
 		counters: s.counters, drainers: &s.wg, done: make(chan struct{}), room: make(chan struct{}, 1), look: make(chan struct{}, 1),
 	}
 	o.w.SetProto(reply.RESP2)
@@ -484,8 +487,9 @@ func (r *replier) run() {
 // outputLimits are client-output-buffer-limit, and what bounds the input of a
 // client that does not read.
 type outputLimits struct {
-	classes atomic.Pointer[[3]config.BufferLimit]
-	input   *atomic.Pointer[Limits]
+	classes  atomic.Pointer[[3]config.BufferLimit]
+	input    *atomic.Pointer[Limits]
+	pipeline atomic.Int64 // client-pipeline-max
 }
 
 func (l *outputLimits) query() int64 { return l.input.Load().Query }

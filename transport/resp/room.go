@@ -10,8 +10,8 @@ import (
 )
 
 // AwaitRoom implements session.Output. While it waits it takes in what the
-// client sends, up to client-query-buffer-limit; a client that sends more is
-// closed.
+// client sends, up to client-pipeline-max, and lets the rest wait in the network.
+// A client that sends more than client-query-buffer-limit is closed.
 func (o *output) AwaitRoom() bool {
 	if o.pending.Load() <= session.UnreadMax {
 		return true
@@ -22,7 +22,7 @@ func (o *output) AwaitRoom() bool {
 		if room || !alive {
 			return alive
 		}
-		switch err := o.input.take(); {
+		switch err := o.takeIn(); {
 		case errors.Is(err, io.EOF):
 			<-o.room // what it has asked for it shall get
 		case err != nil:
@@ -33,6 +33,19 @@ func (o *output) AwaitRoom() bool {
 	}
 }
 
+// takeIn reads from the client once. A client that has sent as much as is taken in while
+// its commands wait is left alone: it waits for something to happen to the connection.
+func (o *output) takeIn() error {
+	if o.input.kept.Load() < o.limits.pipeline.Load() {
+		return o.input.take()
+	}
+	if !o.held {
+		o.held = true
+		o.log.Warn("a client's commands wait and it has sent client-pipeline-max bytes: no more is read from it until they go on", "addr", o.socket.RemoteAddr())
+	}
+	return o.stir()
+}
+
 // sentTooMuch cuts a client that has sent more than client-query-buffer-limit while
 // nothing of it was taken, and reports whether it did. It is called by the connection's
 // goroutine when the client has sent something.
@@ -40,7 +53,7 @@ func (o *output) sentTooMuch() bool {
 	if o.weigh != nil {
 		o.weigh()
 	}
-	if int64(o.input.held.Len()) <= o.limits.query() {
+	if o.input.kept.Load() <= o.limits.query() {
 		return false
 	}
 	o.counters.QueryBufferCuts.Add(1)

@@ -104,6 +104,7 @@ func (s *Server) follow() {
 		limits := s.config.BufferLimits()
 		s.outputLimits.classes.Store(&limits)
 	})
+	on("client-pipeline-max", func() { s.outputLimits.pipeline.Store(s.config.Int("client-pipeline-max")) })
 	on("tcp-keepalive", func() { s.keepalive.Store(s.config.Int("tcp-keepalive")) })
 	on("timeout", func() { s.idleMax.Store(s.config.Int("timeout")) })
 	on("maxclients", func() { s.maxClients.Store(s.config.Int("maxclients")) })

@@ -96,7 +96,7 @@ func TestPipelineSentBeforeItsRepliesAreRead(t *testing.T) {
 	defer secure.Close()
 	for name, c := range map[string]net.Conn{"plain": dial(t, s), "TLS": secure} {
 		t.Run(name, func(t *testing.T) {
-			const commands = 20000
+			const commands = 10000
 			value := strings.Repeat("v", 2000)
 			send := strings.Repeat("ECHO "+value+"\r\n", commands)
 			_ = c.SetDeadline(time.Now().Add(patience))
@@ -130,11 +130,120 @@ func TestHalfClosedClientGetsItsReplies(t *testing.T) {
 	s := serve(t, nil)
 	c := dial(t, s)
 	value := strings.Repeat("v", 60000)
-	const commands = 1000
+	const commands = 400
 	go func() {
 		_, _ = io.WriteString(c, strings.Repeat("ECHO "+value+"\r\n", commands))
 		_ = c.(*net.TCPConn).CloseWrite()
 	}()
 	onlyConn(t, s).waits(t)
 	exchange(t, c, "", strings.Repeat("$60000\r\n"+value+"\r\n", commands), true)
+}
+
+// keeps polls until so many bytes, or a buffer more, of a client are taken in and wait.
+func (c *conn) keeps(t *testing.T, bytes int64) {
+	t.Helper()
+	var kept int64
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if kept = c.out.input.kept.Load(); kept >= bytes {
+			if kept > bytes+bufferLen {
+				t.Errorf("%d bytes are taken in, want %d at most", kept, bytes)
+			}
+			return
+		}
+	}
+	t.Fatalf("%d bytes are taken in, want %d", kept, bytes)
+}
+
+// What a client sends while its commands wait is taken in up to client-pipeline-max. The
+// rest waits in the network, until the client reads: then it gets everything.
+func TestPipelineIsTakenInUpToItsLimit(t *testing.T) {
+	const limit = 1 << 20
+	dir := t.TempDir()
+	cert, key, pool := certificate(t, dir)
+	path := dir + "/socket"
+	s := serve(t, []config.Pair{
+		{Name: "tls-cert-file", Value: cert},
+		{Name: "tls-key-file", Value: key},
+		{Name: "tls-auth-clients", Value: "no"},
+		{Name: "client-pipeline-max", Value: fmt.Sprint(limit)},
+	},
+		config.Listener{Name: "tls", Network: "tcp", Addrs: []string{"127.0.0.1:0"}, TLS: true},
+		config.Listener{Name: "unix", Network: "unix", Addrs: []string{path}})
+	for name, dial := range map[string]func() (net.Conn, error){
+		"plain": func() (net.Conn, error) { return net.Dial("tcp", s.Addrs()[0].Addr.String()) },
+		"TLS": func() (net.Conn, error) {
+			return tls.Dial("tcp", s.Addrs()[1].Addr.String(), &tls.Config{RootCAs: pool, ServerName: "localhost"})
+		},
+		"unix": func() (net.Conn, error) { return net.Dial("unix", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.awaitNobody(t)
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(patience))
+			const commands = 10000
+			line := "ECHO " + strings.Repeat("v", 5000) + "\r\n"
+			go func() { _, _ = io.WriteString(c, strings.Repeat(line, commands)) }()
+			onlyConn(t, s).keeps(t, limit)
+			exchange(t, c, "", strings.Repeat("$5000\r\n"+strings.Repeat("v", 5000)+"\r\n", commands), false)
+		})
+	}
+}
+
+// A client that has sent all that it may while its commands wait is missed when it goes,
+// and may be killed.
+func TestClientAtItsPipelineLimitEnds(t *testing.T) {
+	const limit = 1 << 20
+	s := serve(t, []config.Pair{{Name: "client-pipeline-max", Value: fmt.Sprint(limit)}})
+	for first, ends := range map[string]map[string]func(net.Conn){
+		"ECHO hello\r\n":      {"is killed": nil, "goes": func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() }},
+		"BLPOP nothing 0\r\n": {"is killed": nil, "goes": func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() }},
+	} {
+		for name, end := range ends {
+			t.Run(first[:5]+" "+name, func(t *testing.T) {
+				c := dial(t, s)
+				go func() {
+					_, _ = io.WriteString(c, first+strings.Repeat("ECHO "+strings.Repeat("v", 5000)+"\r\n", 10000))
+				}()
+				server := onlyConn(t, s)
+				server.keeps(t, limit)
+				if end != nil {
+					end(c)
+				} else {
+					killer := dial(t, s)
+					exchange(t, killer, "CLIENT KILL "+c.LocalAddr().String()+"\r\n", "+OK\r\n", false)
+					killer.Close()
+				}
+				s.awaitNobody(t)
+			})
+		}
+	}
+}
+
+// A command that waits goes on when its answer comes, whatever the client has sent
+// meanwhile.
+func TestPipelineBehindACommandThatWaits(t *testing.T) {
+	const limit, commands = 1 << 20, 10000
+	s := serve(t, []config.Pair{{Name: "client-pipeline-max", Value: fmt.Sprint(limit)}})
+	c := dial(t, s)
+	go func() {
+		_, _ = io.WriteString(c, "BLPOP list 0\r\n"+strings.Repeat("ECHO "+strings.Repeat("v", 5000)+"\r\n", commands))
+	}()
+	onlyConn(t, s).keeps(t, limit)
+	exchange(t, dial(t, s), "RPUSH list a\r\n", ":1\r\n", false)
+	exchange(t, c, "", "*2\r\n$4\r\nlist\r\n$1\r\na\r\n"+strings.Repeat("$5000\r\n"+strings.Repeat("v", 5000)+"\r\n", commands), false)
+}
+
+// awaitNobody waits until a server has no connection.
+func (s *Server) awaitNobody(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if s.open.Load() == 0 {
+			return
+		}
+	}
+	t.Fatal("a connection stays")
 }

@@ -38,7 +38,7 @@ type Output interface {
 	// client sends meanwhile it leaves alone. It ends with ctx.
 	AwaitTaken(ctx context.Context) bool
 	// Await waits for a token from done, and takes in what the client sends
-	// meanwhile, up to client-query-buffer-limit. It returns false, perhaps with the
+	// meanwhile, up to client-pipeline-max. It returns false, perhaps with the
 	// token taken, when the client has gone. It is called like AwaitRoom.
 	Await(done <-chan struct{}) bool
 	// SetClass tells by which limits a slow client is cut. Like Pending and
