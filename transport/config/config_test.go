@@ -61,6 +61,8 @@ func TestSetTexts(t *testing.T) {
 		{"percent", []Pair{{"maxmemory-clients", "101%"}}, failed("maxmemory-clients", "percentage argument must be less or equal to 100")},
 		{"bool", []Pair{{"protected-mode", "x"}}, failed("protected-mode", "argument must be 'yes' or 'no'")},
 		{"enum", []Pair{{"loglevel", "x"}}, failed("loglevel", "argument(s) must be one of the following: debug, verbose, notice, warning")},
+		{"words", []Pair{{"shutdown-on-sigterm", "now x"}}, failed("shutdown-on-sigterm", "argument(s) must be one of the following: default, save, nosave, now, force")},
+		{"words that exclude each other", []Pair{{"shutdown-on-sigterm", "save nosave"}}, failed("shutdown-on-sigterm", "shutdown options SAVE and NOSAVE can't be used simultaneously")},
 		{"save", []Pair{{"save", "900 1 x"}}, failed("save", "Invalid save parameters")},
 		{"buffer class", []Pair{{"client-output-buffer-limit", "foo 1 2 3"}}, failed("client-output-buffer-limit", "Invalid client class specified in buffer limit configuration.")},
 		{"events", []Pair{{"notify-keyspace-events", "q"}}, failed("notify-keyspace-events", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")},
@@ -205,6 +207,38 @@ func TestParse(t *testing.T) {
 	}
 	if got := c.Listeners(); !reflect.DeepEqual(got, want) {
 		t.Errorf("listeners %+v\nwant %+v", got, want)
+	}
+}
+
+// As redis-server takes them.
+func TestParseCommandLine(t *testing.T) {
+	path := write(t, t.TempDir(), "q.conf", "save 900 1\ntimeout 1\n")
+	for _, tc := range []struct {
+		args       []string
+		name, want string
+	}{
+		{[]string{"--save", "100", "100"}, "save", "900 1 100 100"},
+		{[]string{"--save", "100 100", "--save", "5 6"}, "save", "900 1 100 100 5 6"},
+		{[]string{"--save", ""}, "save", ""},
+		{[]string{"--save", "--timeout", "2"}, "save", ""},
+		{[]string{"--save", "", "--save", "5 6"}, "save", "5 6"},
+		{[]string{"--maxmemory 700mb", "--timeout 3"}, "maxmemory", "734003200"},
+		{[]string{"--maxmemory '700mb'"}, "maxmemory", "734003200"},
+		{[]string{"--shutdown-on-sigint", "nosave", "force", "now"}, "shutdown-on-sigint", "nosave now force"},
+		{[]string{"--shutdown-on-sigint", "default nosave"}, "shutdown-on-sigint", "nosave"},
+		{[]string{"--appendonly", "--timeout", "3"}, "appendonly", "yes"},
+	} {
+		c, err := Parse(append([]string{path}, tc.args...))
+		if err != nil {
+			t.Errorf("%q: %v", tc.args, err)
+			continue
+		}
+		if got := c.String(tc.name); got != tc.want {
+			t.Errorf("%q: %s is %q, want %q", tc.args, tc.name, got, tc.want)
+		}
+	}
+	if _, err := Parse([]string{"--requirepass 'a"}); err == nil || !strings.Contains(err.Error(), "unbalanced quotes") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -23,7 +23,8 @@ const lineMax = 1 << 20
 
 // Parse returns the configuration that a command line gives, in the manner of
 // redis-server: an optional file, or "-" for standard input, then directives
-// as --name value ... that override the file's.
+// as --name value ..., which override the file's, or are added to them where the lines of
+// a file would be. A name and its values may be one argument.
 //
 // An error is one line that names the place and says what to change.
 func Parse(args []string) (*Config, error) {
@@ -34,33 +35,40 @@ func Parse(args []string) (*Config, error) {
 		}
 		args = args[1:]
 	}
-	// Values on the command line replace the file's, also where lines add up.
-	overridden := make(map[*Spec]bool)
 	for len(args) > 0 {
 		name, ok := strings.CutPrefix(args[0], "--")
 		if !ok || name == "" {
 			return nil, fmt.Errorf("command line: %q is not a directive; write --name value", args[0])
 		}
-		words := args[1:]
-		for i, word := range words {
+		values := args[1:]
+		for i, word := range values {
 			if strings.HasPrefix(word, "--") {
-				words = words[:i]
+				values = values[:i]
 				break
 			}
 		}
-		args = args[1+len(words):]
-		if len(words) == 0 {
-			if s, ok := Lookup(name); ok && s.Kind == Bool {
-				words = []string{"yes"}
-			} else if ok && s.Has(Repeats) {
-				words = []string{""}
+		args = args[1+len(values):]
+		if strings.Contains(name, " ") { // "--name value" in one argument
+			line, ok := words.Split([]byte(name))
+			if !ok || len(line) == 0 {
+				return nil, fmt.Errorf("command line: unbalanced quotes in %q", name)
+			}
+			name = string(line[0])
+			var inside []string
+			for _, word := range line[1:] {
+				inside = append(inside, string(word))
+			}
+			values = append(inside, values...)
+		}
+		if s, ok := Lookup(name); ok && len(values) == 0 {
+			switch {
+			case s.Kind == Bool:
+				values = []string{"yes"}
+			case s.Has(Repeats):
+				values = []string{""}
 			}
 		}
-		if s, ok := Lookup(name); ok && !overridden[s] {
-			overridden[s] = true
-			delete(c.given, s)
-		}
-		if err := c.directive(name, words); err != nil {
+		if err := c.directive(name, values); err != nil {
 			return nil, fmt.Errorf("command line: %w", err)
 		}
 	}

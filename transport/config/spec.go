@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -102,6 +103,9 @@ func (s *Spec) canonical(old, value string) (string, error) {
 		}
 		return s.inRange(n)
 	case Enum:
+		if s.Has(Many) {
+			return s.canonicalWords(value)
+		}
 		return s.canonicalWord(value)
 	}
 	if s.check == nil {
@@ -124,6 +128,37 @@ func (s *Spec) canonicalWord(value string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("argument(s) must be one of the following: %s", strings.Join(s.Words, ", "))
+}
+
+// errSaveOrNot is redis-server's answer to a shutdown that is to do both.
+var errSaveOrNot = errors.New("shutdown options SAVE and NOSAVE can't be used simultaneously")
+
+// canonicalWords returns some words of the list, in its order. The first one stands for
+// none of the others, and goes without saying beside them.
+func (s *Spec) canonicalWords(value string) (string, error) {
+	given := strings.Fields(value)
+	if len(given) == 0 {
+		return s.canonicalWord(value)
+	}
+	for i, word := range given {
+		var err error
+		if given[i], err = s.canonicalWord(word); err != nil {
+			return "", err
+		}
+	}
+	var in []string
+	for _, word := range s.Words[1:] {
+		if slices.Contains(given, word) {
+			in = append(in, word)
+		}
+	}
+	switch {
+	case len(in) == 0:
+		return s.Words[0], nil
+	case slices.Contains(in, "save") && slices.Contains(in, "nosave"):
+		return "", errSaveOrNot
+	}
+	return strings.Join(in, " "), nil
 }
 
 func canonicalBool(value string) (string, error) {
