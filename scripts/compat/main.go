@@ -61,7 +61,7 @@ func suiteCommand(ctx context.Context, args []string) error {
 	flags.IntVar(&r.port, "port", 7361, "the first of the ports used, some hundreds")
 	flags.IntVar(&r.jobs, "jobs", 1, "how many files run at once, each against servers of its own")
 	flags.IntVar(&r.stall, "stall", 240, "the seconds after which a test counts as hung")
-	on := flags.String("on", "leader,follower", "what the suite runs against: node, leader, follower or redis-server")
+	on := flags.String("on", "leader,follower", "what the suite runs against: node, leader, follower, started (servers that it starts itself) or redis-server")
 	record := flags.Bool("record", false, "keep the figures for docs/compatibility.md")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -43,4 +43,6 @@ adapt() {
 
 [ -e "$suite/tests/test_helper.tcl" ] || fetch
 adapt
+# Where the suite starts servers itself, it starts this.
+ln -sf "$PWD/scripts/compat/redis-server.sh" "$suite/src/redis-server"
 exec "${GO:-go}" run ./scripts/compat suite -suite "$suite" "$@"

@@ -20,12 +20,23 @@ type stage struct {
 	// argv is the command line of one of the nodes, beside port and folder.
 	argv func(quorate string, first, i int) []string
 	role string // of the node that the suite talks to, as ROLE says it
+	// files are run when none are named; nil: all that the suite has.
+	files []string
 }
+
+// own reports whether the suite starts the servers itself: then it runs what it leaves
+// out with servers that others have started, and gives each the configuration it needs.
+func (st stage) own() bool { return st.nodes == 0 }
 
 var stages = map[string]stage{
 	"node":     {name: "node", nodes: 1, argv: alone, role: "master"},
 	"leader":   {name: "leader", nodes: 3, argv: member, role: "master"},
 	"follower": {name: "follower", nodes: 3, argv: member, role: "slave"},
+	"started": {name: "started", files: []string{
+		"unit/acl", "unit/acl-v2", "unit/auth", "unit/client-eviction", "unit/dump", "unit/functions", "unit/info", "unit/introspection",
+		"unit/limits", "unit/maxmemory", "unit/networking", "unit/obuf-limits", "unit/other", "unit/pause", "unit/pubsubshard", "unit/scripting",
+		"unit/type/stream-cgroups",
+	}},
 	"redis-server": {name: "redis-server", nodes: 1, role: "master", argv: func(string, int, int) []string {
 		return []string{"redis-server", "--save", "", "--enable-debug-command", "yes"}
 	}},

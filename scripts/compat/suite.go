@@ -47,19 +47,27 @@ func (r *runner) prepare(ctx context.Context, files []string) error {
 			return err
 		}
 	}
-	if r.files = files; len(files) > 0 {
-		return nil
+	r.files = files
+	return nil
+}
+
+// filesOf returns the files to run on a stage.
+func (r *runner) filesOf(ctx context.Context, st stage) ([]string, error) {
+	switch {
+	case len(r.files) > 0:
+		return r.files, nil
+	case st.files != nil:
+		return st.files, nil
 	}
 	out, err := r.tcl(ctx, "--list-tests").Output()
-	r.files = strings.Fields(string(out))
-	return err
+	return strings.Fields(string(out)), err
 }
 
 // tcl is a call of the suite.
 func (r *runner) tcl(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "tclsh8.6", append([]string{"tests/test_helper.tcl"}, args...)...)
 	cmd.Dir = r.suite
-	cmd.Env = append(os.Environ(), "TERM=dumb")
+	cmd.Env = append(os.Environ(), "TERM=dumb", "QUORATE="+r.quorate)
 	// The suite starts processes of its own; all go with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -80,22 +88,30 @@ func (r *runner) stage(ctx context.Context, st stage) ([]*results, error) {
 	if err := os.MkdirAll(logs, 0o755); err != nil {
 		return nil, err
 	}
-	all := make([]*results, len(r.files))
-	errs := make([]error, r.jobs)
+	files, err := r.filesOf(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*results, len(files))
+	errs := make([]error, r.jobs) // by job
 	next := make(chan int)
 	var workers sync.WaitGroup
-	for i := range r.jobs {
+	jobs := r.jobs
+	if st.own() {
+		jobs = 1 // the suite begins by removing what servers have left, those of another job too
+	}
+	for i := range jobs {
 		j := &job{runner: r, stage: st, logs: logs, first: r.port + i*portsPerJob}
 		workers.Go(func() {
 			for n := range next {
 				if errs[i] == nil {
-					all[n], errs[i] = j.file(ctx, r.files[n])
+					all[n], errs[i] = j.file(ctx, files[n])
 				}
 			}
 			errs[i] = errors.Join(errs[i], j.stop())
 		})
 	}
-	for n := range r.files {
+	for n := range files {
 		next <- n
 	}
 	close(next)
@@ -147,7 +163,7 @@ func (j *job) file(ctx context.Context, file string) (*results, error) {
 
 // attempt runs a file once, without the tests in skip, waiting stall seconds for each.
 func (j *job) attempt(ctx context.Context, file string, skip []string, stall int) (*results, error) {
-	if j.servers == nil {
+	if j.servers == nil && !j.stage.own() {
 		var err error
 		if j.servers, err = j.stage.start(ctx, j.quorate, j.first, j.logs); err != nil {
 			return nil, err
@@ -162,9 +178,16 @@ func (j *job) attempt(ctx context.Context, file string, skip []string, stall int
 		return nil, err
 	}
 	defer log.Close()
-	cmd := j.tcl(ctx, "--host", "127.0.0.1", "--port", strconv.Itoa(j.servers.port), "--single", file,
-		"--durable", "--skipfile", skips, "--timeout", strconv.Itoa(stall),
-		"--baseport", strconv.Itoa(j.first+70), "--portcount", "20")
+	args := []string{
+		"--single", file, "--durable", "--skipfile", skips, "--timeout", strconv.Itoa(stall),
+		"--baseport", strconv.Itoa(j.first + 70), "--portcount", "20",
+	}
+	if j.stage.own() {
+		args = append(args, "--clients", "1") // else each has a share of the ports
+	} else {
+		args = append(args, "--host", "127.0.0.1", "--port", strconv.Itoa(j.servers.port))
+	}
+	cmd := j.tcl(ctx, args...)
 	cmd.Env = append(cmd.Env, j.stage.environment()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Run(); cmd.ProcessState == nil || ctx.Err() != nil {
