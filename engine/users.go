@@ -28,6 +28,24 @@ func (f effects) SetUsers(us *acl.Users) {
 	f.e.settings.Users, f.e.usersSet = us, true
 	f.e.users.Store(us)
 	f.e.compiled.Clear()
+	f.e.dropDeleted()
+}
+
+// dropDeleted ends the wait of users that are gone: nothing is given to them any more.
+// Their clients' nodes cut them.
+func (e *Engine) dropDeleted() {
+	if e.waiting.Len() == 0 {
+		return
+	}
+	for _, w := range e.waiting.All() {
+		if w.User == "" {
+			continue
+		}
+		if u := e.settings.Users.Get(w.User); u == nil || u.Born != w.Born {
+			e.waiting.Remove(w, e.env.Keyspace.Chain())
+		}
+	}
+	e.listen()
 }
 
 // LoadUsers is the name of a setting whose value ([UsersValue]) puts other users in the

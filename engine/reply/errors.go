@@ -52,6 +52,7 @@ const (
 	ErrScriptUnknown   Error = "ERR Unknown Redis command called from script"
 	ErrScriptArity     Error = "ERR Wrong number of args calling Redis command from script"
 	ErrOOM             Error = "OOM command not allowed when used memory > 'maxmemory'."
+	ErrUserGone        Error = "NOPERM the user of this connection has been deleted"
 	ErrUnblocked       Error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 	ErrMisconf         Error = "MISCONF the disk of this node is nearly full: writes are refused until space is freed or another node leads"
 )

@@ -3,22 +3,32 @@ package waiting
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/quorate/quorate/engine/fields"
 	"github.com/quorate/quorate/engine/keyspace"
 )
 
-// format is that of Append. A table refuses others.
-const format = 1
+// The formats of Append. A table refuses others.
+const (
+	format      = 1
+	formatUsers = 2 // each waiter has its user, too
+)
 
 var errDamaged = errors.New("the waiting commands in the snapshot are damaged")
 
 // Append appends the table. Its bytes follow from the content. No key is ready.
 func (t *Table) Append(dst []byte) []byte {
-	dst = append(dst, format)
+	all := t.All()
+	users := slices.ContainsFunc(all, func(w *Waiter) bool { return w.User != "" })
+	if users {
+		dst = append(dst, formatUsers)
+	} else {
+		dst = append(dst, format)
+	}
 	dst = binary.AppendUvarint(dst, t.last)
-	dst = binary.AppendUvarint(dst, uint64(t.Len()))
-	for _, w := range t.All() {
+	dst = binary.AppendUvarint(dst, uint64(len(all)))
+	for _, w := range all {
 		dst = binary.AppendUvarint(dst, w.ID)
 		dst = append(dst, w.Owner[:]...)
 		dst = binary.AppendUvarint(dst, uint64(w.DB))
@@ -26,6 +36,11 @@ func (t *Table) Append(dst []byte) []byte {
 		dst = binary.AppendVarint(dst, w.Deadline)
 		dst = appendAll(dst, w.Args)
 		dst = appendAll(dst, w.Keys)
+		if users {
+			dst = binary.AppendUvarint(dst, uint64(len(w.User)))
+			dst = append(dst, w.User...)
+			dst = binary.AppendUvarint(dst, w.Born)
+		}
 	}
 	return dst
 }
@@ -41,7 +56,7 @@ func appendAll(dst []byte, all [][]byte) []byte {
 
 // Decode reads what Append wrote, for so many databases. It keeps nothing of b.
 func Decode(b []byte, databases int) (*Table, error) {
-	if len(b) == 0 || b[0] != format {
+	if len(b) == 0 || b[0] != format && b[0] != formatUsers {
 		return nil, errDamaged
 	}
 	d := fields.Decoder{Rest: b[1:]}
@@ -55,6 +70,9 @@ func Decode(b []byte, databases int) (*Table, error) {
 		w.Type = keyspace.Type(d.Byte())
 		w.Deadline = d.Varint()
 		w.Args, w.Keys = copyOf(takeAll(&d)), distinct(takeAll(&d))
+		if b[0] == formatUsers {
+			w.User, w.Born = string(d.Bytes()), d.Uvarint()
+		}
 		if d.Failed || w.ID <= before || w.ID > t.last || w.DB < 0 || w.DB >= databases || len(w.Args) == 0 || len(w.Keys) == 0 {
 			return nil, errDamaged
 		}

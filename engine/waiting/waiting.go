@@ -52,6 +52,10 @@ type Waiter struct {
 	Args [][]byte
 	// Keys are those that it waits for, each once.
 	Keys [][]byte
+	// User is whose command it is, "" if that does not matter, and Born the number of
+	// his birth: the wait ends when he is deleted.
+	User string
+	Born uint64
 
 	places []place
 	due    int // index in the table's deadlines; -1: none
@@ -90,6 +94,7 @@ func (t *Table) Get(id uint64) *Waiter { return t.byID[id] }
 const (
 	noteAdd    = 'W'
 	noteRemove = 'w'
+	noteUser   = 'U'
 )
 
 // Add gives w the next ID and has it wait. Its arguments are copied; Keys are
@@ -105,6 +110,10 @@ func (t *Table) Add(w Waiter, c *chain.Chain) (*Waiter, error) {
 	c.Bytes(w.Owner[:])
 	for _, arg := range w.Args {
 		c.Bytes(arg)
+	}
+	if w.User != "" {
+		c.Words(noteUser, w.Born)
+		c.Bytes([]byte(w.User))
 	}
 	added := &w
 	t.insert(added)
@@ -152,7 +161,7 @@ func (t *Table) Remove(w *Waiter, c *chain.Chain) {
 // size is about how many bytes a waiter takes.
 func (w *Waiter) size() int {
 	const fixed, perKey, perArg = 256, 160, 24
-	n := fixed + perKey*len(w.Keys) + perArg*len(w.Args)
+	n := fixed + perKey*len(w.Keys) + perArg*len(w.Args) + len(w.User)
 	for _, key := range w.Keys {
 		n += 2 * len(key)
 	}

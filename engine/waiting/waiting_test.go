@@ -33,6 +33,9 @@ func TestTableIsAListInOrder(t *testing.T) {
 					Owner: Owner{byte(r.IntN(3))}, DB: r.IntN(3), Type: []keyspace.Type{keyspace.List, keyspace.Zset}[r.IntN(2)],
 					Deadline: int64(r.IntN(50)), Args: keys("blpop"), Keys: keys(fmt.Sprint(r.IntN(5)), fmt.Sprint(r.IntN(5))),
 				}
+				if r.IntN(4) == 0 {
+					w.User, w.Born = "bob", r.Uint64N(3)
+				}
 				added, err := table.Add(w, &c)
 				if err != nil {
 					t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/quorate/quorate/engine/acl"
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/engine/semantic"
@@ -29,11 +30,16 @@ func (s *Session) mayWait(e *entry, args [][]byte) bool {
 	return e.waits != nil && e.waits(args) && s.srv.opts.Cluster.Semantic() >= semantic.Conversation
 }
 
-// await submits a command that may wait. It is answered later, perhaps much later.
+// await submits a command that may wait. It is answered later, perhaps much later. The log
+// knows whose it is, unless that is the user who is never deleted.
 func (s *Session) await(e *entry, args [][]byte) {
 	s.runSteps()
 	s.board()
-	s.opLarge(fsm.Op{Kind: fsm.OpWrite, DB: s.db, As: s.as(e), Args: args, Took: e.took, Waits: true, Repeats: e.Spec.Reads()})
+	as := s.as(e)
+	if s.user.Name != acl.Default {
+		as.User = s.user.Name
+	}
+	s.opLarge(fsm.Op{Kind: fsm.OpWrite, DB: s.db, As: as, Args: args, Took: e.took, Waits: true, Repeats: e.Spec.Reads()})
 	s.submit()
 	s.holding = true
 }
