@@ -38,6 +38,7 @@ type View struct {
 	rand    call.Rand
 	call    call.Call // reused by one command after the other
 	lookups call.Lookups
+	before  call.Lookups // without those of the last command
 	warmer  *keyspace.Warmer
 	by      any
 }
@@ -83,6 +84,8 @@ func (v *View) DoRefusing(as call.As, db int, args [][]byte, inTx bool, why repl
 		return
 	}
 	e := v.engine
+	v.before = v.lookups
+	v.lookups.Lagging = false
 	v.call = call.Call{
 		Env: &e.env, Args: args, DB: e.env.Keyspace.DB(db), Now: e.clock, Wall: v.wall,
 		As: as, Rand: &v.rand, Out: out, InTx: inTx, Refused: why,
@@ -105,6 +108,13 @@ func (v *View) Lags(db int, key []byte) bool {
 	_, there := d.Get(key, v.wall)
 	return !there
 }
+
+// Lagged reports whether the last command met a key that is due by the view's time, but
+// not by the log clock yet.
+func (v *View) Lagged() bool { return v.lookups.Lagging }
+
+// Retract tells that the last command will be carried out again: it has not counted.
+func (v *View) Retract() { v.lookups = v.before }
 
 // KeepsDue reports whether what is due stays until somebody looks at it: DEBUG
 // SET-ACTIVE-EXPIRE.

@@ -130,6 +130,8 @@ type Lookups struct {
 	Hits, Misses uint64
 	// Missed are the keys that reads missed, while subscribers want to be told of such.
 	Missed []Missed
+	// Lagging tells that a key was there that is due by Wall, but not by the log clock yet.
+	Lagging bool
 }
 
 // Missed is a key that was looked up to be read, and was not there.
@@ -193,6 +195,8 @@ func (c *Call) Get(key []byte) (keyspace.Entry, bool) {
 		e, ok = c.Peek(key)
 	} else if e, ok = c.DB.Use(key, c.Now); !ok && c.MayWrite {
 		c.NotifyLoss(c.DB.Index(), key, c.DB.Evict(key, c.Now))
+	} else {
+		c.noteLag(e, ok)
 	}
 	if c.Reads {
 		c.lookedUp(key, ok)
@@ -219,7 +223,15 @@ func (c *Call) Peek(key []byte) (keyspace.Entry, bool) {
 	if !ok && c.MayWrite {
 		c.NotifyLoss(c.DB.Index(), key, c.DB.Evict(key, c.Now))
 	}
+	c.noteLag(e, ok)
 	return e, ok
+}
+
+// noteLag takes down that a key is there which is due by Wall.
+func (c *Call) noteLag(e keyspace.Entry, found bool) {
+	if found && c.Wall > c.Now && e.Expired(c.Wall) && c.Lookups != nil {
+		c.Lookups.Lagging = true
+	}
 }
 
 // GetType returns what key holds if it is of type t. It replies WRONGTYPE

@@ -449,26 +449,31 @@ func (s *Session) runSteps() {
 		}
 	}
 	var due []dueKey
+	exact := s.consistency() == Linearizable
 	for rest := steps; len(rest) > 0; {
-		changed := false
+		var why halt
 		s.replyInPlace(func(out *reply.Writer) (n int) {
 			if !reading || refused != "" {
-				n, _ = s.runSome(rest, nil, refused, out)
+				n, _ = s.runSome(rest, nil, refused, false, out)
 			} else {
 				s.srv.opts.Engine.View(s.srv.now().UnixMilli(), rand.Uint64(), func(v *engine.View) {
 					if s.silence != silent {
 						s.heed(out)
 					}
-					n, changed = s.runSome(rest, v, "", out)
+					n, why = s.runSome(rest, v, "", exact, out)
 					due = s.appendDue(due, v, rest[:n])
 				})
 			}
 			rest = rest[n:]
 			return n
 		})
-		if changed {
+		switch why {
+		case changed:
 			s.logInstead(&rest[0])
 			rest = rest[1:]
+		case lagged:
+			s.fence() // takes the log clock on
+			exact = false
 		}
 		if len(rest) > 0 && !s.awaitRoom() {
 			break
@@ -501,10 +506,20 @@ func (s *Session) replyInPlace(f func(*reply.Writer) int) {
 	s.srv.countErrors(w.Bytes()[mark+s.heeded:], n)
 }
 
-// runSome carries out steps, at least one, until they are done or as much is
-// written as may be unread, or the next one has changed: was declared a read, and is
-// none. It returns how many it has carried out.
-func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out *reply.Writer) (done int, changed bool) {
+// halt is why steps are not carried out any further.
+type halt int
+
+const (
+	full    halt = iota // they are done, or as much is written as may be unread
+	changed             // the next was declared a read, and is none
+	lagged              // the next meets a key that is due, and there by the log clock
+)
+
+// runSome carries out steps until there is a reason not to, and returns how many it has
+// carried out. That the log clock lags is a reason if the client wants exact replies.
+func (s *Session) runSome(
+	steps []step, v *engine.View, refused reply.Error, exact bool, out *reply.Writer,
+) (done int, why halt) {
 	before := s.srv.elapsed()
 	if v != nil {
 		v.For(s)
@@ -525,9 +540,14 @@ func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out
 			}
 			continue
 		case t.declared && !v.DeclaresNoWrites(t.args):
-			return i, true
+			return i, changed
 		default:
 			v.DoRefusing(t.as, t.db, t.args, false, t.refused, out)
+			if exact && v.Lagged() {
+				v.Retract()
+				out.Truncate(mark)
+				return i, lagged
+			}
 		}
 		if t.entry != nil {
 			now := s.srv.elapsed()
@@ -535,10 +555,10 @@ func (s *Session) runSome(steps []step, v *engine.View, refused reply.Error, out
 			before = now
 		}
 		if out.Len() > UnreadMax {
-			return i + 1, false
+			return i + 1, full
 		}
 	}
-	return len(steps), false
+	return len(steps), full
 }
 
 // warm brings the keys of the next steps near the processor, and returns of

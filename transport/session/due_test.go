@@ -2,10 +2,12 @@ package session_test
 
 import (
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate/transport/config"
+	"github.com/quorate/quorate/transport/session/sessiontest"
 )
 
 // What DEBUG SET-ACTIVE-EXPIRE 0 keeps goes when it is read, as in redis-server.
@@ -35,5 +37,49 @@ func TestWhatIsKeptGoesWhenItIsRead(t *testing.T) {
 			c.expect(tc.read, tc.want...)
 			c.expect(lines("DBSIZE"), tc.left)
 		})
+	}
+}
+
+// A key that is due is gone for who reads it, also before the log's clock says so, unless
+// the reader asks for less than the newest.
+func TestDueKeysAreGoneForReaders(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		read, want []string
+	}{
+		{"GET", lines("GET a"), lines("$-1")},
+		{"several at once", lines("PING", "GET c", "MGET a b c", "TTL b"), lines("+PONG", "$1 3", "*3 $-1 $-1 $1 3", ":-2")},
+		{"a look that is no use", lines("EXISTS a b", "TYPE a", "OBJECT ENCODING b"), lines(":0", "+none", "$-1")},
+		{"a transaction", lines("MULTI", "PING", "GET a", "EXEC"), lines("+OK", "+QUEUED", "+QUEUED", "*2 +PONG $-1")},
+		{"a script", lines("EVAL_RO 'return redis.call(\"exists\", KEYS[1], KEYS[2])' 2 a b"), lines(":0")},
+		{"a stale read", lines("CLIENT CONSISTENCY STALE", "GET a", "PTTL a"), lines("+OK", "$1 1", ":0")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			n := newNode(t, func(c *sessiontest.Cluster) { c.Late = true })
+			c := n.client()
+			c.expect(lines("SET a 1 PX 1", "SET b 2 PX 1", "SET c 3"), "+OK", "+OK", "+OK")
+			for until := time.Now().Add(5 * time.Millisecond); time.Now().Before(until); {
+				runtime.Gosched()
+			}
+			c.expect(tc.read, tc.want...)
+		})
+	}
+}
+
+// What a read that is made again has looked up counts once.
+func TestReadsMadeAgainCountOnce(t *testing.T) {
+	n := newNode(t, func(c *sessiontest.Cluster) { c.Late = true })
+	c := n.client()
+	c.expect(lines("SET a 1 PX 1"), "+OK")
+	for until := time.Now().Add(5 * time.Millisecond); time.Now().Before(until); {
+		runtime.Gosched()
+	}
+	c.expect(lines("GET a"), "$-1")
+	c.send("INFO stats")
+	stats := c.replies(1)[0]
+	for _, want := range []string{"keyspace_hits:0", "keyspace_misses:1"} {
+		if !strings.Contains(stats, want) {
+			t.Errorf("no %s in %s", want, stats)
+		}
 	}
 }

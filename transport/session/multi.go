@@ -179,6 +179,9 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 		out.Error(err)
 		return
 	}
+	if s.consistency() == Linearizable && s.lagsBehind(ops) {
+		s.fence() // takes the log clock on
+	}
 	var due []dueKey
 	defer func() { s.drop(due) }()
 	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), rand.Uint64(), func(v *engine.View) {
@@ -206,6 +209,28 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 			}
 		}
 	})
+}
+
+// lagsBehind reports whether reads among ops are of a key that is due, but there by the
+// log clock.
+func (s *Session) lagsBehind(ops []fsm.Op) (lags bool) {
+	s.srv.opts.Engine.View(s.srv.now().UnixMilli(), 0, func(v *engine.View) {
+		for i := range ops {
+			if ops[i].Kind != fsm.OpRead {
+				continue
+			}
+			e, _, ok := s.srv.table.Find(ops[i].Args)
+			if !ok {
+				continue
+			}
+			keys, err := e.AppendKeys(s.keys[:0], ops[i].Args)
+			s.keys = keys
+			for _, k := range keys {
+				lags = lags || err == nil && v.Lags(ops[i].DB, ops[i].Args[k.Index])
+			}
+		}
+	})
+	return lags
 }
 
 // transactionOps turns queued commands into ops, each for the database that
