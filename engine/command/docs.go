@@ -21,6 +21,9 @@ type Doc struct {
 	ReplacedBy string     `json:"replaced_by"`
 	Internal   bool       `json:"internal"` // for servers and tests, not applications
 	Arguments  []Argument `json:"arguments"`
+
+	// History tells what came later: a version, and what it brought.
+	History [][2]string `json:"history"`
 }
 
 // Argument is an argument of a command, or a group of them.
@@ -119,6 +122,9 @@ func (t *Table[T]) WriteDocs(out Out, name string) {
 	}
 	m.text("deprecated_since", doc.Deprecated)
 	m.text("replaced_by", doc.ReplacedBy)
+	if len(doc.History) > 0 {
+		m.part("history", func() { writeHistory(out, doc.History) })
+	}
 	if len(doc.Arguments) > 0 {
 		m.part("arguments", func() { writeArguments(out, doc.Arguments) })
 	}
@@ -131,6 +137,16 @@ func (t *Table[T]) WriteDocs(out Out, name string) {
 		})
 	}
 	m.write()
+}
+
+func writeHistory(out Out, history [][2]string) {
+	out.Set(len(history))
+	for _, change := range history {
+		out.Array(len(change))
+		for _, word := range change {
+			out.BulkString(word)
+		}
+	}
 }
 
 func writeArguments(out Out, args []Argument) {

@@ -98,6 +98,9 @@ func TestDocsAgreeWithOracle(t *testing.T) {
 				t.Errorf("%s: %s differ: got %v, want %v", name, fact, got, want)
 			}
 		}
+		if got, want := versions(ours), versions(theirs); !slices.Equal(got, want) {
+			t.Errorf("%s: history of %v, want %v", name, got, want)
+		}
 	}
 	all := transcript.Ask(t, "COMMAND", "DOCS").Elems
 	for i := 0; i < len(all); i += 2 {
@@ -106,6 +109,15 @@ func TestDocsAgreeWithOracle(t *testing.T) {
 	if documented < 300 {
 		t.Errorf("only %d commands are documented", documented)
 	}
+}
+
+// versions returns those of a command's history. What it tells of them is in other words.
+func versions(docs reply.Value) (all []string) {
+	history, _ := field(docs, "history")
+	for _, change := range history.Elems {
+		all = append(all, string(change.Elems[0].Text))
+	}
+	return all
 }
 
 // field returns a value of a map.
