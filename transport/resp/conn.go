@@ -93,7 +93,7 @@ func (s *Server) serve(l config.Listener, socket net.Conn) {
 	c.reader = NewReader(c.out.input, func() Limits { return *s.limits.Load() })
 	c.out.reader = c.reader
 	c.session = s.sessions.Open(peer(l, socket), c.out)
-	c.out.tells(c.session.Weigh, c.session.Cut)
+	c.out.tells(c.session.Grown, c.session.Cut)
 	c.reader.grown = c.session.Weigh
 	if !s.add(c) {
 		c.session.Close()

@@ -181,6 +181,9 @@ func (s *Server) tick() {
 		select {
 		case <-s.stop:
 			return
+		case <-s.sessions.Crowded():
+			s.sessions.EvictClients()
+			n-- // it was no tick
 		case now := <-ticker.C:
 			s.counters.Tick(now)
 			if n%10 == 0 || s.open.Load() <= fewConns {

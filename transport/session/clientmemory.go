@@ -17,7 +17,8 @@ import (
 //
 // A session is weighed when it may have grown: behind what it was sent, when its
 // input's or its output's memory grows, and all of them about ten times a second, when
-// they may have shrunk. Without a limit nobody is weighed.
+// they may have shrunk. Outputs grow while the log is applied: then another goroutine
+// chooses who is cut. Without a limit nobody is weighed.
 
 // Memory is what the connection beneath a session takes, in bytes.
 type Memory struct {
@@ -71,7 +72,8 @@ func (s *Session) evictable() bool {
 
 // clientMemory is the memory of all sessions, and its limit.
 type clientMemory struct {
-	limit atomic.Int64 // 0: none
+	limit   atomic.Int64  // 0: none
+	crowded chan struct{} // holds one token while clients are to be cut
 
 	mu    sync.Mutex // held while sessions are cut; a leaf but for the server's
 	total atomic.Int64
@@ -100,15 +102,37 @@ func (s *Server) limitClients() {
 	s.WeighAll()
 }
 
-// Weigh counts what the session takes by now, and cuts clients if that is too much. It
-// may be called between Begin and End of an output.
+// Grown counts what the session takes by now. If that is too much for all, it leaves it to
+// who listens to Crowded to cut clients: it is called by the goroutine that applies the
+// log, for which everybody waits.
+func (s *Session) Grown() {
+	c := &s.srv.clients
+	limit := c.limit.Load()
+	if limit == 0 {
+		return
+	}
+	s.count()
+	if c.total.Load() <= limit {
+		return
+	}
+	select {
+	case c.crowded <- struct{}{}:
+	default: // who listens has not come to it yet
+	}
+}
+
+// Crowded tells that clients take too much, and EvictClients is to be called.
+func (s *Server) Crowded() <-chan struct{} { return s.clients.crowded }
+
+// Weigh is Grown for the session's own goroutine, which cuts clients itself. It may be
+// called between Begin and End of an output.
 func (s *Session) Weigh() {
 	c := &s.srv.clients
 	if c.limit.Load() == 0 {
 		return
 	}
 	s.count()
-	s.srv.evictClients()
+	s.srv.EvictClients()
 }
 
 // count corrects the sum of all by what the session takes by now.
@@ -145,13 +169,13 @@ func (s *Server) WeighAll() {
 	for _, c := range s.all() {
 		c.count()
 	}
-	s.evictClients()
+	s.EvictClients()
 }
 
-// evictClients cuts clients, the largest first, until all take no more than the limit.
+// EvictClients cuts clients, the largest first, until all take no more than the limit.
 // Which are the larger is told by powers of two, so that who is cut does not hang on
 // trifles; among equals it is the older connection.
-func (s *Server) evictClients() {
+func (s *Server) EvictClients() {
 	m := &s.clients
 	limit := m.limit.Load()
 	if limit == 0 || m.total.Load() <= limit || !m.mu.TryLock() {

@@ -98,6 +98,7 @@ type Server struct {
 // New returns a Server. Close ends it.
 func New(opts Options) *Server {
 	s := &Server{opts: opts, log: opts.Log, now: opts.Now, sessions: make(map[int64]*Session)}
+	s.clients.crowded = make(chan struct{}, 1)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

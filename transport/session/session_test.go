@@ -90,6 +90,8 @@ type memory struct {
 	cond *sync.Cond
 	w    reply.Writer
 	dead atomic.Bool
+	// takes is how large the buffers are.
+	takes atomic.Int64
 	// before, if set, is called once, before the output is locked.
 	before func()
 }
@@ -118,7 +120,7 @@ func (m *memory) End() {
 func (m *memory) Send()                           {}
 func (m *memory) SendSoon()                       {}
 func (m *memory) Pending() int                    { return 0 }
-func (m *memory) Memory() session.Memory          { return session.Memory{} }
+func (m *memory) Memory() session.Memory          { return session.Memory{Beyond: m.takes.Load()} }
 func (m *memory) AwaitRoom() bool                 { return true }
 func (m *memory) AwaitTaken(context.Context) bool { return !m.dead.Load() }
 func (m *memory) SetClass(session.OutputClass)    {}
