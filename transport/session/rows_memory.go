@@ -112,7 +112,8 @@ func memoryStats(s *Session, r *request) {
 	number("peak.allocated", m.peak)
 	number("total.allocated", m.used)
 	number("startup.allocated", m.startup)
-	number("replication.backlog", 0)
+	_, backlog := s.srv.opts.Stream.Figures()
+	number("replication.backlog", int64(backlog.Kept))
 	number("clients.slaves", m.replicas)
 	number("clients.normal", m.clients)
 	number("cluster.links", 0)
@@ -182,13 +183,4 @@ func mallocStats(_ *Session, r *request) {
 func memoryPurge(_ *Session, r *request) {
 	debug.FreeOSMemory()
 	r.out.OK()
-}
-
-func memoryDoctor(s *Session, r *request) {
-	stats := s.srv.opts.Engine.Stats()
-	text := "The memory of this node is in order."
-	if stats.ArenaFree > stats.ArenaLive && stats.ArenaFree > 64<<20 {
-		text = "More than half of the memory held for keys is free: " + human(stats.ArenaFree) + " of " + human(stats.ArenaTotal) + ". It is used again by new keys."
-	}
-	r.out.Verbatim("txt", text+"\n")
 }
