@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/quorate/quorate/engine/call"
@@ -56,6 +57,9 @@ func (e *Engine) HeatBytes() int64 {
 	return e.env.Heat.Bytes()
 }
 
+// tellPieces is how many pieces are told of at once: 64 KiB at most.
+const tellPieces = 16
+
 // TellReads appends to dst which keys this node alone has read lately, for HearReads of
 // the engine that leads; nothing, unless a limit and a policy are in force for which that
 // matters. What does not fit comes with the next calls. It is called by one goroutine.
@@ -63,16 +67,47 @@ func (e *Engine) TellReads(dst []byte) []byte {
 	if e.MaxMemory() == 0 {
 		return dst
 	}
+	for range tellPieces {
+		dst = e.tellPiece(dst)
+	}
+	return dst
+}
+
+// tellPiece appends a piece, behind its length, or nothing. Each takes the lock for itself:
+// who changes the state is not to wait for all.
+func (e *Engine) tellPiece(dst []byte) []byte {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return e.env.Heat.Tell(dst)
+	const size = 2
+	start := len(dst)
+	dst = e.env.Heat.Tell(append(dst, make([]byte, size)...))
+	n := len(dst) - start - size
+	if n == 0 {
+		return dst[:start]
+	}
+	binary.BigEndian.PutUint16(dst[start:], uint16(n))
+	return dst
 }
 
 // HearReads has this engine know what TellReads of another one has told.
 func (e *Engine) HearReads(told []byte) error {
+	for len(told) > 0 {
+		if len(told) < 2 || len(told) < 2+int(binary.BigEndian.Uint16(told)) {
+			return heat.ErrMalformed
+		}
+		n := 2 + int(binary.BigEndian.Uint16(told))
+		if err := e.hearPiece(told[2:n]); err != nil {
+			return err
+		}
+		told = told[n:]
+	}
+	return nil
+}
+
+func (e *Engine) hearPiece(piece []byte) error {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
-	return e.env.Heat.Hear(told)
+	return e.env.Heat.Hear(piece)
 }
 
 // Evict deletes keys of a database to make room: those of them that are there.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
@@ -250,4 +251,56 @@ func TestScriptsDoNotSeeUses(t *testing.T) {
 	v.set("maxmemory-policy", "allkeys-lru")
 	v.do(0, words("EVAL", "redis.call('SET', 'seen', redis.call('OBJECT', 'IDLETIME', 'k'))", "0"))
 	v.sameDigest()
+}
+
+// What one engine's clients have read another one hears of, in pieces; what is no piece is
+// refused.
+func TestTellAndHearReads(t *testing.T) {
+	v := newEvicting(t, call.AllKeysLRU, 1<<30)
+	follower, leader := v.nodes[1], v.nodes[0]
+	if told := follower.TellReads(nil); len(told) > 0 {
+		t.Errorf("nobody has read, and %d bytes are told", len(told))
+	}
+	const keys = 3000
+	for i := range keys {
+		v.trio.do(0, words("SET", fmt.Sprint("k", i), "v"))
+	}
+	v.later(time.Minute, 0)
+	out := reply.NewWriter(reply.RESP2, nil)
+	now := follower.now
+	follower.View(now, 1, func(view *View) {
+		for i := range keys {
+			view.Do(0, words("GET", fmt.Sprint("k", i)), false, out)
+		}
+	})
+	told := follower.TellReads(nil)
+	if len(told) < 2*keys || len(told) > 64<<10 {
+		t.Fatalf("%d bytes about %d keys", len(told), keys)
+	}
+	if err := leader.HearReads(told); err != nil {
+		t.Fatal(err)
+	}
+	idle := 0
+	leader.View(now, 1, func(view *View) {
+		for i := range keys {
+			out.Truncate(0)
+			view.Do(0, words("OBJECT", "IDLETIME", fmt.Sprint("k", i)), false, out)
+			if string(out.Bytes()) != ":0\r\n" {
+				idle++
+			}
+		}
+	})
+	if idle > keys/20 {
+		t.Errorf("%d of %d keys look idle", idle, keys)
+	}
+	for _, bad := range [][]byte{{0}, {0, 5, 1}, told[:len(told)-1], {0, 1, 1}} {
+		if err := leader.HearReads(bad); err == nil {
+			t.Errorf("%x was taken", bad[:min(len(bad), 8)])
+		}
+	}
+	v.set("maxmemory", "0")
+	follower.View(now, 1, func(view *View) { view.Do(0, words("GET", "k1"), false, out) })
+	if told := follower.TellReads(nil); len(told) > 0 {
+		t.Error("told without a limit")
+	}
 }

@@ -21,10 +21,10 @@ import (
 //	  frequency, under LFU alone
 
 const (
-	// tellBytesMax bounds what is told at once.
-	tellBytesMax = 64 << 10
-	// tellWordsMax bounds what is looked at at once: 8 MiB of memory.
-	tellWordsMax = 1 << 20
+	// tellBytesMax bounds what is told at once. Whoever hears it holds a lock for 0.1 ms.
+	tellBytesMax = 4 << 10
+	// tellWordsMax bounds what is looked at at once, 512 KiB of memory: about as long.
+	tellWordsMax = 1 << 16
 
 	hintBytesMax = binary.MaxVarintLen64 + 3
 )

@@ -17,9 +17,12 @@ func told(mode Mode, keys int) *Map {
 
 // drain returns all that m has to tell.
 func drain(m *Map) (all [][]byte) {
-	for range 1 + len(m.words)/tellWordsMax {
+	silent := 0
+	for silent <= len(m.words)/tellWordsMax {
+		silent++
 		if b := m.Tell(nil); len(b) > 0 {
 			all = append(all, b)
+			silent = 0
 		}
 	}
 	return all
@@ -104,14 +107,14 @@ func TestTellIsBounded(t *testing.T) {
 		}
 	}
 	calls, total := 0, 0
-	for b := m.Tell(nil); len(b) > 0; b = m.Tell(nil) {
+	for _, b := range drain(m) {
 		if len(b) > tellBytesMax {
 			t.Fatalf("%d bytes at once", len(b))
 		}
 		total += len(b)
 		calls++
 	}
-	if calls < 5 || total > 5*words {
+	if calls < 50 || total > 5*words {
 		t.Errorf("%d bytes about %d keys in %d calls", total, words, calls)
 	}
 }
