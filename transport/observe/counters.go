@@ -103,42 +103,46 @@ const ratesKept = 16
 // Rates are the instantaneous figures of INFO stats.
 type Rates struct {
 	CommandsPerSec, BytesInPerSec, BytesOutPerSec float64
+	FollowersPerSec                               float64 // bytes for plain redis-servers that follow
 }
+
+// totals are what rates are taken of.
+type totals [4]uint64
 
 type rates struct {
 	mu      sync.Mutex
 	at      time.Time
-	last    [3]uint64
-	samples [ratesKept][3]float64
+	last    totals
+	samples [ratesKept][len(totals{})]float64
 	next    int
 }
 
 // Tick takes a sample for the instantaneous rates; it is called about ten
-// times a second.
-func (c *Counters) Tick(now time.Time) {
-	c.rates.tick(now, [3]uint64{c.Commands.Load(), c.BytesIn.Load(), c.BytesOut.Load()})
+// times a second. Followers is how many bytes plain redis-servers were sent.
+func (c *Counters) Tick(now time.Time, followers uint64) {
+	c.rates.tick(now, totals{c.Commands.Load(), c.BytesIn.Load(), c.BytesOut.Load(), followers})
 }
 
 // Rates returns the means over the last samples.
 func (c *Counters) Rates() Rates {
 	mean := c.rates.mean()
-	return Rates{mean[0], mean[1], mean[2]}
+	return Rates{mean[0], mean[1], mean[2], mean[3]}
 }
 
-func (r *rates) tick(now time.Time, totals [3]uint64) {
+func (r *rates) tick(now time.Time, sums totals) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	elapsed := now.Sub(r.at).Seconds()
 	if !r.at.IsZero() && elapsed > 0 {
-		for i, total := range totals {
+		for i, total := range sums {
 			r.samples[r.next][i] = float64(total-min(total, r.last[i])) / elapsed
 		}
 		r.next = (r.next + 1) % ratesKept
 	}
-	r.at, r.last = now, totals
+	r.at, r.last = now, sums
 }
 
-func (r *rates) mean() (mean [3]float64) {
+func (r *rates) mean() (mean [len(totals{})]float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, sample := range r.samples {
@@ -152,5 +156,5 @@ func (r *rates) mean() (mean [3]float64) {
 func (r *rates) reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.samples = [ratesKept][3]float64{}
+	r.samples = [ratesKept][len(totals{})]float64{}
 }

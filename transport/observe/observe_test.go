@@ -105,12 +105,15 @@ func TestErrorCodesAreBounded(t *testing.T) {
 func TestRates(t *testing.T) {
 	var c Counters
 	at := time.Unix(1, 0)
-	for range ratesKept + 1 {
-		c.Tick(at)
+	for i := range ratesKept + 1 {
+		c.Tick(at, uint64(i)*1024)
 		at = at.Add(100 * time.Millisecond)
 		c.Commands.Add(50)
 	}
 	if got := c.Rates().CommandsPerSec; got < 499 || got > 501 {
 		t.Errorf("%v commands a second, want 500", got)
+	}
+	if got := c.Rates().FollowersPerSec; got < 10_200 || got > 10_280 {
+		t.Errorf("%v bytes a second to servers that follow, want 10240", got)
 	}
 }

@@ -185,7 +185,7 @@ func (s *Server) tick() {
 			s.sessions.EvictClients()
 			n-- // it was no tick
 		case now := <-ticker.C:
-			s.counters.Tick(now)
+			s.counters.Tick(now, s.sessions.SentToFollowers())
 			if n%10 == 0 || s.open.Load() <= fewConns {
 				s.tend(now)
 				s.sessions.WeighAll()

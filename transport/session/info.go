@@ -348,9 +348,12 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("instantaneous_ops_per_sec", int64(rates.CommandsPerSec)),
 		field("total_net_input_bytes", c.BytesIn.Load()),
 		field("total_net_output_bytes", c.BytesOut.Load()),
+		field("total_net_repl_input_bytes", 0), // it follows the log, and no redis-server
 		field("total_net_repl_output_bytes", followers.Sent),
 		{"instantaneous_input_kbps", fmt.Sprintf("%.2f", rates.BytesInPerSec/1024)},
 		{"instantaneous_output_kbps", fmt.Sprintf("%.2f", rates.BytesOutPerSec/1024)},
+		{"instantaneous_input_repl_kbps", "0.00"},
+		{"instantaneous_output_repl_kbps", fmt.Sprintf("%.2f", rates.FollowersPerSec/1024)},
 		field("rejected_connections", c.RejectedConnections.Load()),
 		field("sync_full", followers.Full),
 		field("sync_partial_ok", followers.Partial),
@@ -371,6 +374,12 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("total_forks", 0),
 		field("migrate_cached_sockets", 0),
 		field("slave_expires_tracked_keys", 0),
+		field("active_defrag_hits", 0), // the garbage collector moves nothing
+		field("active_defrag_misses", 0),
+		field("active_defrag_key_hits", 0),
+		field("active_defrag_key_misses", 0),
+		field("total_active_defrag_time", 0),
+		field("current_active_defrag_time", 0),
 		field("tracking_total_keys", keys),
 		field("tracking_total_items", items),
 		field("tracking_total_prefixes", prefixes),
@@ -378,6 +387,8 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("total_error_replies", c.Errors.Load()),
 		field("total_reads_processed", c.Reads.Load()),
 		field("total_writes_processed", c.Writes.Load()),
+		field("io_threaded_reads_processed", 0), // goroutines of the runtime do it
+		field("io_threaded_writes_processed", 0),
 		field("reply_buffer_shrinks", c.ReplyBufferShrinks.Load()),
 		field("reply_buffer_expands", c.ReplyBufferExpands.Load()),
 		field("client_query_buffer_limit_disconnections", c.QueryBufferCuts.Load()),
@@ -389,6 +400,12 @@ func infoStats(s *Server, _ *Session) []Field {
 		field("command_panics", s.opts.Engine.Panics()),
 		field("state_mutations", data.Mutations),
 	}, s.opts.Cluster.Info("stats"))
+}
+
+// SentToFollowers returns how many bytes plain redis-servers that follow were sent.
+func (s *Server) SentToFollowers() uint64 {
+	followers, _ := s.opts.Stream.Figures()
+	return uint64(followers.Sent)
 }
 
 func infoReplication(s *Server, by *Session) []Field {
