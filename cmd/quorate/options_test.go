@@ -161,3 +161,39 @@ func TestGCPercent(t *testing.T) {
 		}
 	}
 }
+
+// After the heap has grown it is collected again when nothing is going on, once.
+func TestGrowthIsLookedInto(t *testing.T) {
+	const mb = 1 << 20
+	var g growth
+	for i, step := range []struct {
+		bytes, cycles uint64
+		want          bool
+	}{
+		{5 * mb, 1, false},
+		{5 * mb, 1, false},
+		{5 * mb, 1, false}, // nothing has grown
+		{60 * mb, 3, false},
+		{80 * mb, 4, false},
+		{120 * mb, 6, false}, // it grows
+		{120 * mb, 6, false},
+		{120 * mb, 6, true}, // quiet
+		{110 * mb, 7, false},
+		{110 * mb, 7, false},
+		{110 * mb, 7, false},
+		{110 * mb, 7, false}, // it lives
+		{150 * mb, 9, false},
+		{150 * mb, 9, false},
+		{150 * mb, 9, true},
+		{8 * mb, 10, false},
+		{8 * mb, 10, false},
+		{8 * mb, 10, false}, // it was dead
+		{50 * mb, 11, false},
+		{50 * mb, 11, false},
+		{50 * mb, 11, true},
+	} {
+		if got := g.quiet(step.bytes, step.cycles); got != step.want {
+			t.Errorf("step %d: %v, want %v", i, got, step.want)
+		}
+	}
+}
