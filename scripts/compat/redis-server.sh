@@ -6,7 +6,8 @@
 #
 # The suite waits for two lines of redis-server's log, which are printed here. Its
 # configurations say `appendonly no`, which would have nothing outlive a restart;
-# their snapshots do in redis-server, so a log is kept here instead.
+# their snapshots do in redis-server, so a log is kept here instead. Scripts that never end
+# must last until the suite has looked at a server that is busy.
 set -eu
 case ${1-} in
 --*) exec "$QUORATE" server "$@" ;; # to see what it says of its command line
@@ -21,4 +22,5 @@ echo "Server initialized, PID: $$"
 	until redis-cli -p "$port" ping 2>&1 | grep -qE '^(PONG|NOAUTH|DENIED)'; do sleep 0.05; done
 	echo 'Ready to accept connections'
 } &
-exec "$QUORATE" server "$config" --cluster-port "$((port + 10000))" --appendfsync no "$@"
+exec "$QUORATE" server "$config" --cluster-port "$((port + 10000))" --appendfsync no \
+	--lua-instructions-max 1000000000 --lua-bytes-max 2000000000 "$@"
