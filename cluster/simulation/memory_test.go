@@ -61,7 +61,7 @@ func (s *schedule) tighten() {
 		ops := s.clients[i].ops
 		for k := range ops {
 			ops[k].kind, ops[k].key, ops[k].wait = pick(r, tightKinds), r.IntN(tightKeys), 0
-			ops[k].gap *= 2 // what is refused takes no time
+			ops[k].gap += 30 * time.Millisecond // what is refused takes no time, and each op is compared with all before
 		}
 	}
 	events := s.events
