@@ -118,7 +118,7 @@ func (s *Step) Evict(db int, keys [][]byte) {
 	}
 	c := call.Call{Env: &e.env, DB: e.env.Keyspace.DB(db), MayWrite: true, Now: e.clock}
 	for _, key := range keys {
-		if !c.DB.EvictKey(key) {
+		if e.spares(c.DB, key) || !c.DB.EvictKey(key) {
 			continue
 		}
 		if c.Followed() {
@@ -132,8 +132,8 @@ func (s *Step) Evict(db int, keys [][]byte) {
 // Press tells that for the rest of the entry memory is short and can't be freed:
 // commands that bring data are refused.
 func (s *Step) Press() {
+	s.engine.env.Pressed = true
 	s.engine.pressed = s.engine.usedLocked()
-	s.engine.env.Pressed = s.engine.pressedBy(s.engine.pressed)
 }
 
 // Refuses reports whether a command of a transaction is refused because memory is
