@@ -2,6 +2,7 @@ package commands
 
 import (
 	"math"
+	"strconv"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/engine/reply"
@@ -218,6 +219,19 @@ func (z *zsetKey) replyChosen(n int64, withScores bool) {
 	}
 }
 
+// heldIntegersMax is up to where redis-server keeps the scores of small sets as integers if
+// they are: half of the largest one.
+const heldIntegersMax = 1 << 62
+
+// appendHeldScore appends a score as ZSCAN shows it: as redis-server holds it, which in a
+// small set may be the digits of an integer that others print with an exponent.
+func appendHeldScore(dst []byte, score float64, small bool) []byte {
+	if small && score == math.Trunc(score) && math.Abs(score) <= heldIntegersMax {
+		return strconv.AppendInt(dst, int64(score), 10)
+	}
+	return reply.AppendDouble(dst, score)
+}
+
 // zscan visits some members and replies with them, their scores and the cursor
 // to go on with.
 func zscan(c *call.Call) {
@@ -240,7 +254,7 @@ func zscan(c *call.Call) {
 			}
 			var digits [32]byte
 			c.Out.Bulk(member)
-			c.Out.Bulk(reply.AppendDouble(digits[:0], score))
+			c.Out.Bulk(appendHeldScore(digits[:0], score, z.Object() == nil))
 			n += 2
 		})
 		return next, n

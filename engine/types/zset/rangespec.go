@@ -94,16 +94,26 @@ func (r *LexRange) passes(member []byte) bool {
 }
 
 // RanksByLex returns the ranks [from, to) of the members in r. It makes sense
-// only where all members have one score; else what it returns is valid, but of
-// no use.
+// only where all members have one score; else what it returns is valid, and for a small
+// set what redis-server finds, which looks at both ends before it goes through the members.
 func (z *Zset) RanksByLex(r LexRange) (from, to int) {
 	if r.Empty() {
 		return 0, 0
 	}
+	var buf [20]byte
+	if n := z.Len(); n > 0 {
+		first, _ := z.At(0, buf[:])
+		if r.passes(first) {
+			return 0, 0
+		}
+		last, _ := z.At(n-1, buf[:])
+		if !r.reaches(last) {
+			return 0, 0
+		}
+	}
 	if z.large != nil {
 		return z.large.ranksByLex(&r)
 	}
-	var buf [20]byte
 	return z.smallRanks(
 		func(at int) bool { return r.reaches(listpack.Text(z.packed, at, buf[:])) },
 		func(at int) bool { return r.passes(listpack.Text(z.packed, at, buf[:])) },
