@@ -21,10 +21,11 @@ const scratch = "14"
 // goes in one pipeline, and the servers work side by side: a check must not cost
 // more than the thousand commands before it.
 func (d *duo) check() (*difference, error) {
-	same, err := d.sameDigests()
+	digests, err := d.digests()
 	if err != nil {
 		return nil, err
 	}
+	same := len(slices.Compact(slices.Clone(digests))) == 1
 	state, err := d.sameContents()
 	switch {
 	case err != nil:
@@ -32,24 +33,23 @@ func (d *duo) check() (*difference, error) {
 	case state != "":
 		return &difference{state: state}, nil
 	case !same:
-		return d.differing()
+		return d.differing(digests)
 	}
 	return nil, nil
 }
 
-// sameDigests reports whether DEBUG DIGEST is the same everywhere.
-func (d *duo) sameDigests() (bool, error) {
+// digests returns what DEBUG DIGEST says at redis-server and at each node.
+func (d *duo) digests() ([]string, error) {
 	servers := append([]*wire.Conn{d.redis}, d.nodes...)
-	digests, err := atOnce(servers, func(int) []question { return []question{{"DEBUG", "DIGEST"}} })
+	replies, err := atOnce(servers, func(int) []question { return []question{{"DEBUG", "DIGEST"}} })
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	for _, digest := range digests {
-		if string(digest[0].Text) != string(digests[0][0].Text) {
-			return false, nil
-		}
+	digests := make([]string, len(replies))
+	for i, r := range replies {
+		digests[i] = string(r[0].Text)
 	}
-	return true, nil
+	return digests, nil
 }
 
 // place is where a value is.
@@ -144,7 +144,7 @@ func sorted(all map[place]*held) []place {
 }
 
 // differing finds the node by whose keys digests differ.
-func (d *duo) differing() (*difference, error) {
+func (d *duo) differing(digests []string) (*difference, error) {
 	for i, node := range d.nodes[1:] {
 		all, err := contents([]*wire.Conn{d.redis, node})
 		if err != nil {
@@ -154,5 +154,10 @@ func (d *duo) differing() (*difference, error) {
 			return &difference{state: fmt.Sprintf("at node %d:\n%s", i+1, state)}, nil
 		}
 	}
-	return &difference{state: "DEBUG DIGEST differs, though no key does"}, nil
+	again, err := d.digests()
+	if err != nil {
+		return nil, err
+	}
+	return &difference{state: fmt.Sprintf("DEBUG DIGEST differs, though no key does: redis-server and the nodes say\n%s\nand asked again\n%s",
+		strings.Join(digests, "\n"), strings.Join(again, "\n"))}, nil
 }
