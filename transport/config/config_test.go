@@ -227,6 +227,8 @@ func TestParseCommandLine(t *testing.T) {
 		{[]string{"--shutdown-on-sigint", "nosave", "force", "now"}, "shutdown-on-sigint", "nosave now force"},
 		{[]string{"--shutdown-on-sigint", "default nosave"}, "shutdown-on-sigint", "nosave"},
 		{[]string{"--appendonly", "--timeout", "3"}, "appendonly", "yes"},
+		{[]string{"--proc-title-template", "--save", "--save", ""}, "proc-title-template", "--save"},
+		{[]string{"--proc-title-template --my--title", "--timeout", "3"}, "proc-title-template", "--my--title"},
 	} {
 		c, err := Parse(append([]string{path}, tc.args...))
 		if err != nil {

@@ -47,6 +47,9 @@ func Parse(args []string) (*Config, error) {
 				break
 			}
 		}
+		if s, ok := Lookup(name); ok && len(values) == 0 && len(args) > 1 && s.Kind != Bool && !s.Has(Repeats) {
+			values = args[1:2] // it must have one, whatever it begins with
+		}
 		args = args[1+len(values):]
 		if strings.Contains(name, " ") { // "--name value" in one argument
 			line, ok := words.Split([]byte(name))
