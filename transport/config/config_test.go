@@ -239,6 +239,9 @@ func TestParseCommandLine(t *testing.T) {
 			t.Errorf("%q: %s is %q, want %q", tc.args, tc.name, got, tc.want)
 		}
 	}
+	if c, err := Parse([]string{write(t, t.TempDir(), "none.conf", "save\n")}); err != nil || c.String("save") != "" {
+		t.Errorf("save without values: %v", err)
+	}
 	if _, err := Parse([]string{"--requirepass 'a"}); err == nil || !strings.Contains(err.Error(), "unbalanced quotes") {
 		t.Errorf("got %v", err)
 	}

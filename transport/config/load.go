@@ -200,6 +200,9 @@ func (c *Config) directive(name string, values []string) error {
 		}
 		return fmt.Errorf("unknown directive %q%s", name, suggestion(name))
 	}
+	if len(values) == 0 && s.Name == "save" {
+		values = []string{""} // none, as redis-server reads it
+	}
 	if len(values) == 0 || len(values) > 1 && !s.Has(Many) {
 		return fmt.Errorf("%s takes one value, %d were given", name, len(values))
 	}
