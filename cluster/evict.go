@@ -33,6 +33,7 @@ type eviction struct {
 	node    *Node
 	chooser engine.Chooser // of the packer's goroutine
 	pressed atomic.Bool    // the newest entry that this node has packed was under pressure
+	hearing atomic.Bool    // of another node's reads
 
 	since    atomic.Int64 // Unix nanoseconds since when more is used than maxmemory; 0: it is not
 	exceeded atomic.Int64 // nanoseconds before that for which it was
@@ -89,8 +90,13 @@ func (v *eviction) tellReads(ctx context.Context) {
 	})
 }
 
-// hear takes what another node's clients have read.
+// hear takes what another node's clients have read. While that waits for a command that
+// takes long, others are passed over: they are hints.
 func (v *eviction) hear(_ context.Context, _ peer.Info, told []byte) ([]byte, error) {
+	if !v.hearing.CompareAndSwap(false, true) {
+		return nil, nil
+	}
+	defer v.hearing.Store(false)
 	return nil, v.node.opts.Engine.HearReads(told)
 }
 

@@ -29,6 +29,8 @@ const (
 
 const wayOut = "restore what is missing, or, while the other nodes have a majority, remove this node from the cluster and empty the directory: it comes back as a new node"
 
+const wayIn = "how its keys come into a cluster is in docs/operating/lost.md"
+
 // checkDir refuses a data directory of which a part is missing, or that belongs
 // to a node with other settings.
 func checkDir(o *Options) error {
@@ -40,12 +42,16 @@ func checkDir(o *Options) error {
 	}
 	boltLog, ownLog := has(fileBoltLog), o.Host.hasSegments(filepath.Join(o.Dir, dirLog))
 	stable, id, snaps := has(fileStable), has(fileNodeID), has(dirSnaps)
+	fresh := !stable && !id && !snaps && !boltLog && !ownLog
+	foreign := fresh && o.SnapshotName != "" && has(o.SnapshotName)
 	switch {
 	case unknown != nil:
 		return fmt.Errorf("data directory: %w", unknown)
-	case !stable && !id && o.SnapshotName != "" && has(o.SnapshotName):
+	case foreign && o.Memory:
+		return fmt.Errorf("%s is there: a node with appendonly no does not load it. Move it away, or set another dir, and start again; %s", filepath.Join(o.Dir, o.SnapshotName), wayIn)
+	case foreign:
 		return fmt.Errorf("%s is there, and no node has been in this directory: a node does not load it, and its own snapshots would take its place. "+
-			"Move it away and start again; how its keys come into a cluster is in docs/operating/lost.md", filepath.Join(o.Dir, o.SnapshotName))
+			"Move it away and start again; %s", filepath.Join(o.Dir, o.SnapshotName), wayIn)
 	case o.Memory && stable:
 		return fmt.Errorf("%s holds the data of a node with appendonly yes, which appendonly no would leave out: set appendonly yes, or another dir", o.Dir)
 	case o.Memory:

@@ -127,6 +127,9 @@ func TestDataDirectoryWithAPartMissingIsRefused(t *testing.T) {
 		{"nothing but the id", func(t *testing.T, o *Options) { remove(t, *o, fileStable, dirLog, dirSnaps) }, "with this node's votes, is missing"},
 		{"no log", func(t *testing.T, o *Options) { remove(t, *o, dirLog) }, "is gone"},
 		{"no log and no snapshot", func(t *testing.T, o *Options) { remove(t, *o, dirLog, dirSnaps) }, "is gone"},
+		{"no id and no votes, but a log, and the newest snapshot by its name", func(t *testing.T, o *Options) {
+			remove(t, *o, fileNodeID, fileStable)
+		}, "with this node's votes, is missing"},
 		{"another node's id", func(t *testing.T, o *Options) {
 			id := strings.Repeat("ab", 20) + "\n"
 			if err := os.WriteFile(filepath.Join(o.Dir, fileNodeID), []byte(id), 0o644); err != nil {
@@ -185,6 +188,20 @@ func TestDirectoryOfARedisServerIsRefused(t *testing.T) {
 		if names, err := filepath.Glob(filepath.Join(o.Dir, "*")); err != nil || slices.Contains(names, filepath.Join(o.Dir, fileNodeID)) {
 			t.Errorf("the directory holds %q, %v", names, err)
 		}
+	}
+}
+
+// One that can't be read is not taken for one that is not there.
+func TestUnreadableDumpIsRefused(t *testing.T) {
+	o := testNode(t, t.TempDir(), freeAddr(t), nil, 0)
+	o.Host.FS = unreadable{raftlog.Disk{}, o.SnapshotName}
+	n, err := Open(o)
+	if err == nil {
+		n.Halt()
+		t.Fatal("it was taken")
+	}
+	if !errors.Is(err, syscall.EIO) {
+		t.Errorf("error %q", err)
 	}
 }
 

@@ -68,6 +68,10 @@ func (m *Map) Tell(dst []byte) []byte {
 	return dst
 }
 
+// spreadMax is by how many powers of two a table may be larger than that of a node which
+// tells: each hint is looked up in all buckets that may be meant.
+const spreadMax = 4
+
 // Hear takes what another node has told. What it says under another policy is of no use.
 func (m *Map) Hear(hints []byte) error {
 	if len(hints) < 2 || hints[1] > 63 {
@@ -77,6 +81,9 @@ func (m *Map) Hear(hints []byte) error {
 		return nil
 	}
 	theirs, own := int(hints[1]), bits.Len(uint(len(m.words)/ways))-1
+	if own-theirs > spreadMax {
+		return nil
+	}
 	hints = hints[2:]
 	hint := 2
 	if m.rules.Mode == LFU {

@@ -114,6 +114,7 @@ type VM struct {
 
 	limits  Limits
 	spare   int64        // steps held back so that stop is looked at
+	portion int64        // in which they are dealt out; 0: stopSteps
 	stop    *atomic.Bool // nil: nothing stops the run
 	lastID  uint32       // of an object whose address was asked for
 	running *coroutine
@@ -207,12 +208,15 @@ const stopSteps = 1 << 16
 func (vm *VM) Heed(stop *atomic.Bool) {
 	vm.stop = stop
 	vm.spare, vm.steps = vm.steps, 0
+	if vm.portion == 0 {
+		vm.portion = stopSteps
+	}
 	vm.deal()
 }
 
 // deal adds a portion of what is held back to the steps.
 func (vm *VM) deal() {
-	n := min(vm.spare, stopSteps)
+	n := min(vm.spare, vm.portion)
 	vm.spare -= n
 	vm.steps += n
 }
