@@ -2,9 +2,11 @@ package waiting
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/quorate/quorate/engine/keyspace"
@@ -139,6 +141,67 @@ func TestATableCutShortIsRefused(t *testing.T) {
 	}
 	if _, err := Decode(text, 2); err == nil {
 		t.Error("a database that is not there was taken")
+	}
+}
+
+// The bytes of a table in a snapshot: as ever while nobody's user matters, else with each
+// waiter's user and his birth.
+func TestGoldenTables(t *testing.T) {
+	const (
+		alone = "01" + "01" + // format, the last ID
+			"01" + // waiters
+			"01" + "09" + "00000000000000000000000000000000000000" + "02" + "LL" + "c801" + // ID, owner, database, type, deadline
+			"02" + "05626c706f70" + "016b" + // arguments
+			"01" + "016b" // keys
+		mixed = "02" + "02" +
+			"02" +
+			"01" + "09" + "00000000000000000000000000000000000000" + "02" + "LL" + "c801" +
+			"02" + "05626c706f70" + "016b" + "01" + "016b" +
+			"00" + "00" + // no user
+			"02" + "09" + "00000000000000000000000000000000000000" + "02" + "LL" + "c801" +
+			"02" + "05626c706f70" + "016b" + "01" + "016b" +
+			"03626f62" + "ac02" // bob, born as number 300
+	)
+	table := new(Table)
+	var c chain.Chain
+	add := func(user string, born uint64) {
+		w := Waiter{Owner: Owner{9}, DB: 2, Type: keyspace.List, Deadline: 100, Args: keys("blpop", "k"), Keys: keys("k"), User: user, Born: born}
+		if _, err := table.Add(w, &c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(golden string) {
+		t.Helper()
+		want, err := hex.DecodeString(strings.ReplaceAll(golden, "LL", fmt.Sprintf("%02x", byte(keyspace.List))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := table.Append(nil); !bytes.Equal(got, want) {
+			t.Errorf("written as\n%x, want\n%x", got, want)
+		}
+		read, err := Decode(want, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.EqualFunc(read.All(), table.All(), func(a, b *Waiter) bool {
+			return a.ID == b.ID && a.Owner == b.Owner && a.DB == b.DB && a.User == b.User && a.Born == b.Born
+		}) {
+			t.Errorf("%x is read as another table", want)
+		}
+		for n := range want {
+			if _, err := Decode(want[:n], 3); err == nil {
+				t.Errorf("cut at byte %d: no error", n)
+			}
+		}
+	}
+	add("", 0)
+	check(alone)
+	add("bob", 300)
+	check(mixed)
+	// Once who has a user is gone, the table is as ever.
+	table.Remove(table.Get(2), &c)
+	if got := table.Append(nil); got[0] != format {
+		t.Errorf("a table without users has format %d", got[0])
 	}
 }
 
