@@ -8,7 +8,7 @@ import (
 // opSize returns about how many bytes an Op takes in the log, or here if it is a
 // read; never less.
 func opSize(op *fsm.Op) int {
-	const perArg, perOp = 10, 32
+	const perArg, perOp = 10, 48
 	size := perOp + len(op.As.User)
 	switch op.Kind {
 	case fsm.OpWrite, fsm.OpSettings, fsm.OpRead:
@@ -32,7 +32,11 @@ func logged(op *fsm.Op) bool { return op.Kind != fsm.OpRead && op.Kind != fsm.Op
 // appendOp encodes what of an Op goes into the log, and makes the rest of it
 // independent of the connection's read buffer.
 func appendOp(dst []byte, op *fsm.Op) []byte {
-	if op.As.User != "" && logged(op) {
+	switch {
+	case op.As.User == "" || !logged(op):
+	case op.Waits:
+		dst = entry.AppendOwned(dst, op.As.User, op.As.Born)
+	default:
 		dst = entry.AppendAs(dst, op.As.User)
 	}
 	switch op.Kind {

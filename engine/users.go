@@ -38,14 +38,17 @@ func (e *Engine) dropDeleted() {
 		return
 	}
 	for _, w := range e.waiting.All() {
-		if w.User == "" {
-			continue
-		}
-		if u := e.settings.Users.Get(w.User); u == nil || u.Born != w.Born {
+		if w.User != "" && !e.lives(w.User, w.Born) {
 			e.waiting.Remove(w, e.env.Keyspace.Chain())
 		}
 	}
 	e.listen()
+}
+
+// lives reports whether the user of that name is still the one of that birth.
+func (e *Engine) lives(name string, born uint64) bool {
+	u := e.settings.Users.Get(name)
+	return u != nil && u.Born == born
 }
 
 // LoadUsers is the name of a setting whose value ([UsersValue]) puts other users in the

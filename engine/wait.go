@@ -30,16 +30,11 @@ type Answerer interface {
 // DoOrWait executes a command of the log on behalf of a client of owner, for a user. If the
 // command has nothing to give, and may wait, it does so: the ID of its waiter is
 // returned, and nothing is replied. Else 0 is returned. A user who is named and has been
-// deleted gets nothing.
+// deleted gets nothing, also if there is another of that name by now.
 func (s *Step) DoOrWait(owner waiting.Owner, as call.As, db int, args [][]byte, out *reply.Writer) (id uint64) {
-	var born uint64
-	if as.User != "" {
-		u := s.engine.settings.Users.Get(as.User)
-		if u == nil {
-			out.Error(reply.ErrUserGone)
-			return 0
-		}
-		born = u.Born
+	if as.User != "" && !s.engine.lives(as.User, as.Born) {
+		out.Error(reply.ErrUserGone)
+		return 0
 	}
 	s.rand.Seed(s.index, s.writes)
 	s.writes++
@@ -55,7 +50,7 @@ func (s *Step) DoOrWait(owner waiting.Owner, as call.As, db int, args [][]byte, 
 	}
 	w, err := s.engine.waiting.Add(waiting.Waiter{
 		Owner: owner, DB: db, Type: c.Waiting.Type, Deadline: c.Waiting.Deadline,
-		Args: c.Waiting.Args, Keys: c.Waiting.Keys, User: as.User, Born: born,
+		Args: c.Waiting.Args, Keys: c.Waiting.Keys, User: as.User, Born: as.Born,
 	}, s.Chain())
 	if err != nil {
 		out.Error(reply.ErrTooManyWait)

@@ -21,12 +21,13 @@ func TestDeletedUserIsGivenNothing(t *testing.T) {
 	}
 	r.do("a", words("ACL SETUSER bob on nopass ~* +@all"))
 	r.do("a", words("ACL SETUSER ann on nopass ~* +@all"))
-	wait := func(user string) (id uint64, text string) {
+	born := func(user string) uint64 { return r.engine.Users().Get(user).Born }
+	wait := func(user string, born uint64) (id uint64, text string) {
 		out := reply.NewWriter(reply.RESP2, nil)
 		r.engine.Apply(func(s *Step) {
 			r.index++
 			s.Entry(r.index, r.now)
-			id = s.DoOrWait(waiting.Owner{1}, call.As{User: user}, 0, words("BLPOP k 0"), out)
+			id = s.DoOrWait(waiting.Owner{1}, call.As{User: user, Born: born}, 0, words("BLPOP k 0"), out)
 		})
 		if id != 0 {
 			r.waits[id] = user
@@ -34,10 +35,11 @@ func TestDeletedUserIsGivenNothing(t *testing.T) {
 		return id, oneLine(out.Bytes())
 	}
 	for _, user := range []string{"bob", "ann"} {
-		if id, text := wait(user); id == 0 {
+		if id, text := wait(user, born(user)); id == 0 {
 			t.Fatalf("%s does not wait: %s", user, text)
 		}
 	}
+	old, ann := born("bob"), born("ann")
 	r.got = nil
 	r.engine.Apply(func(s *Step) {
 		r.index++
@@ -59,8 +61,38 @@ func TestDeletedUserIsGivenNothing(t *testing.T) {
 	if n := r.engine.Waiting(); n != 0 {
 		t.Errorf("%d wait still", n)
 	}
-	// A command that was on its way when its user was deleted takes nothing either.
-	if id, text := wait("nobody"); id != 0 || text != "-"+string(reply.ErrUserGone) {
-		t.Errorf("a deleted user: waiter %d, %q", id, text)
+	// A command that was on its way when its user was deleted takes nothing either, and
+	// does not wait: also if there is a user of that name again.
+	refused := func(user string, born uint64) {
+		t.Helper()
+		if id, text := wait(user, born); id != 0 || text != "-"+string(reply.ErrUserGone) {
+			t.Errorf("%s of birth %d: waiter %d, %q", user, born, id, text)
+		}
+	}
+	refused("nobody", 1)
+	refused("bob", old)
+	// ACL LOAD makes all users anew.
+	loaded := UsersValue(LoadFile, []string{"user ann on nopass ~* +@all"})
+	r.engine.Apply(func(s *Step) {
+		r.index++
+		s.Entry(r.index, r.now)
+		if err := s.Set([][]byte{[]byte(LoadUsers), []byte(loaded)}); err != nil {
+			t.Error(err)
+		}
+	})
+	if born("ann") == ann {
+		t.Error("who was loaded is who was there before")
+	}
+	refused("ann", ann)
+	if got := r.do("a", words("LRANGE k 0 -1")); !strings.Contains(got, "*1 $1 2") {
+		t.Errorf("left to those of now: %s", got)
+	}
+	r.do("a", words("DEL k"))
+	id, text := wait("ann", born("ann"))
+	if id == 0 {
+		t.Fatalf("ann of now does not wait: %s", text)
+	}
+	if got := r.do("a", words("RPUSH k 3")); !strings.Contains(got, "ann *2 $1 k $1 3") {
+		t.Errorf("ann of now: %s", got)
 	}
 }

@@ -499,7 +499,7 @@ var nobody = new(Op)
 // sent of it, if it waits here.
 func (r *runner) execute(op *Op, out *reply.Writer) (waits bool) {
 	it := &r.fsm.item
-	as := call.As{User: it.User, Denied: op.As.Denied, NoTouch: op.As.NoTouch}
+	as := call.As{User: it.User, Born: it.Born, Denied: op.As.Denied, NoTouch: op.As.NoTouch}
 	switch it.Kind {
 	case entry.ItemCommand:
 		r.step.DoAs(as, it.Commands[0].DB, it.Commands[0].Args, false, out)

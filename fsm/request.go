@@ -36,7 +36,8 @@ type Op struct {
 	Local func(out *reply.Writer) // of OpLocal
 	Tx    *Tx                     // of OpTx
 	// As is the user for whom an OpWrite, OpRead or OpTx is executed, if what it calls is
-	// to be checked: the name goes into the log.
+	// to be checked: the name goes into the log. Of one that waits, the number of his birth
+	// does, too.
 	As call.As
 	// Waits, of an OpWrite: the command may wait. It is the last op that its
 	// connection, a Waiter, submits until it is answered.

@@ -66,6 +66,9 @@ type Effects interface {
 type As struct {
 	// User is a user's name; empty: whoever sent the command may do all.
 	User string
+	// Born, of a command that may wait, is the number of the user's birth, as it was when
+	// he sent it: a later user of that name is another.
+	Born uint64
 	// Denied, if set, is told what the user was denied within the command.
 	Denied func(Denial)
 	// NoTouch: what is looked up is not used (CLIENT NO-TOUCH), as far as this node is

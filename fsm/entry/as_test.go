@@ -25,18 +25,25 @@ func TestItemAs(t *testing.T) {
 			t.Fatalf("got %+v, %v, want %+v", it, err, want)
 		}
 	}
-	item := AppendCommand(AppendAs(nil, "alice"), 3, args("eval", "x", "0"))
-	for cut := range item {
-		if err := DecodeItem(item[:cut], &it); !errors.Is(err, ErrCorrupt) {
-			t.Errorf("cut at %d: %v", cut, err)
+	for _, item := range [][]byte{
+		AppendCommand(AppendAs(nil, "alice"), 3, args("eval", "x", "0")),
+		AppendWaiting(AppendOwned(nil, "alice", 300), 3, args("blpop", "k", "0")),
+	} {
+		for cut := range item {
+			if err := DecodeItem(item[:cut], &it); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%q cut at %d: %v", item, cut, err)
+			}
 		}
 	}
 	for name, bad := range map[string][]byte{
-		"settings":    AppendSettings(AppendAs(nil, "alice"), args("a", "b")),
-		"a fragment":  AppendFragment(AppendAs(nil, "alice"), []byte("x"), true),
-		"twice":       AppendCommand(AppendAs(AppendAs(nil, "alice"), "bob"), 0, args("get", "k")),
-		"of no name":  AppendCommand(AppendAs(nil, ""), 0, args("get", "k")),
-		"and nothing": AppendAs(nil, "alice"),
+		"settings":                        AppendSettings(AppendAs(nil, "alice"), args("a", "b")),
+		"a fragment":                      AppendFragment(AppendAs(nil, "alice"), []byte("x"), true),
+		"twice":                           AppendCommand(AppendAs(AppendAs(nil, "alice"), "bob"), 0, args("get", "k")),
+		"of no name":                      AppendCommand(AppendAs(nil, ""), 0, args("get", "k")),
+		"and nothing":                     AppendAs(nil, "alice"),
+		"who waits, without his birth":    AppendWaiting(AppendAs(nil, "alice"), 0, args("blpop", "k", "0")),
+		"and birth of what does not wait": AppendCommand(AppendOwned(nil, "alice", 7), 0, args("get", "k")),
+		"of no name, and birth":           AppendWaiting(AppendOwned(nil, "", 7), 0, args("blpop", "k", "0")),
 	} {
 		if err := DecodeItem(bad, &it); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("a user %s: %v", name, err)

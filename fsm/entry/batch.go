@@ -70,6 +70,9 @@ const (
 	// ItemAs is the name of a user, for whom the item that it holds is executed. It is
 	// not logged below semantic version 5.
 	ItemAs ItemKind = 16
+	// ItemOwned is the name of a user and the number of his birth, whose command that may
+	// wait it holds. It is not logged below semantic version 5.
+	ItemOwned ItemKind = 17
 )
 
 // AppendCommand appends an ItemCommand.
@@ -77,9 +80,14 @@ func AppendCommand(dst []byte, db int, args [][]byte) []byte {
 	return appendCommand(append(dst, byte(ItemCommand)), db, args)
 }
 
-// AppendAs begins an ItemAs: the item follows, of a command, which may wait, or a transaction.
+// AppendAs begins an ItemAs: the item follows, of a command or a transaction.
 func AppendAs(dst []byte, user string) []byte {
 	return appendBytes(append(dst, byte(ItemAs)), []byte(user))
+}
+
+// AppendOwned begins an ItemOwned: the ItemWaiting follows.
+func AppendOwned(dst []byte, user string, born uint64) []byte {
+	return binary.AppendUvarint(appendBytes(append(dst, byte(ItemOwned)), []byte(user)), born)
 }
 
 // AppendWaiting appends an ItemWaiting.
@@ -191,7 +199,9 @@ type Item struct {
 	Piece    []byte // of the fragments
 	// User is for whom a command or a transaction is executed; empty: for one who may do
 	// all.
-	User   string
+	User string
+	// Born, of an ItemWaiting, is the number of that user's birth.
+	Born   uint64
 	Waiter uint64 // of ItemDrop and ItemUnblock
 	Failed bool   // of ItemUnblock
 
@@ -240,12 +250,18 @@ func DecodeItem(b []byte, it *Item) error {
 
 func (d *decoder) item(it *Item) error {
 	it.Commands, it.Watches, it.Piece, it.args = it.Commands[:0], it.Watches[:0], nil, it.args[:0]
-	it.User = ""
+	it.User, it.Born = "", 0
 	it.Waiter, it.Failed = 0, false
 	it.Kind = ItemKind(d.Byte())
-	if it.Kind == ItemAs {
+	switch it.Kind {
+	case ItemAs:
 		it.User = string(d.Bytes())
-		if it.Kind = ItemKind(d.Byte()); it.Kind != ItemCommand && it.Kind != ItemWaiting && it.Kind != ItemTx || it.User == "" {
+		if it.Kind = ItemKind(d.Byte()); it.Kind != ItemCommand && it.Kind != ItemTx || it.User == "" {
+			d.Fail()
+		}
+	case ItemOwned:
+		it.User, it.Born = string(d.Bytes()), d.Uvarint()
+		if it.Kind = ItemKind(d.Byte()); it.Kind != ItemWaiting || it.User == "" {
 			d.Fail()
 		}
 	}

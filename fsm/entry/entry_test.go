@@ -65,6 +65,20 @@ func sampleWaits() []byte {
 	return b.Seal(1_700_000_000_125, 5)
 }
 
+// sampleUsers is an entry with items of users: a script, a transaction, and commands that
+// wait, of one user and of the default one.
+func sampleUsers() []byte {
+	id, _ := ParseNodeID("000102030405060708090a0b0c0d0e0f10111213")
+	batch := AppendBatchHead(nil, BatchHead{Node: id, Incarnation: 3, Seq: 302})
+	batch = AppendCommand(AppendAs(batch, "ann"), 0, args("eval", "x", "0"))
+	batch = AppendTxCommand(AppendTxHead(AppendAs(batch, "ann"), 0, 1), 1, args("eval", "y", "0"))
+	batch = AppendWaiting(AppendOwned(batch, "bob", 300), 2, args("blpop", "k", "0"))
+	batch = AppendWaiting(batch, 2, args("blpop", "k", "0"))
+	var b Builder
+	b.Add(PartBatch, batch)
+	return b.Seal(1_700_000_000_127, 5)
+}
+
 // sampleEvicts is an entry with the parts about memory.
 func sampleEvicts() []byte {
 	evict := AppendEvict(nil, 0, args("a", "", "b c"))
@@ -139,6 +153,9 @@ func renderBatch(out *bytes.Buffer, payload []byte) error {
 			return err
 		}
 		fmt.Fprintf(out, "  item %d piece %q\n", it.Kind, it.Piece)
+		if it.User != "" {
+			fmt.Fprintf(out, "    user %q %d\n", it.User, it.Born)
+		}
 		if it.Waiter > 0 {
 			fmt.Fprintf(out, "    waiter %d %v\n", it.Waiter, it.Failed)
 		}
@@ -179,6 +196,25 @@ part 6
   000102030405060708090a0b0c0d0e0f10111213 8589934592 01020000000000000000000000000010
 part 2
 part 7
+`)
+}
+
+// The names of users came with semantic version 5.
+func TestGoldenUsers(t *testing.T) {
+	checkGolden(t, "v5-users.entry", sampleUsers(), `stamp 1700000000127 needs 5
+part 1
+  batch 000102030405060708090a0b0c0d0e0f10111213 3 302 false
+  item 1 piece ""
+    user "ann" 0
+    command 0 ["eval" "x" "0"]
+  item 2 piece ""
+    user "ann" 0
+    command 1 ["eval" "y" "0"]
+  item 6 piece ""
+    user "bob" 300
+    command 2 ["blpop" "k" "0"]
+  item 6 piece ""
+    command 2 ["blpop" "k" "0"]
 `)
 }
 
@@ -237,7 +273,7 @@ func checkGolden(t *testing.T, name string, now []byte, want string) {
 }
 
 func TestDecodeRefusesEveryCutAndFlip(t *testing.T) {
-	for _, whole := range [][]byte{sample(), sampleNeeds(), sampleWaits(), sampleEvicts()} {
+	for _, whole := range [][]byte{sample(), sampleNeeds(), sampleWaits(), sampleUsers(), sampleEvicts()} {
 		refusesEveryCutAndFlip(t, whole)
 	}
 }

@@ -31,13 +31,13 @@ func (s *Session) mayWait(e *entry, args [][]byte) bool {
 }
 
 // await submits a command that may wait. It is answered later, perhaps much later. The log
-// knows whose it is, unless that is the user who is never deleted.
+// knows whose it is, by name and birth, unless that is the user who is never deleted.
 func (s *Session) await(e *entry, args [][]byte) {
 	s.runSteps()
 	s.board()
 	as := s.as(e)
 	if s.user.Name != acl.Default {
-		as.User = s.user.Name
+		as.User, as.Born = s.user.Name, s.user.Born
 	}
 	s.opLarge(fsm.Op{Kind: fsm.OpWrite, DB: s.db, As: as, Args: args, Took: e.took, Waits: true, Repeats: e.Spec.Reads()})
 	s.submit()
