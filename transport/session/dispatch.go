@@ -449,7 +449,7 @@ func (s *Session) runSteps() {
 		}
 	}
 	var due []dueKey
-	exact := s.consistency() == Linearizable
+	exact := s.consistency() == Linearizable && !s.srv.ahead()
 	for rest := steps; len(rest) > 0; {
 		var why halt
 		s.replyInPlace(func(out *reply.Writer) (n int) {
@@ -472,7 +472,7 @@ func (s *Session) runSteps() {
 			s.logInstead(&rest[0])
 			rest = rest[1:]
 		case lagged:
-			s.fence() // takes the log clock on
+			s.takeClockOn()
 			exact = false
 		}
 		if len(rest) > 0 && !s.awaitRoom() {

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"time"
+
 	"github.com/quorate/quorate/engine"
 	"github.com/quorate/quorate/fsm"
 )
@@ -70,3 +72,29 @@ func (s *Session) drop(due []dueKey) {
 	s.waitIdle()
 	s.fencing.Store(false)
 }
+
+// A read that meets a key which is due by the wall clock, but not by the log's, has the log
+// clock taken on, and is made again. That costs an entry, and is in vain while this node's
+// clock is ahead of what the log clock follows: of the leader's, or of the log's own after
+// a jump. Then reads go without for as long as the log clock was found to lag, after which
+// the key that was met is gone, and at most for aheadMostMs.
+const aheadMostMs = 100
+
+// takeClockOn has an op that does nothing take the log clock on, and notes by how much it
+// still lags.
+func (s *Session) takeClockOn() {
+	wall := s.srv.now().UnixMilli()
+	s.fence()
+	if lag := wall - s.srv.opts.Engine.Clock(); lag > 0 {
+		s.srv.aheadUntil.Store(int64(s.srv.since() + time.Duration(min(lag, aheadMostMs))*time.Millisecond))
+	}
+}
+
+// ahead reports whether taking the log clock on was of no use just now.
+func (s *Server) ahead() bool {
+	until := s.aheadUntil.Load()
+	return until != 0 && int64(s.since()) < until
+}
+
+// since is the time since the start by the clock that keys are due by.
+func (s *Server) since() time.Duration { return s.now().Sub(s.started) }

@@ -1,14 +1,26 @@
 package session_test
 
 import (
-	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/session/sessiontest"
 )
+
+// clock is one that a test moves.
+type clock struct{ ms atomic.Int64 }
+
+func newClock() *clock {
+	c := new(clock)
+	c.ms.Store(1_800_000_000_000)
+	return c
+}
+
+func (c *clock) now() time.Time      { return time.UnixMilli(c.ms.Load()) }
+func (c *clock) add(d time.Duration) { c.ms.Add(d.Milliseconds()) }
 
 // What DEBUG SET-ACTIVE-EXPIRE 0 keeps goes when it is read, as in redis-server.
 func TestWhatIsKeptGoesWhenItIsRead(t *testing.T) {
@@ -25,14 +37,13 @@ func TestWhatIsKeptGoesWhenItIsRead(t *testing.T) {
 		{"a script that does not write", lines("EVAL_RO return{} 1 a"), lines("*0"), ":2"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			n := newNode(t, nil)
+			clock := newClock()
+			n := newNodeAt(t, clock.now, func(c *sessiontest.Cluster) { c.Now = clock.now })
 			n.config.Adopt([]config.Pair{{Name: "enable-debug-command", Value: "yes"}})
 			c, other := n.client(), n.client()
 			c.expect(lines("DEBUG SET-ACTIVE-EXPIRE 0"), "+OK")
 			c.expect(lines("SET a 1 PX 1", "SET b 1 PX 1", "SET c 1 PX 1"), "+OK", "+OK", "+OK")
-			for until := time.Now().Add(5 * time.Millisecond); time.Now().Before(until); {
-				runtime.Gosched()
-			}
+			clock.add(5 * time.Millisecond)
 			other.expect(lines("DEL nosuch", "DBSIZE"), ":0", ":3") // takes the log's clock on
 			c.expect(tc.read, tc.want...)
 			c.expect(lines("DBSIZE"), tc.left)
@@ -55,12 +66,11 @@ func TestDueKeysAreGoneForReaders(t *testing.T) {
 		{"a stale read", lines("CLIENT CONSISTENCY STALE", "GET a", "PTTL a"), lines("+OK", "$1 1", ":0")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			n := newNode(t, func(c *sessiontest.Cluster) { c.Late = true })
+			clock := newClock()
+			n := newNodeAt(t, clock.now, func(c *sessiontest.Cluster) { c.Late, c.Now = true, clock.now })
 			c := n.client()
 			c.expect(lines("SET a 1 PX 1", "SET b 2 PX 1", "SET c 3"), "+OK", "+OK", "+OK")
-			for until := time.Now().Add(5 * time.Millisecond); time.Now().Before(until); {
-				runtime.Gosched()
-			}
+			clock.add(5 * time.Millisecond)
 			c.expect(tc.read, tc.want...)
 		})
 	}
@@ -68,12 +78,11 @@ func TestDueKeysAreGoneForReaders(t *testing.T) {
 
 // What a read that is made again has looked up counts once.
 func TestReadsMadeAgainCountOnce(t *testing.T) {
-	n := newNode(t, func(c *sessiontest.Cluster) { c.Late = true })
+	clock := newClock()
+	n := newNodeAt(t, clock.now, func(c *sessiontest.Cluster) { c.Late, c.Now = true, clock.now })
 	c := n.client()
 	c.expect(lines("SET a 1 PX 1"), "+OK")
-	for until := time.Now().Add(5 * time.Millisecond); time.Now().Before(until); {
-		runtime.Gosched()
-	}
+	clock.add(5 * time.Millisecond)
 	c.expect(lines("GET a"), "$-1")
 	c.send("INFO stats")
 	stats := c.replies(1)[0]
@@ -82,4 +91,57 @@ func TestReadsMadeAgainCountOnce(t *testing.T) {
 			t.Errorf("no %s in %s", want, stats)
 		}
 	}
+}
+
+// While the node's clock is ahead of the log's by more than an op mends, reads do not try
+// that again and again.
+func TestReadsDoNotChaseAClockThatIsAhead(t *testing.T) {
+	for _, read := range []struct{ lines, want []string }{
+		{lines("GET a"), lines("$1 1")},
+		{lines("MULTI", "GET a", "EXEC"), lines("+OK", "+QUEUED", "*1 $1 1")},
+	} {
+		t.Run(read.lines[0], func(t *testing.T) {
+			here, log := newClock(), newClock()
+			n := newNodeAt(t, here.now, func(c *sessiontest.Cluster) { c.Late, c.Now = true, log.now })
+			c, other := n.client(), n.client()
+			c.expect(lines("SET a 1 PX 5000", "SET b 1 PX 10010"), "+OK", "+OK")
+			here.add(10 * time.Second)
+			submitted := n.cluster.Submitted()
+			submits := func(want int) {
+				t.Helper()
+				if got := n.cluster.Submitted() - submitted; got != want {
+					t.Errorf("%d ops submitted, want %d", got, want)
+				}
+			}
+			for range 50 {
+				c.expect(read.lines, read.want...)
+				other.expect(read.lines, read.want...)
+			}
+			submits(1)
+			here.add(100 * time.Millisecond)
+			for range 50 {
+				c.expect(read.lines, read.want...)
+			}
+			submits(2)
+
+			log.add(here.now().Sub(log.now())) // from here on an op mends it
+			here.add(100 * time.Millisecond)
+			log.add(100 * time.Millisecond)
+			c.expect(lines("MGET a b"), "*2 $-1 $-1")
+			submits(3)
+		})
+	}
+}
+
+// A clock that is a little ahead keeps reads from trying no longer than that.
+func TestAClockThatIsALittleAhead(t *testing.T) {
+	here, log := newClock(), newClock()
+	n := newNodeAt(t, here.now, func(c *sessiontest.Cluster) { c.Late, c.Now = true, log.now })
+	c := n.client()
+	c.expect(lines("SET a 1 PX 1"), "+OK")
+	here.add(2 * time.Millisecond)
+	c.expect(lines("GET a", "GET a"), "$1 1", "$1 1")
+	here.add(2 * time.Millisecond)
+	log.add(2 * time.Millisecond)
+	c.expect(lines("GET a"), "$-1")
 }

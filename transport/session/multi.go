@@ -179,8 +179,8 @@ func (s *Session) execReads(ops []fsm.Op, watches []fsm.Watch, out *reply.Writer
 		out.Error(err)
 		return
 	}
-	if s.consistency() == Linearizable && s.lagsBehind(ops) {
-		s.fence() // takes the log clock on
+	if s.consistency() == Linearizable && !s.srv.ahead() && s.lagsBehind(ops) {
+		s.takeClockOn()
 	}
 	var due []dueKey
 	defer func() { s.drop(due) }()

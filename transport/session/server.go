@@ -72,6 +72,8 @@ type Server struct {
 	rdb      snapshots
 	clients  clientMemory
 	runs     runs
+	// By since: until then no read takes the log clock on. See ahead.
+	aheadUntil atomic.Int64
 
 	replyBuffers ReplyBuffers
 

@@ -33,6 +33,8 @@ type Cluster struct {
 	Saves bool
 	// Late tells that the log's clock moves with what is submitted alone.
 	Late bool
+	// Now is the clock that the log's follows; nil is the system's.
+	Now func() time.Time
 	// Err, if set, is the answer to all that is submitted, in place of its
 	// execution.
 	Err func() reply.Error
@@ -61,6 +63,9 @@ func (c *Cluster) Semantic() semantic.Version {
 // Start begins to execute what is submitted, on a goroutine of its own, until
 // Close.
 func (c *Cluster) Start() {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	c.queue = make(chan *fsm.Request, 1<<16)
 	c.drops = make(chan uint64, 1<<16)
 	c.waits = fsm.Waiting{Drop: c.Drop}
@@ -79,8 +84,8 @@ func (c *Cluster) run() {
 			c.apply(req)
 		case waiter := <-c.drops:
 			c.entry(func(s *engine.Step) { s.Drop(waiter) })
-		case now := <-tick.C:
-			if due := c.Engine.NextExpiry(); !c.Late && due >= 0 && due <= now.UnixMilli() {
+		case <-tick.C:
+			if due := c.Engine.NextExpiry(); !c.Late && due >= 0 && due <= c.Now().UnixMilli() {
 				c.entry(func(*engine.Step) {})
 			}
 		}
@@ -94,7 +99,7 @@ func (c *Cluster) entry(f func(*engine.Step)) {
 	index := c.index
 	c.mu.Unlock()
 	c.Engine.Apply(func(s *engine.Step) {
-		s.Entry(index, time.Now().UnixMilli())
+		s.Entry(index, c.Now().UnixMilli())
 		s.ExpireDue(256)
 		s.Serve(&c.waits)
 		s.ExpireWaiters(&c.waits)
@@ -204,7 +209,7 @@ func (c *Cluster) do(s *engine.Step, conn fsm.Conn, op *fsm.Op, inTx bool, out *
 	case fsm.OpWrite:
 		s.DoAs(op.As, op.DB, op.Args, inTx, out)
 	case fsm.OpRead:
-		s.ReadAs(op.As, op.DB, op.Args, time.Now().UnixMilli(), 1, inTx, out)
+		s.ReadAs(op.As, op.DB, op.Args, c.Now().UnixMilli(), 1, inTx, out)
 	case fsm.OpLocal:
 		op.Local(out)
 	case fsm.OpUnblock:
