@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/engine/reply"
 	"github.com/quorate/quorate/transport/config"
 	"github.com/quorate/quorate/transport/session/sessiontest"
 )
@@ -144,4 +145,38 @@ func TestAClockThatIsALittleAhead(t *testing.T) {
 	here.add(2 * time.Millisecond)
 	log.add(2 * time.Millisecond)
 	c.expect(lines("GET a"), "$-1")
+}
+
+// What takes the log's clock on is no write of the client's: it may end as it will.
+func TestReadsMadeAgainLeaveNoDoubt(t *testing.T) {
+	for _, read := range []struct{ lines, want []string }{
+		{lines("GET a"), lines("$1 1")},
+		{lines("MULTI", "GET a", "EXEC"), lines("+OK", "+QUEUED", "*1 $1 1")},
+		{lines("WATCH a"), lines("+OK")},
+	} {
+		t.Run(read.lines[0], func(t *testing.T) {
+			var failing atomic.Bool
+			clock := newClock()
+			n := newNodeAt(t, clock.now, func(c *sessiontest.Cluster) {
+				c.Late, c.Now = true, clock.now
+				c.Err = func() reply.Error {
+					if failing.Load() {
+						return reply.InDoubt("no answer")
+					}
+					return ""
+				}
+			})
+			c := n.client()
+			c.expect(lines("SET a 1 PX 1"), "+OK")
+			clock.add(5 * time.Millisecond)
+			failing.Store(true)
+			c.expect(read.lines, read.want...)
+			failing.Store(false)
+			submitted := n.cluster.Submitted()
+			c.expect(lines("GET nosuch"), "$-1")
+			if n.cluster.Submitted() != submitted {
+				t.Error("the next read was submitted")
+			}
+		})
+	}
 }

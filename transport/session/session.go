@@ -144,7 +144,9 @@ func (s *Session) EndReplies(n int) {
 	replies := s.writer.Bytes()[s.mark:]
 	switch {
 	case doubtful(replies):
-		s.doubt.Store(true)
+		if !s.fencing.Load() { // a fence is no write of the client's
+			s.doubt.Store(true)
+		}
 	case s.doubt.Load() && executed(replies):
 		s.doubt.Store(false)
 	}
