@@ -82,6 +82,9 @@ func (r *runner) run(c *call.Call, p program, keys int, readOnly bool) {
 	mark := c.Out.Mark()
 	r.tally.begin(c)
 	err := r.observed(c, p, keys)
+	if fatal(err) != nil && c.Lookups != nil {
+		c.Lookups.Lagging = false // who ended it does not want it to run again
+	}
 	if err != nil {
 		c.Out.Truncate(mark)
 		c.Fail(r.describe(p.calledName(), err))

@@ -6,9 +6,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/engine/call"
 	"github.com/quorate/quorate/transport/session"
+	"github.com/quorate/quorate/transport/session/sessiontest"
 )
 
 const (
@@ -238,5 +240,27 @@ func TestNobodyIsBusy(t *testing.T) {
 	h.release <- struct{}{}
 	if got := o.replies(1)[0] + c.replies(1)[0]; got != notBusy+":1" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A script that was killed does not run again for a key that was due.
+func TestKilledScriptsRunOnce(t *testing.T) {
+	clock := newClock()
+	h := &holder{held: make(chan struct{}, 1), release: make(chan struct{})}
+	n := openLoggingNode(t, slog.New(h),
+		func(c *sessiontest.Cluster) { c.Late, c.Now = true, clock.now },
+		func(o *session.Options) { o.Now = clock.now })
+	h.Observer = n.server
+	n.engine.ShowRuns(h)
+	n.client().expect(lines("CONFIG SET busy-reply-threshold 1", "SET a 1 PX 1"), "+OK", "+OK")
+	clock.add(5 * time.Millisecond)
+	submitted := n.cluster.Submitted()
+	c := n.begin(h, `EVAL_RO "redis.call('get', KEYS[1]) `+hold+`while true do end" 1 a`)
+	if got := n.kill(h, "SCRIPT KILL"); got != "+OK" {
+		t.Errorf("SCRIPT KILL: %q", got)
+	}
+	c.replies(1)
+	if got := n.cluster.Submitted() - submitted; got != 0 {
+		t.Errorf("%d ops submitted for a script that was killed", got)
 	}
 }

@@ -180,3 +180,20 @@ func TestReadsMadeAgainLeaveNoDoubt(t *testing.T) {
 		})
 	}
 }
+
+// A script that was cut short does not run again, whatever keys it has met.
+func TestCutScriptsRunOnce(t *testing.T) {
+	clock := newClock()
+	n := newNodeAt(t, clock.now, func(c *sessiontest.Cluster) { c.Late, c.Now = true, clock.now })
+	c := n.client()
+	c.expect(lines("CONFIG SET lua-instructions-max 100000", "SET a 1 PX 1"), "+OK", "+OK")
+	clock.add(5 * time.Millisecond)
+	submitted := n.cluster.Submitted()
+	c.send(`EVAL_RO "redis.call('get', KEYS[1]) while true do end" 1 a`)
+	if got := c.replies(1)[0]; !strings.HasPrefix(got, "-ERR ") {
+		t.Errorf("a script without end: %q", got)
+	}
+	if got := n.cluster.Submitted() - submitted; got != 0 {
+		t.Errorf("%d ops submitted for a script that was cut", got)
+	}
+}
