@@ -316,6 +316,10 @@ func (n *node) followListeners(front *resp.Server, view *sessionCluster) {
 			return nil
 		})
 	}
+	// Clients were served before anybody listened to what they set.
+	if err := front.Relisten(n.conf.Listeners()); err != nil {
+		n.log.Error("clients can't connect where CONFIG SET says", "error", err)
+	}
 }
 
 // What redis-server says of listeners that can't be opened.

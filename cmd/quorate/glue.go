@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/cluster"
@@ -35,6 +36,7 @@ type sessionCluster struct {
 	mu     sync.Mutex
 	views  map[string]session.Topology // guarded by mu; by listener
 	viewed time.Time                   // guarded by mu; when views began to be collected
+	stale  atomic.Bool                 // they are to be collected anew
 }
 
 // topologyAge is how old the topology that a session sees may be. It is looked
@@ -67,7 +69,7 @@ func (c *sessionCluster) Semantic() semantic.Version { return c.node.Semantic() 
 func (c *sessionCluster) Topology(listener string) session.Topology {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.viewed) > topologyAge {
+	if now := time.Now(); now.Sub(c.viewed) > topologyAge || c.stale.Swap(false) {
 		c.viewed, c.views = now, make(map[string]session.Topology)
 	}
 	t, ok := c.views[listener]
@@ -78,12 +80,9 @@ func (c *sessionCluster) Topology(listener string) session.Topology {
 	return t
 }
 
-// forget makes the next look at the topology a fresh one.
-func (c *sessionCluster) forget() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.viewed = time.Time{}
-}
+// forget makes the next look at the topology a fresh one. It takes no lock: who looks at
+// the topology holds mu while it waits for the apply, which may wait for who calls this.
+func (c *sessionCluster) forget() { c.stale.Store(true) }
 
 func (c *sessionCluster) topology(listener string) session.Topology {
 	r := report(c.node)

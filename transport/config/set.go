@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -142,11 +143,25 @@ func (c *Config) Commit(ch *Change) error {
 	return nil
 }
 
-// Rollback undoes a Commit, for a change whose other half failed.
+// Rollback undoes a Commit, for a change whose other half failed, but for what somebody else
+// has set since.
 func (c *Config) Rollback(ch *Change) {
 	c.setting.Lock()
 	defer c.setting.Unlock()
-	c.undo(ch.items, len(ch.items))
+	items := slices.DeleteFunc(slices.Clone(ch.items), func(it item) bool {
+		return !it.spec.Has(Cluster) && c.String(it.spec.Name) != it.value
+	})
+	c.undo(items, len(items))
+}
+
+// Sets reports whether the change is about one of the directives.
+func (ch *Change) Sets(names ...string) bool {
+	for _, name := range names {
+		if _, ok := ch.Value(name); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // Set carries out a whole change at once, where no cluster has a say.

@@ -106,9 +106,10 @@ func busyWith(r *call.Run) reply.Error {
 }
 
 // busyFor returns why a command is not executed now, or "". What comes behind others of its
-// connection waits for them anyway, as behind the very script it does.
+// connection waits for them anyway, as behind the very script it does. A Sentinel is busy
+// with nothing.
 func (s *Session) busyFor(e *entry) reply.Error {
-	if e.Flags.Has(command.AllowBusy) || s.behind() {
+	if e.Flags.Has(command.AllowBusy) || s.behind() || s.asSentinel() {
 		return ""
 	}
 	return s.srv.busy()

@@ -202,14 +202,14 @@ func (s *Session) refusal(e *entry, args [][]byte) reply.Error {
 	if err := s.denial(e, args); err != "" {
 		return err
 	}
-	if err := s.redirected(e, args); err != "" {
-		return err
-	}
-	// Before all that may wait for the script: redis-server asks last.
+	// Before all that may wait for the script, as the cluster's picture does: redis-server asks last.
 	if s.srv.runs.oldest.Load() != 0 {
 		if err := s.busyFor(e); err != "" {
 			return err
 		}
+	}
+	if err := s.redirected(e, args); err != "" {
+		return err
 	}
 	// Behind a command of its own that is still on its way, such as FLUSHALL, there may be
 	// memory again; in a transaction the client is told at once.

@@ -40,6 +40,7 @@ func (s *Server) loadFile(flush, replace bool) error {
 	}
 	l := loading{server: s}
 	if flush {
+		replace = true // what others write meanwhile ends nothing
 		l.add(0, [][]byte{[]byte("FLUSHALL")})
 		if s.opts.Cluster.Semantic() >= semantic.Conversation {
 			l.add(0, [][]byte{[]byte("FUNCTION"), []byte("FLUSH")})

@@ -95,6 +95,10 @@ func configSet(s *Session, r *request) {
 		r.fail(errNoClusterBlock)
 		return
 	}
+	if r.inTx && change.Sets("bind", "port", "tls-port") {
+		r.fail(errNoListenersInTx)
+		return
+	}
 	if err := conf.Commit(change); err != nil {
 		r.fail(reply.Error("ERR " + err.Error()))
 		return
