@@ -59,7 +59,8 @@ differential: build bin/differential
 
 # Redis' own test suite, from Debian's source package, against the leader and a
 # follower of three nodes; FILES="unit/type/string ..." runs a part, ON=node one node
-# a file, JOBS files at once. RECORD=-record keeps the figures for the document below.
+# a file, ON=started servers that the suite starts itself, with configurations of its own;
+# JOBS files at once. RECORD=-record keeps the figures for the document below.
 ON   ?= leader,follower
 JOBS ?= 1
 redis-suite: build
