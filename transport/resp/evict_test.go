@@ -23,7 +23,7 @@ func limited(t *testing.T, bytes string) (s *Server, control net.Conn) {
 
 // clients returns how many clients of a name CLIENT LIST shows.
 func clients(t *testing.T, control net.Conn, name string) int {
-	return strings.Count(ask(t, control, "CLIENT LIST\r\n"), " name="+name+" ")
+	return strings.Count(ask(t, control, "CLIENT LIST\r\n"), " name="+name)
 }
 
 // ask returns the reply, a bulk string.
@@ -142,7 +142,7 @@ func TestWhoIsEvicted(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		bytes int
-	}{{"small", 100_000}, {"medium", 400_000}, {"large", 1_500_000}, {"medium", 400_000}, {"small", 100_000}} {
+	}{{"small", 100_000}, {"medium", 400_000}, {"large", 1_500_000}, {"medium2", 400_000}, {"small2", 100_000}} {
 		hold(c.name, c.bytes)
 	}
 	for _, step := range []struct{ limit, small, medium, large int }{
