@@ -23,10 +23,12 @@ func (o *output) Await(done <-chan struct{}) bool {
 }
 
 // readUntil takes in what the client sends until came is closed. It returns false if
-// the client goes before, or sends more than it may.
+// the client goes before, or sends more than client-query-buffer-limit. It does not stop
+// before that: an end behind what is not read would not be seen, and what the command is
+// then given would be lost.
 func (o *output) readUntil(came <-chan struct{}) bool {
 	for {
-		err := o.takeIn()
+		err := o.input.take()
 		select {
 		case <-came:
 			return true

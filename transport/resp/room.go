@@ -34,14 +34,14 @@ func (o *output) AwaitRoom() bool {
 }
 
 // takeIn reads from the client once. A client that has sent as much as is taken in while
-// its commands wait is left alone: it waits for something to happen to the connection.
+// its commands wait for it to read is left alone: it waits for something to happen to the connection.
 func (o *output) takeIn() error {
 	if o.input.kept.Load() < o.limits.pipeline.Load() {
 		return o.input.take()
 	}
 	if !o.held {
 		o.held = true
-		o.log.Warn("a client's commands wait and it has sent client-pipeline-max bytes: no more is read from it until they go on", "addr", o.socket.RemoteAddr())
+		o.log.Warn("a client does not read its replies and has sent client-pipeline-max bytes: no more is read from it until it reads", "addr", o.socket.RemoteAddr())
 	}
 	return o.stir()
 }

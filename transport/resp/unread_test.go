@@ -142,16 +142,21 @@ func TestHalfClosedClientGetsItsReplies(t *testing.T) {
 // keeps polls until so many bytes, or a buffer more, of a client are taken in and wait.
 func (c *conn) keeps(t *testing.T, bytes int64) {
 	t.Helper()
-	var kept int64
+	if kept := c.takesIn(t, bytes); kept > bytes+bufferLen {
+		t.Errorf("%d bytes are taken in, want %d at most", kept, bytes)
+	}
+}
+
+// takesIn polls until so many bytes of a client, or more, are taken in and wait.
+func (c *conn) takesIn(t *testing.T, bytes int64) (kept int64) {
+	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if kept = c.out.input.kept.Load(); kept >= bytes {
-			if kept > bytes+bufferLen {
-				t.Errorf("%d bytes are taken in, want %d at most", kept, bytes)
-			}
-			return
+			return kept
 		}
 	}
 	t.Fatalf("%d bytes are taken in, want %d", kept, bytes)
+	return 0
 }
 
 // What a client sends while its commands wait is taken in up to client-pipeline-max. The
@@ -193,14 +198,19 @@ func TestPipelineIsTakenInUpToItsLimit(t *testing.T) {
 	}
 }
 
-// A client that has sent all that it may while its commands wait is missed when it goes,
-// and may be killed.
+// A client that has sent client-pipeline-max while its commands wait is missed when it
+// goes, and may be killed. What is pushed for one that has gone is not lost to it, though
+// its end comes behind all that it has sent.
 func TestClientAtItsPipelineLimitEnds(t *testing.T) {
 	const limit = 1 << 20
 	s := serve(t, []config.Pair{{Name: "client-pipeline-max", Value: fmt.Sprint(limit)}})
 	for first, ends := range map[string]map[string]func(net.Conn){
-		"ECHO hello\r\n":      {"is killed": nil, "goes": func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() }},
-		"BLPOP nothing 0\r\n": {"is killed": nil, "goes": func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() }},
+		"ECHO hello\r\n": {"is killed": nil, "goes": func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() }},
+		"BLPOP nothing 0\r\n": {
+			"is killed": nil,
+			"goes":      func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() },
+			"says bye":  func(c net.Conn) { c.Close() },
+		},
 	} {
 		for name, end := range ends {
 			t.Run(first[:5]+" "+name, func(t *testing.T) {
@@ -209,7 +219,7 @@ func TestClientAtItsPipelineLimitEnds(t *testing.T) {
 					_, _ = io.WriteString(c, first+strings.Repeat("ECHO "+strings.Repeat("v", 5000)+"\r\n", 10000))
 				}()
 				server := onlyConn(t, s)
-				server.keeps(t, limit)
+				server.takesIn(t, limit)
 				if end != nil {
 					end(c)
 				} else {
@@ -217,6 +227,10 @@ func TestClientAtItsPipelineLimitEnds(t *testing.T) {
 					exchange(t, killer, "CLIENT KILL "+c.LocalAddr().String()+"\r\n", "+OK\r\n", false)
 					killer.Close()
 				}
+				s.awaitNobody(t)
+				pusher := dial(t, s)
+				exchange(t, pusher, "RPUSH nothing a\r\nLPOP nothing\r\n", ":1\r\n$1\r\na\r\n", false)
+				pusher.Close()
 				s.awaitNobody(t)
 			})
 		}
@@ -232,7 +246,7 @@ func TestPipelineBehindACommandThatWaits(t *testing.T) {
 	go func() {
 		_, _ = io.WriteString(c, "BLPOP list 0\r\n"+strings.Repeat("ECHO "+strings.Repeat("v", 5000)+"\r\n", commands))
 	}()
-	onlyConn(t, s).keeps(t, limit)
+	onlyConn(t, s).takesIn(t, limit)
 	exchange(t, dial(t, s), "RPUSH list a\r\n", ":1\r\n", false)
 	exchange(t, c, "", "*2\r\n$4\r\nlist\r\n$1\r\na\r\n"+strings.Repeat("$5000\r\n"+strings.Repeat("v", 5000)+"\r\n", commands), false)
 }
