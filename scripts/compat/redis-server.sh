@@ -19,7 +19,10 @@ sed -i 's/^appendonly no$/appendonly yes/' "$config"
 echo "Server initialized, PID: $$"
 # whoever is asked for a password is served too
 {
-	until redis-cli -p "$port" ping 2>&1 | grep -qE '^(PONG|NOAUTH|DENIED)'; do sleep 0.05; done
+	until redis-cli -p "$port" ping 2>&1 | grep -qE '^(PONG|NOAUTH|DENIED)'; do
+		kill -0 $$ 2>/dev/null || exit 0 # it is gone
+		sleep 0.05
+	done
 	echo 'Ready to accept connections'
 } &
 exec "$QUORATE" server "$config" --cluster-port "$((port + 10000))" --appendfsync no \

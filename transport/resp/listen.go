@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -68,6 +69,10 @@ func (s *Server) Relisten(listeners []config.Listener) error {
 	wanted = slices.DeleteFunc(wanted, func(p place) bool {
 		return slices.ContainsFunc(kept, func(l listener) bool { return l.same(p) })
 	})
+	files, err := s.readTLSFor(wanted)
+	if err != nil {
+		return err
+	}
 	opened, closed, err := s.openAllLocked(wanted, gone)
 	if err != nil {
 		closeAll(opened)
@@ -75,19 +80,30 @@ func (s *Server) Relisten(listeners []config.Listener) error {
 		return err
 	}
 	closeAll(gone[closed:])
+	if files != nil {
+		s.tls.current.Store(files)
+	}
 	s.listeners = append(kept, opened...)
 	s.acceptAll(opened)
 	return nil
 }
 
+// readTLSFor reads the tls-* directives if one of the places needs them, else it returns nil.
+// They are put in force when all places are open.
+func (s *Server) readTLSFor(wanted []place) (*tls.Config, error) {
+	if !slices.ContainsFunc(wanted, func(p place) bool { return p.TLS }) {
+		return nil, nil
+	}
+	files, err := readTLS(s.config)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
+	}
+	return files, nil
+}
+
 // openAllLocked opens the places wanted. One address of a port and all addresses of it
 // exclude each other: then those that go are closed first, and it returns how many were.
 func (s *Server) openAllLocked(wanted []place, gone []listener) (opened []listener, closed int, err error) {
-	if slices.ContainsFunc(wanted, func(p place) bool { return p.TLS }) {
-		if err := s.tls.load(s.config); err != nil {
-			return nil, 0, fmt.Errorf("%w: %w", ErrTLS, err)
-		}
-	}
 	for _, p := range wanted {
 		ln, err := s.bind(p)
 		if errors.Is(err, syscall.EADDRINUSE) && closed < len(gone) && sharesPort(gone, p) {

@@ -70,6 +70,7 @@ type output struct {
 	feeding   bool          // guarded by mu; AwaitTaken was called
 	look      chan struct{} // one token when AwaitTaken is to look again
 	input     *ahead        // of the connection's goroutine
+	worked    time.Time     // of the ticker; when tend last found it at work
 	held      bool          // of the connection's goroutine; it was told that no more is read
 	log       *slog.Logger
 	reader    *Reader // of which Memory tells
@@ -399,9 +400,13 @@ func (o *output) dieLocked() {
 
 // tend gives back what an idle output holds, fits the buffer that it keeps to what is
 // written, and enforces soft limits, which pass while nothing is written. It is called
-// once a second at least.
+// once a second at least, and passes over an output that is being written to: a read in
+// place may take as long as a script does.
 func (o *output) tend(now time.Time, fits *session.ReplyBuffers) {
-	o.mu.Lock()
+	if !o.mu.TryLock() {
+		o.worked = now
+		return
+	}
 	if !o.sending && o.w.Len() == 0 && !o.dead && o.home != nil {
 		o.spare = nil
 		o.w.Reset(o.home)

@@ -207,6 +207,9 @@ func (s *Server) tend(now time.Time) {
 	for _, c := range conns {
 		c.out.tend(now, fits)
 		since, mayClose := c.session.IdleSince()
+		if c.out.worked.After(since) {
+			since = c.out.worked
+		}
 		c.reader.Tend(now.Sub(since) > inputIdle)
 		if idleMax > 0 && mayClose && now.Sub(since) > idleMax {
 			c.out.Kill()

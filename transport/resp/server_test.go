@@ -232,6 +232,21 @@ func TestSoftLimit(t *testing.T) {
 	}
 }
 
+// A read in place holds its output's lock as long as it takes, a script's for seconds:
+// the other clients are looked after meanwhile.
+func TestTendDoesNotWaitForACommand(t *testing.T) {
+	s := serve(t, []config.Pair{{Name: "timeout", Value: "1"}})
+	busy := dial(t, s)
+	exchange(t, busy, ping, "+PONG\r\n", false)
+	out := onlyConn(t, s).out
+	out.Begin()
+	idle := dial(t, s)
+	exchange(t, idle, ping, "+PONG\r\n", false)
+	exchange(t, idle, "", "", true)
+	out.End()
+	exchange(t, busy, ping, "+PONG\r\n", false) // it was not idle
+}
+
 func TestMaxClients(t *testing.T) {
 	s := serve(t, []config.Pair{{Name: "maxclients", Value: "2"}})
 	a, b := dial(t, s), dial(t, s)
@@ -327,6 +342,43 @@ func certificate(t *testing.T, dir string) (certFile, keyFile string, pool *x509
 	pool = x509.NewCertPool()
 	pool.AppendCertsFromPEM(certPEM)
 	return certFile, keyFile, pool
+}
+
+// When a place can't be opened nothing has changed, not the certificate either.
+func TestACertificateOfListenersThatFail(t *testing.T) {
+	cert, key, pool := certificate(t, t.TempDir())
+	otherCert, otherKey, otherPool := certificate(t, t.TempDir())
+	s := serve(t, []config.Pair{{Name: "tls-cert-file", Value: cert}, {Name: "tls-key-file", Value: key}, {Name: "tls-auth-clients", Value: "no"}},
+		config.Listener{Name: "tls", Network: "tcp", Addrs: []string{"127.0.0.1:0"}, TLS: true})
+	open := s.listeners
+	serves := func(pool *x509.CertPool) error {
+		c, err := tls.Dial("tcp", s.Addrs()[1].Addr.String(), &tls.Config{RootCAs: pool, ServerName: "localhost"})
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	addr := s.Addrs()[0].Addr.String()
+	s.config.OnSet("tls-port", func(port string) error {
+		if port == "0" {
+			return s.Relisten([]config.Listener{open[0].Listener, open[1].Listener})
+		}
+		return s.Relisten([]config.Listener{open[0].Listener, open[1].Listener, {Name: "more", Network: "tcp", Addrs: []string{addr}, TLS: true}})
+	})
+	next := []config.Pair{{Name: "tls-port", Value: "1"}, {Name: "tls-cert-file", Value: otherCert}, {Name: "tls-key-file", Value: otherKey}}
+	if err := s.config.Set(next...); err == nil {
+		t.Fatal("an address that is taken was opened")
+	}
+	if err := serves(pool); err != nil {
+		t.Errorf("after an error the certificate is not the old one: %v", err)
+	}
+	addr = "127.0.0.1:0"
+	if err := s.config.Set(next...); err != nil {
+		t.Fatal(err)
+	}
+	if err := serves(otherPool); err != nil {
+		t.Errorf("the certificate is not the new one: %v", err)
+	}
 }
 
 func TestListenErrorsNameTheAddress(t *testing.T) {
