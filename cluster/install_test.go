@@ -117,11 +117,16 @@ func TestFollowerFarBehindCatchesUpBySnapshot(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	if err := c.nodes[lead].Snapshot(); err != nil {
-		t.Fatal(err)
-	}
-	if first, _ := c.nodes[lead].store.log.FirstIndex(); first < 100 {
-		t.Fatalf("the leader's log still begins at %d", first)
+	for _, up := range []int{lead, (lead + 2) % 3} { // whoever leads by then
+		if got := read(t, c.nodes[up], "GET k199"); got != "$3\r\n199\r\n" {
+			t.Fatalf("got %q", got)
+		}
+		if err := c.nodes[up].Snapshot(); err != nil {
+			t.Fatal(err)
+		}
+		if first, _ := c.nodes[up].store.log.FirstIndex(); first < 100 {
+			t.Fatalf("the log of node %d still begins at %d", up, first)
+		}
 	}
 	c.start(behind)
 	n := c.nodes[behind]

@@ -89,6 +89,23 @@ func (s *Session) leave() {
 	}
 }
 
+// waiter returns the waiter of a command that waits for a key, or 0.
+func (s *Session) waiter() uint64 {
+	s.wait.mu.Lock()
+	defer s.wait.mu.Unlock()
+	return s.wait.waiter
+}
+
+// endWaits ends waits whose clients are closed, so that none is given what is pushed from
+// now on. Where it can't be known whether they have ended, their sessions see to it.
+func (s *Server) endWaits(waiters []uint64) {
+	ops := make([]fsm.Op, len(waiters))
+	for i, waiter := range waiters {
+		ops[i] = fsm.Op{Kind: fsm.OpUnblock, Waiter: waiter, Failed: true}
+	}
+	_, _ = s.execute(ops)
+}
+
 // isWaiting reports whether a command of the session waits.
 func (s *Session) isWaiting() bool {
 	s.wait.mu.Lock()

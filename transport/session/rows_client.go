@@ -331,6 +331,7 @@ func clientKill(s *Session, r *request) {
 		}
 	}
 	n := 0
+	var waiters []uint64
 	for _, c := range s.srv.all() {
 		if !f.matches(c) {
 			continue
@@ -339,9 +340,15 @@ func clientKill(s *Session, r *request) {
 		c.leaving.Store(true)
 		if c == s {
 			s.closing = true
-		} else {
-			c.out.Kill()
+			continue
 		}
+		if waiter := c.waiter(); waiter != 0 { // of which its own goroutine soon knows nothing any more
+			waiters = append(waiters, waiter)
+		}
+		c.out.Kill()
+	}
+	if len(waiters) > 0 && !r.inTx { // which is in the apply: they go soon afterwards
+		s.srv.endWaits(waiters)
 	}
 	switch {
 	case !old:
