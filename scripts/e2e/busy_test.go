@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,17 +21,25 @@ func TestBusyOnEveryNode(t *testing.T) {
 		mine, killer, third := c.nodes[i].client(), c.nodes[(i+1)%3].client(), c.nodes[(i+2)%3].client()
 		ended := make(chan error, 1)
 		go func() { ended <- mine.Eval(ctx, `while true do end`, nil).Err() }()
-		for _, other := range []*redis.Client{killer, third} {
-			awaitBusy(t, other)
-		}
-		if err := killer.ScriptKill(ctx).Err(); err != nil {
-			t.Errorf("node %d: SCRIPT KILL: %v", i+1, err)
-		}
+		// Nodes that share a processor are in the script one after the other.
+		var others sync.WaitGroup
+		others.Go(func() { awaitBusy(t, third) })
+		others.Go(func() {
+			awaitBusy(t, killer)
+			if err := killer.ScriptKill(ctx).Err(); err != nil {
+				t.Errorf("node %d: SCRIPT KILL: %v", i+1, err)
+			}
+		})
+		others.Wait()
 		if err := <-ended; err == nil || !strings.Contains(err.Error(), "budget") {
 			t.Errorf("node %d: the script ended with %v", i+1, err)
 		}
 		for _, client := range []*redis.Client{mine, killer, third} {
-			if err := client.Incr(ctx, "n").Err(); err != nil {
+			err := client.Incr(ctx, "n").Err()
+			for until := time.Now().Add(readyWithin); isBusy(err) && time.Now().Before(until); {
+				err = client.Incr(ctx, "n").Err()
+			}
+			if err != nil {
 				t.Errorf("node %d: afterwards: %v", i+1, err)
 			}
 		}
@@ -57,9 +66,11 @@ func TestBusyOnEveryNode(t *testing.T) {
 func awaitBusy(t *testing.T, client *redis.Client) {
 	t.Helper()
 	for until := time.Now().Add(readyWithin); time.Now().Before(until); {
-		if err := client.Ping(context.Background()).Err(); err != nil && strings.HasPrefix(err.Error(), "BUSY ") {
+		if isBusy(client.Ping(context.Background()).Err()) {
 			return
 		}
 	}
-	t.Fatal("nobody is told that the node is busy")
+	t.Error("nobody is told that the node is busy")
 }
+
+func isBusy(err error) bool { return err != nil && strings.HasPrefix(err.Error(), "BUSY ") }
