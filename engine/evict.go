@@ -38,14 +38,7 @@ func (e *Engine) MaxMemory() int64 { return e.limit.Load() }
 // followLimit does what the settings say about memory. It needs the lock.
 func (e *Engine) followLimit() {
 	e.limit.Store(int64(e.settings.MaxMemory))
-	rules := heat.Rules{LogFactor: e.settings.LFULogFactor, DecayMinutes: e.settings.LFUDecayMinutes}
-	switch policy := e.settings.MaxMemoryPolicy; {
-	case policy.LRU():
-		rules.Mode = heat.LRU
-	case policy.LFU():
-		rules.Mode = heat.LFU
-	}
-	e.env.Heat.Follow(rules)
+	e.env.Heat.Follow(e.settings.HeatRules())
 	e.env.Heat.Fit(e.env.Keyspace.Keys())
 }
 

@@ -1,5 +1,7 @@
 package call
 
+import "github.com/quorate/quorate/engine/heat"
+
 // Policy says which keys are deleted where data need more memory than maxmemory.
 type Policy uint8
 
@@ -40,3 +42,15 @@ func (p Policy) LRU() bool { return p == VolatileLRU || p == AllKeysLRU }
 
 // LFU reports whether what is used least often goes.
 func (p Policy) LFU() bool { return p == VolatileLFU || p == AllKeysLFU }
+
+// HeatRules returns how use is remembered as the settings ask.
+func (s *Settings) HeatRules() heat.Rules {
+	rules := heat.Rules{LogFactor: s.LFULogFactor, DecayMinutes: s.LFUDecayMinutes}
+	switch {
+	case s.MaxMemoryPolicy.LRU():
+		rules.Mode = heat.LRU
+	case s.MaxMemoryPolicy.LFU():
+		rules.Mode = heat.LFU
+	}
+	return rules
+}

@@ -148,14 +148,7 @@ func (t *target) Config(name, value string) error {
 
 // followPolicy has clocks of use kept as the policy asks.
 func (t *target) followPolicy() {
-	rules := heat.Rules{LogFactor: t.settings.LFULogFactor, DecayMinutes: t.settings.LFUDecayMinutes}
-	switch policy := t.settings.MaxMemoryPolicy; {
-	case policy.LRU():
-		rules.Mode = heat.LRU
-	case policy.LFU():
-		rules.Mode = heat.LFU
-	}
-	t.env.Heat.Follow(rules)
+	t.env.Heat.Follow(t.settings.HeatRules())
 	t.env.Heat.Fit(0)
 }
 
