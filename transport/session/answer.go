@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/quorate/quorate/engine/reply"
+	"github.com/quorate/quorate/fsm"
 )
 
 // answer is an fsm.Conn for ops that a session submits on its own behalf.
@@ -48,4 +49,15 @@ func (a *answer) wait(ctx context.Context) (replies []reply.Value, err error) {
 		replies = append(replies, v)
 	}
 	return replies, nil
+}
+
+// execute submits ops on the node's own behalf, and returns their replies.
+func (s *Server) execute(ops []fsm.Op) ([]reply.Value, reply.Error) {
+	answer := newAnswer(len(ops))
+	s.opts.Cluster.Submit(&fsm.Request{Ops: ops, Conn: answer})
+	replies, err := answer.wait(s.ctx)
+	if err != nil {
+		return nil, reply.InDoubt("the node is stopping")
+	}
+	return replies, ""
 }

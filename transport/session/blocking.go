@@ -166,12 +166,10 @@ func (s *Session) unblock(out *reply.Writer, failed bool) {
 }
 
 func (s *Server) unblock(waiter uint64, failed bool, out *reply.Writer) {
-	answer := newAnswer(1)
-	s.opts.Cluster.Submit(&fsm.Request{Ops: []fsm.Op{{Kind: fsm.OpUnblock, Waiter: waiter, Failed: failed}}, Conn: answer})
-	replies, err := answer.wait(s.ctx)
+	replies, refused := s.execute([]fsm.Op{{Kind: fsm.OpUnblock, Waiter: waiter, Failed: failed}})
 	switch {
-	case err != nil:
-		out.Error(reply.InDoubt("the node is stopping"))
+	case refused != "":
+		out.Error(refused)
 	case replies[0].Kind == reply.KindError:
 		out.Error(reply.Error(replies[0].Text))
 	default:

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,9 +63,7 @@ func (s *Server) Ends(r *call.Run, cut bool) {
 			v.cut, v.wrote = cut, r.Wrote()
 			close(v.ended)
 		}
-		copy(list[i:], list[i+1:])
-		list[len(list)-1] = running{}
-		s.runs.list = list[:len(list)-1]
+		s.runs.list = slices.Delete(list, i, i+1)
 		break
 	}
 	s.runs.noteOldestLocked()
@@ -149,11 +148,7 @@ func (s *Session) aboutRuns(e *entry) bool {
 // long. It returns when that is over.
 func (s *Server) kill(function bool, out *reply.Writer) {
 	r, v := s.runs.watch(function)
-	if r == nil {
-		out.Error(reply.ErrNotBusy)
-		return
-	}
-	if !s.awaitOverdue(r, v) {
+	if r == nil || !s.awaitOverdue(r, v) {
 		out.Error(reply.ErrNotBusy)
 		return
 	}

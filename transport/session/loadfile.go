@@ -96,14 +96,3 @@ func (l *loading) flush() error {
 	l.ops, l.bytes = nil, 0
 	return nil
 }
-
-// execute submits ops on the node's own behalf, and returns their replies.
-func (s *Server) execute(ops []fsm.Op) ([]reply.Value, reply.Error) {
-	answer := newAnswer(len(ops))
-	s.opts.Cluster.Submit(&fsm.Request{Ops: ops, Conn: answer})
-	replies, err := answer.wait(s.ctx)
-	if err != nil {
-		return nil, reply.InDoubt("the node is stopping")
-	}
-	return replies, ""
-}

@@ -161,12 +161,10 @@ func (s *Server) setting(name string) string {
 // submit has an op of the node's own executed, and waits for it. It returns the error, or
 // "".
 func (s *Server) submit(op fsm.Op) reply.Error {
-	answer := newAnswer(1)
-	s.opts.Cluster.Submit(&fsm.Request{Ops: []fsm.Op{op}, Conn: answer})
-	replies, err := answer.wait(s.ctx)
+	replies, refused := s.execute([]fsm.Op{op})
 	switch {
-	case err != nil:
-		return reply.InDoubt("the node is stopping")
+	case refused != "":
+		return refused
 	case replies[0].Kind == reply.KindError:
 		return reply.Error(replies[0].Text)
 	}
